@@ -1,0 +1,40 @@
+# make demo: set up and run the main job.  make test: set up and run the tests.  Both are quick the second time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
+
+.PHONY: demo test lint gpu clean
+
+demo: $(VENV)/.run
+	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
+gpu:
+	@$(PYTHON) -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make gpu: torch sees no CUDA device here; nothing was run")'
+	PYTHONPATH=. $(PYTHON) -m harness run --suite perplexity,memory,throughput,scaling,kernels --plugins phasefield,ssm,baseline \
+	  --device cuda --params 3M --budget 6M --timeout 150 \
+	  --out results/reference/$$($(PYTHON) -c 'import torch; print("-".join(torch.cuda.get_device_name().lower().split()))')
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e '.[fast]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e '.[fast,gpt2,dev]'
+	@touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) build *.egg-info results/demo

@@ -1,0 +1,1 @@
+"""What the worker does to a model: train, audit, score, time, weigh."""

@@ -1,0 +1,154 @@
+"""Running a model under audit: every call is held to the contract, and nothing that the calls do outlasts the audit."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ..model import LanguageModel
+
+DTYPES = ("float32", "bfloat16")
+PLAIN = (Tensor, int, float, bool, type(None))       # what a state may be made of; anything else hides its size
+
+
+class Broken(Exception):
+    """The model broke the contract, so that no comparison is possible. `check` says which part of it."""
+
+    def __init__(self, check: str, detail: str, position: int | None = None):
+        super().__init__(detail)
+        self.check, self.detail, self.position = check, detail, position
+
+    @classmethod
+    def by(cls, error: Exception, action: str) -> Broken:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        text = " ".join(str(error).split()) or "no message"
+        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        return cls("raises", f"{action} raises {type(error).__name__}: {text} ({where})")
+
+
+class Probe:
+    """Calls a model in the dtype that is scored, or in another, and checks what comes back. Raises Broken."""
+
+    def __init__(self, model: LanguageModel, device: torch.device, dtype: str):
+        if dtype not in DTYPES:
+            raise ValueError(f"cannot audit in {dtype}; known: {', '.join(DTYPES)}")
+        self.model, self.device, self.dtype = model, device, dtype
+        self.dtypes = tuple(dict.fromkeys(("float32", dtype)))
+
+    def __call__(self, tokens: Tensor, state: Any = None, *, dtype: str = "") -> tuple[Tensor, Any]:
+        """(B, T) -> logits (B, T, V), state. The logits are a copy: a model may write its next ones over them."""
+        given = tokens.clone()
+        carried = "" if state is None else " with a state"
+        action = f"forward of {tokens.shape[0]} x {tokens.shape[1]} tokens{carried}"
+        try:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=(dtype or self.dtype) == "bfloat16"):
+                output = self.model(given, state)
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            raise Broken.by(error, action) from error
+        if not (isinstance(output, tuple) and len(output) == 2 and isinstance(output[0], Tensor)):
+            raise Broken("contract", f"{action} returns {type(output).__name__}, not (logits, state)")
+        logits, state = output
+        expected = (*tokens.shape, self.model.vocab_size)
+        if tuple(logits.shape) != expected or not logits.is_floating_point():
+            raise Broken("contract", f"{action} returns {logits.dtype} logits of shape {tuple(logits.shape)}, "
+                                     f"not real ones of shape {expected}")
+        for leaf in pytree.tree_leaves(state):
+            if not isinstance(leaf, PLAIN):
+                raise Broken("contract", f"the state holds a {type(leaf).__name__}; it is to be a nest of "
+                                         "tuples, lists and dicts of tensors, so that its size can be measured")
+        if not torch.equal(given, tokens):
+            raise Broken("contract", f"{action} writes to its tokens")
+        if not torch.isfinite(logits.sum()) and not (finite := torch.isfinite(logits).flatten(2).all(-1).all(0)).all():
+            position = int((~finite).nonzero()[0])
+            raise Broken("finite", f"{action} gives NaN or infinite logits at position {position}", position)
+        return logits.clone(), state
+
+    def logits(self, tokens: Tensor, *, dtype: str = "") -> Tensor:
+        return self(tokens, dtype=dtype)[0]
+
+
+def spread(logits: Tensor) -> float:
+    """The standard deviation of the logits (B, T, V) within a position: the unit in which differences are stated.
+
+    Estimated from the median absolute deviation: one logit at -1e9, say a masked entry of the vocabulary, would blow up
+    the ordinary estimate and hide any leak.
+    """
+    sample = logits[:, :: max(1, logits.shape[1] // 16)].float()
+    deviation = (sample - sample.median(-1, keepdim=True).values).abs().median(-1).values     # (B, ≤ 17)
+    return max(1.4826 * float(deviation.median()) or float(sample.std(-1).median()), 1e-30)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two logits (…, T, V) are apart, in std, and where that first exceeds the tolerance."""
+
+    size: float = 0.0
+    position: int | None = None
+
+    @classmethod
+    def between(cls, a: Tensor, b: Tensor, unit: float, tolerance: float) -> Difference:
+        if torch.equal(a, b):
+            return cls()
+        apart = (a.float() - b.float()).abs().amax(-1).reshape(-1, a.shape[-2]).amax(0) / unit     # (T,)
+        beyond = (apart > tolerance).nonzero()
+        return cls(float(apart.max()), int(beyond[0]) if len(beyond) else None)
+
+    def later(self, offset: int) -> Difference:
+        return Difference(self.size, None if self.position is None else self.position + offset)
+
+
+@contextmanager
+def untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Restore weights, buffers, attributes and random state on leaving. Within, float32 is not shortened to TF32."""
+    containers = [c for m in model.modules() for c in (vars(m), *vars(m).values()) if isinstance(c, dict)]
+    contents = [(c, dict(c)) for c in containers]
+    leaves = {id(t): t for t in pytree.tree_leaves([saved for _, saved in contents]) if isinstance(t, Tensor)}
+    values = [(t, t.detach().clone()) for t in leaves.values()]
+    convolution, product = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = convolution
+        torch.set_float32_matmul_precision(product)
+        for container, saved in contents:
+            container.clear()
+            container.update(saved)
+        with torch.no_grad():
+            for tensor, value in values:
+                if not torch.equal(tensor, value):
+                    tensor.copy_(value)
+
+
+def add_noise(model: nn.Module, size: float, generator: torch.Generator) -> None:
+    """Add normal noise of standard deviation `size` to every parameter, so that branches behind a zero gate open."""
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(size * torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device))
+
+
+def without_dropout(model: nn.Module) -> None:
+    """Set to zero every dropout rate: of dropout modules, of float attributes and config fields named after it."""
+    def rates(values: dict[str, Any]) -> dict[str, float]:
+        return {name: 0.0 for name, value in values.items() if "drop" in name and isinstance(value, float)}
+
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        vars(module).update(rates(vars(module)))
+        for name, value in list(vars(module).items()):
+            if is_dataclass(value) and not isinstance(value, type):
+                found = rates({f.name: getattr(value, f.name) for f in fields(value) if f.init})
+                vars(module)[name] = replace(value, **found) if found else value

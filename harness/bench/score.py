@@ -1,0 +1,85 @@
+"""Bits per byte of held-out text: every target once, pads masked, kept by document so that intervals can resample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..data.batches import ScoreBatch
+from ..model import LanguageModel
+from .train import autocast
+
+
+@dataclass(frozen=True)
+class Score:
+    """Sums over the scored targets of each document, float64 arrays of shape (documents,).
+
+    `late_*` are those in the second half of their window, where the model has most context: a diagnostic.
+    """
+
+    bits: np.ndarray
+    bytes: np.ndarray
+    tokens: np.ndarray
+    late_bits: np.ndarray
+    late_bytes: np.ndarray
+
+    @property
+    def bits_per_byte(self) -> float:
+        return float(self.bits.sum() / self.bytes.sum())
+
+    @property
+    def late_bits_per_byte(self) -> float:
+        """NaN where no window is longer than half its length."""
+        return float(self.late_bits.sum() / self.late_bytes.sum()) if self.late_bytes.any() else math.nan
+
+    @property
+    def perplexity_per_byte(self) -> float:
+        return _power_of_two(self.bits_per_byte)
+
+    @property
+    def perplexity_per_token(self) -> float:
+        return _power_of_two(float(self.bits.sum() / self.tokens.sum()))
+
+
+def _power_of_two(exponent: float) -> float:
+    return math.exp2(exponent) if not exponent >= 1024 else math.inf
+
+
+@torch.no_grad()
+def score(
+    model: LanguageModel, batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray | Tensor,
+    dtype: str = "float32", device: torch.device | str = "cpu",
+) -> Score:
+    """Score `batches`; `token_bytes` (V,) says how many bytes of text each token stands for.
+
+    Cross entropy of float32 logits, summed in float64. The model runs in eval mode and is left in the mode it had.
+    """
+    sizes = torch.as_tensor(token_bytes, dtype=torch.float64, device=device)
+    documents, sums = [], []
+    mode = model.training
+    model.eval()
+    try:
+        for batch in batches:
+            inputs, targets, mask = (x.to(device) for x in (batch.inputs, batch.targets, batch.mask))     # (B, T)
+            with autocast(device, dtype):
+                logits, _ = model(inputs)                                                              # (B, T, V)
+            # Row by row: a float32 copy of all logits of a large vocabulary would dwarf the model.
+            nats = torch.stack([F.cross_entropy(row.float(), target, reduction="none")
+                                for row, target in zip(logits, targets, strict=True)])                    # (B, T)
+            bits = (nats.double() / math.log(2)).masked_fill(~mask, 0.0)
+            counted = sizes[targets] * mask
+            late = slice(mask.shape[1] // 2, None)
+            columns = (bits, counted, mask.double(), bits[:, late], counted[:, late])
+            documents.append(batch.document)
+            sums.append(torch.stack([column.sum(1) for column in columns]))                               # (5, B)
+    finally:
+        model.train(mode)
+    index = torch.cat(documents).cpu().numpy()
+    totals = [np.bincount(index, weights=column) for column in torch.cat(sums, dim=1).cpu().numpy()]
+    return Score(*totals)

@@ -1,0 +1,220 @@
+"""One training loop for every model: a budget in bytes, one recipe, an equal search for the learning rate.
+
+Notable:
+- progress is the share of the byte budget that was seen, so the schedule spans exactly the run, whatever a step holds;
+- a step does what a bare PyTorch loop does and nothing else: losses stay tensors and are read fifty times a run;
+- a run that diverges stops and says so: it is a result, not an exception.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..model import LanguageModel
+
+DTYPES = ("float32", "bfloat16")
+CURVE_POINTS = 50                       # of the training loss, per run
+VALIDATE_AT = (0.125, 0.25, 0.5, 0.75, 1.0)
+TAIL = 0.2                              # the share of a run whose mean training loss judges a learning rate
+MAX_EXTENSIONS = 2                      # of the learning-rate grid, beyond its edges
+
+Batch = tuple[Tensor, Tensor, int]      # inputs (B, T), targets (B, T), bytes that the targets stand for
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is equal for every model: AdamW, gradient clipping, linear warm-up and cosine decay."""
+
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float = 1.0
+    warmup: float = 0.1                 # share of the budget
+    final: float = 0.05                 # share of the peak learning rate at the end
+
+    def scale(self, progress: float) -> float:
+        """The learning rate at `progress` in (0, 1], as a share of its peak."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        decayed = (progress - self.warmup) / (1 - self.warmup)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * decayed)) / 2
+
+
+def autocast(device: torch.device | str, dtype: str) -> torch.autocast:
+    """The precision of forward passes: parameters stay float32, "bfloat16" casts the products. Raises UsageError."""
+    if dtype not in DTYPES:
+        raise UsageError(f"dtype must be {' or '.join(DTYPES)}, not {dtype!r}")
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=dtype == "bfloat16")
+
+
+def make_optimizer(model: nn.Module, lr: float, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW that decays matrices only. Fused where it can be: on a CPU it takes half the time or less."""
+    live = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in live if p.dim() >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in live if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in live)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=recipe.betas, fused=fused)
+
+
+class TrainStep:
+    """One optimiser step; what `train` repeats and what the timing suites time."""
+
+    def __init__(self, model: LanguageModel, *, lr: float, dtype: str = "float32", recipe: Recipe | None = None):
+        self.model, self.recipe = model, recipe or Recipe()
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.autocast = autocast(self.device, dtype)
+        self.optimizer = make_optimizer(model, lr, self.recipe)
+
+    def set_lr(self, lr: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T), (B, T) -> mean cross entropy in nats a target, and the same plus the model's auxiliary losses."""
+        with self.autocast:
+            logits, _ = self.model(inputs)                                              # (B, T, V)
+        cross_entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        return cross_entropy, sum(self.model.auxiliary_losses().values(), cross_entropy)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Forward, backward, clip, update. The cross entropy before the update, still on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        cross_entropy, loss = self.loss(inputs, targets)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+        self.optimizer.step()
+        return cross_entropy.detach()
+
+
+@dataclass
+class TrainResult:
+    """What a run gave. `curve` and `validation` hold (bytes seen, bits per byte); the curve averages windows."""
+
+    lr: float
+    steps: int = 0
+    bytes_seen: int = 0
+    tokens_seen: int = 0
+    seconds: float = 0.0                # of training alone, validation apart
+    diverged: bool = False
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def tail_bits_per_byte(self) -> float:
+        """Mean training loss over the last fifth of the bytes; infinite where the run diverged."""
+        if self.diverged or not self.curve:
+            return math.inf
+        starts = [0, *(end for end, _ in self.curve)]
+        windows = [(end - start, bits) for start, (end, bits) in zip(starts, self.curve, strict=False)
+                   if end > (1 - TAIL) * self.bytes_seen]
+        return sum(size * bits for size, bits in windows) / sum(size for size, _ in windows)
+
+
+def train(
+    model: LanguageModel, stream: Iterable[Batch], *,
+    lr: float, budget_bytes: int, dtype: str = "float32", device: torch.device | str = "cpu",
+    recipe: Recipe | None = None,
+    validate: Callable[[LanguageModel], float] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> TrainResult:
+    """Train on `stream` until the targets seen stand for at least `budget_bytes`.
+
+    `validate(model)` gives bits per byte at `VALIDATE_AT`; it runs in eval mode, leaves the random state alone and is
+    not timed. `progress(bytes_seen, bits_per_byte)` is told every point of the curve. Leaves the model in train mode.
+    """
+    step = TrainStep(model, lr=lr, dtype=dtype, recipe=recipe)
+    result = TrainResult(lr)
+    window: list[Tensor] = []           # bits of the steps since the last point of the curve
+    window_bytes, points = 0, 0
+    due = list(VALIDATE_AT)
+    model.train()
+    started = time.perf_counter()
+    for inputs, targets, size in stream:
+        result.bytes_seen += size
+        done = min(1.0, result.bytes_seen / budget_bytes)
+        step.set_lr(lr * step.recipe.scale(done))
+        loss = step(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True))
+        result.steps += 1
+        result.tokens_seen += targets.numel()
+        window.append(loss * (targets.numel() / math.log(2)))
+        window_bytes += size
+        reached = result.bytes_seen * CURVE_POINTS // budget_bytes
+        if reached == points or not window_bytes:
+            continue
+        bits = torch.stack(window).double().sum().item() / window_bytes
+        result.seconds += time.perf_counter() - started
+        result.curve.append((result.bytes_seen, bits))
+        result.diverged = not math.isfinite(bits)
+        if progress:
+            progress(result.bytes_seen, bits)
+        if result.diverged:
+            break
+        if validate and done >= due[0]:
+            result.validation.append((result.bytes_seen, _validated(model, validate)))
+            due = [mark for mark in due if mark > done]
+        if done == 1:
+            break
+        window, window_bytes, points = [], 0, reached
+        started = time.perf_counter()
+    result.diverged |= not all(bool(p.isfinite().all()) for p in step.parameters)
+    return result
+
+
+def _validated(model: LanguageModel, validate: Callable[[LanguageModel], float]) -> float:
+    devices = sorted({p.device.index or 0 for p in model.parameters() if p.is_cuda})
+    with torch.random.fork_rng(devices):
+        model.eval()
+        try:
+            return validate(model)
+        finally:
+            model.train()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One learning rate tried: its mean training loss over the last fifth, infinite where it diverged."""
+
+    lr: float
+    bits_per_byte: float
+    diverged: bool
+    bytes: int
+    seconds: float
+
+
+def search_lr(
+    build: Callable[[], LanguageModel], stream: Callable[[], Iterable[Batch]], grid: Sequence[float], *,
+    budget_bytes: int, dtype: str = "float32", device: torch.device | str = "cpu", recipe: Recipe | None = None,
+) -> list[Trial]:
+    """Try every learning rate of `grid` on a fresh model and the same data, with the whole schedule on a short budget.
+
+    The criterion is the mean training loss over the last fifth of a trial. Within one pass over the data that is a loss
+    on text not yet seen, the same text for each rate; the scored text takes no part. Where the best rate is an edge of
+    the grid, the grid grows by one in that direction, at most `MAX_EXTENSIONS` times: one rule for every model.
+    """
+    def attempt(lr: float) -> Trial:
+        run = train(build(), stream(), lr=lr, budget_bytes=budget_bytes, dtype=dtype, device=device, recipe=recipe)
+        return Trial(lr, run.tail_bits_per_byte, run.diverged, run.bytes_seen, run.seconds)
+
+    trials = [attempt(lr) for lr in sorted(grid)]
+    for _ in range(MAX_EXTENSIONS if len(grid) > 1 else 0):
+        winner, (first, second, *_), (*_, before, last) = best(trials), trials, trials
+        if winner is first:
+            trials.insert(0, attempt(first.lr**2 / second.lr))
+        elif winner is last:
+            trials.append(attempt(last.lr**2 / before.lr))
+    return trials
+
+
+def best(trials: Sequence[Trial]) -> Trial:
+    """The trial with the lowest loss, the smallest rate among equals; it diverged only if all did."""
+    return min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))

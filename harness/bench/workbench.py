@@ -1,0 +1,244 @@
+"""What a suite works with inside the worker: build, train, audit, score, time, weigh; and the rows it leaves.
+
+A suite composes these and imports no torch. Everything a row can know (parameters, corpus digest, device) is filled in
+here, so that a suite says only metric, value and unit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..data.batches import TrainStream, score_batches, uniform_tokens
+from ..data.corpora import Documents, load_documents
+from ..data.tokenizers import Tokenizer
+from ..data.windows import limit_documents
+from ..errors import HarnessError
+from ..model import Built, LanguageModel, build, state_bytes
+from ..registry import Registry
+from ..run.cells import Cell
+from ..specs import KernelCase, ModelSpec, parse_selector, resolve
+from ..store import Row
+from .audit import AuditReport, audit
+from .limits import Flops, model_flops
+from .measure import Clock, peak, release_memory, time_cases, time_rounds
+from .score import Score, score
+from .train import Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
+
+FEW_ROUNDS = 11
+
+
+class Workbench:
+    """One cell's tools and its growing rows. `turn` is the baton of a timing group, a null context elsewhere."""
+
+    def __init__(
+        self, cell: Cell, registry: Registry, spec: ModelSpec, context: dict[str, Any],
+        turn: Callable[[], AbstractContextManager], progress: Callable[[str], None],
+    ):
+        self.cell, self.registry, self.spec = cell, registry, spec
+        self.limits: dict[str, float] = context["limits"]
+        self.needs: dict[str, Any] = context["needs"]
+        self.turn, self.progress = turn, progress
+        self.rows: list[Row] = []
+        self.raw: dict[str, Any] = {}
+        self.built: Built | None = None
+        self._facts: dict[str, Any] = {}
+        self._started, self._started_at = time.monotonic(), _now()
+        if cell.device == "cuda" and not torch.cuda.is_available():
+            raise HarnessError("no usable CUDA device: torch.cuda.is_available() is false; use --device cpu")
+
+    # Rows
+
+    def row_fields(self) -> dict[str, Any]:
+        """The columns that this cell fixes, with what is known of the model by now."""
+        from ..run.worker import base_fields
+
+        return base_fields(self.cell, self.spec) | self._facts | {
+            "wall_s": round(time.monotonic() - self._started, 3), "started_at": self._started_at}
+
+    def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
+        """Add a row of this cell; `fields` are further columns of `Row`."""
+        self.rows.append(Row(**(self.row_fields() | {"metric": metric, "value": value, "unit": unit, "better": better} | fields)))
+
+    def fail(self, metric: str, reason: str, status: str = "error", **fields: Any) -> None:
+        """Add a row that says why there is no number."""
+        self.row(metric, None, status=status, reason=reason, **fields)
+
+    def need(self, key: str) -> Any:
+        """A raw value of the cells that this one needs. Raises HarnessError where they failed."""
+        for raw in self.needs.values():
+            if key in raw["raw"]:
+                return raw["raw"][key]
+        raise HarnessError(f"the cell that finds {key!r} failed; see its row, or set --{key}")
+
+    # The model
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return resolve(self.registry.tokenizer(self.cell.tokenizer or "bytes").target)()
+
+    def build(self, seed: int | None = None) -> LanguageModel:
+        """A fresh model on the cell's device. The first call notes its parameters for the rows."""
+        cell = self.cell
+        built = build(
+            self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
+            seed=cell.seed if seed is None else seed, device=cell.device)
+        if self.built is None:
+            self.built = built
+            self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}
+            if built.note:
+                self._facts["reason"] = built.note
+        return built.model
+
+    def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Any) -> Flops:
+        """Operations of one call, stated by the model or estimated from its parameters."""
+        return model_flops(model, batch, seq_len, phase)
+
+    # Data
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The cell's corpus; its digest goes into the rows."""
+        spec, selector = self.registry.corpus(self.cell.corpus)
+        documents = load_documents(spec, parse_selector(str(selector), argument=True))
+        self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
+        return documents
+
+    def heldout(self, max_bytes: int) -> list[bytes]:
+        """The held-out documents, cut to a common length where they exceed `max_bytes` together."""
+        return limit_documents(self.documents.heldout, max_bytes)
+
+    def stream(self, seed: int) -> TrainStream:
+        return TrainStream(self.documents.train, self.tokenizer, self.cell.seq_len, self.cell.batch_size, seed)
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """One training batch of the corpus, inputs and targets (B, T) on the cell's device."""
+        inputs, targets, _ = next(self.stream(self.cell.seed))
+        return inputs.to(self.cell.device), targets.to(self.cell.device)
+
+    def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
+        """Random tokens for timing, (B, T) on the cell's device."""
+        return uniform_tokens(self.tokenizer.vocab_size, batch, seq_len, seed).to(self.cell.device)
+
+    # Quality
+
+    def search_lr(self, grid: Sequence[float], budget_bytes: int) -> list[Trial]:
+        """Equal short trials of every learning rate of the grid."""
+        cell = self.cell
+        return search_lr(
+            self.build, lambda: self.stream(cell.seed), grid, budget_bytes=budget_bytes, dtype=cell.dtype, device=cell.device)
+
+    def train(self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes]) -> TrainResult:
+        """Train on the cell's corpus; `heldout` gives the learning curve and decides nothing."""
+        return train(
+            model, self.stream(self.cell.seed), lr=lr, budget_bytes=budget_bytes, dtype=self.cell.dtype, device=self.cell.device,
+            validate=lambda trained: self.score(trained, heldout).bits_per_byte,
+            progress=lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"))
+
+    def audit(self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True) -> AuditReport:
+        """Audit these very weights in float32 at these lengths, on random tokens and on text of the corpus."""
+        sample = None
+        if text and self.cell.corpus:
+            tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * max(lengths) + 4096])
+            sample = torch.from_numpy(tokens.copy()).long()
+        return audit(model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
+
+    def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
+        """Score text in float32, every token once, in windows of the cell's length."""
+        tokens = [self.tokenizer.encode(document) for document in documents]
+        batches = score_batches(tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
+        return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
+
+    # Time and memory
+
+    def train_step(self, model: LanguageModel) -> TrainStep:
+        return TrainStep(model.train(), lr=1e-4, dtype=self.cell.dtype)
+
+    def inference(self, model: LanguageModel) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
+        """The model's forward as generation runs it: eval mode, no graph, the cell's precision."""
+        model.eval()
+
+        def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+            with torch.inference_mode(), autocast(self.cell.device, self.cell.dtype):
+                return model(tokens, state)
+
+        return forward
+
+    def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
+        """Seconds per call, one value a round, interleaved with the other members of the timing group."""
+        return time_rounds(call, rounds or self.cell.get("rounds") or FEW_ROUNDS, clock=Clock(self.cell.device), turn=self.turn)
+
+    def time_cases(self, cases: dict[str, Callable[[], object]], rounds: int = 0) -> dict[str, list[float]]:
+        """Seconds per call of several cases in this process, in randomised interleaved rounds."""
+        return time_cases(cases, rounds or self.cell.get("rounds") or FEW_ROUNDS, seed=self.cell.seed, clock=Clock(self.cell.device))
+
+    def kernels(self) -> list[KernelCase]:
+        """The kernel cases of the plugin, [] where it names none."""
+        return resolve(self.spec.kernels)(self.cell.device) if self.spec.kernels else []
+
+    def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
+        """Peak bytes of a call over what was held before, by the method's name."""
+        return peak(call, self.cell.device)
+
+    def release_memory(self) -> None:
+        release_memory()
+
+    def state_bytes(self, state: Any) -> int:
+        return state_bytes(state)
+
+    def synchronize(self) -> None:
+        if self.cell.device == "cuda":
+            torch.cuda.synchronize()
+
+    def bare_step(self, model: LanguageModel) -> Callable[[Tensor, Tensor], Tensor]:
+        """The training step as a bare PyTorch loop writes it: what the harness's own step is measured against."""
+        optimizer = make_optimizer(model.train(), 1e-4, Recipe())
+        parameters = list(model.parameters())
+        dtype, device = self.cell.dtype, self.cell.device
+
+        def step(inputs: Tensor, targets: Tensor) -> Tensor:
+            optimizer.zero_grad()
+            with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
+                logits, _ = model(inputs)
+            cross_entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+            loss = cross_entropy
+            for term in model.auxiliary_losses().values():
+                loss = loss + term
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            return cross_entropy.detach()
+
+        return step
+
+    def tensor_bytes(self, tensors: Iterable[Tensor]) -> int:
+        """Bytes of distinct tensors."""
+        return sum(t.numel() * t.element_size() for t in {id(t): t for t in tensors}.values())
+
+    def optimizer_bytes(self, step: TrainStep) -> int:
+        """Bytes of the optimiser's own tensors."""
+        return self.tensor_bytes(v for s in step.optimizer.state.values() for v in s.values() if isinstance(v, Tensor))
+
+    def peak_name(self, what: str, method: str) -> str:
+        """`peak_bytes` for the headline method of the device, `peak_reserved_bytes` and the like for the others."""
+        headline = "allocated" if self.cell.device == "cuda" else "process"
+        return f"{what}_bytes" if method == headline else f"{what}_{method}_bytes"
+
+    def diagnostics(self, model: LanguageModel) -> dict[str, float]:
+        """The model's interpretability numbers on one batch of text."""
+        tokens = self.tokenizer.encode(self.documents.heldout[0])[: self.cell.seq_len]
+        self.inference(model)(torch.from_numpy(tokens.copy()).long()[None].to(self.cell.device), None)
+        return model.diagnostics()
+
+
+def _now() -> str:
+    from ..run.plan import now
+
+    return now()

@@ -1,0 +1,308 @@
+"""The command line: parse, call, print. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import UsageError
+from .quantities import format_count, parse_count, parse_counts, split
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+app = typer.Typer(
+    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
+    help="Compare language-model architectures: audited for leaks, matched in parameters, measured side by side.",
+)
+
+
+def _load(files: list[Path] | None) -> Registry:
+    from .registry import load
+
+    return load(files or [])
+
+
+def _complete_models(incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in _load(None).models if name.startswith(last)]
+
+
+def _complete_suites(incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in _load(None).suites if name.startswith(last)]
+
+
+PluginFiles = Annotated[list[Path] | None, typer.Option("-p", "--plugin-file", help="Load a plugin from this file; may be repeated.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (autocast; parameters stay float32).")]
+Params = Annotated[str, typer.Option(help="Match every model to this many non-embedding parameters.")]
+Size = Annotated[str, typer.Option(help="Take this published preset instead of matching, e.g. tiny.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"qllm-harness {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Option(help="Suites to run, separated by commas.", autocompletion=_complete_suites)],
+    plugins: Annotated[str, typer.Option(
+        help="Plugins, separated by commas; NAME:KEY=VALUE sets options.", autocompletion=_complete_models)],
+    out: Annotated[Path | None, typer.Option(help="Results directory; the same command again resumes it.")] = None,
+    corpus: Annotated[str, typer.Option(help="Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
+    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
+    field: Annotated[str, typer.Option(help="The text field of a file:PATH with JSON lines.")] = "",
+    params: Params = "300k",
+    size: Size = "",
+    seq_len: Annotated[str, typer.Option(help="Lengths in tokens, separated by commas; default: the suite's own.")] = "",
+    batch_size: Annotated[int, typer.Option(help="Sequences per batch; default: the suite's own.")] = 0,
+    budget: Annotated[str, typer.Option(help="Bytes of text a model is trained on.")] = "",
+    lr: Annotated[float | None, typer.Option(help="Learning rate for every model; skips the search.")] = None,
+    seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
+    rounds: Annotated[int, typer.Option(help="Timed rounds per measurement; default: the suite's own.")] = 0,
+    unaudited: Annotated[bool, typer.Option(help="Also record, apart, the score of a model that failed its audit.")] = False,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    threads: Annotated[int, typer.Option(help="Threads per worker.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Untimed cells side by side; default: one per core, one on a GPU.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds a cell may take.")] = 900.0,
+    memory_limit: Annotated[str, typer.Option(help="Bytes a worker may hold; default: what is available now.")] = "",
+    retry: Annotated[bool, typer.Option(help="Measure failed cells again.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show the matrix and stop.")] = False,
+    config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.")] = None,
+    plugin_file: PluginFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Run suites over plugins and write the tables."""
+    from .run import plan as planning
+    from .run.request import RunOptions, make_request, with_config
+    from .store import Store
+
+    options = with_config(RunOptions(
+        suite=suite, plugins=plugins, corpus=corpus, tokenizer=tokenizer, field=field, params=params, size=size,
+        seq_len=seq_len, batch_size=batch_size, budget=budget, lr=lr, seeds=seeds, rounds=rounds, unaudited=unaudited,
+        device=device, dtype=dtype, threads=threads, jobs=jobs, timeout=timeout, memory_limit=memory_limit,
+    ), config, set(sys.argv))
+    registry = _load(plugin_file)
+    names = split(options.suite)
+    if not names:
+        raise UsageError("--suite names no suite; `harness suites` lists them")
+    for name in names:
+        registry.suite(name)
+    request = make_request(registry, options)
+    directory = out or planning.default_directory(names, request.models)
+    store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
+    planned = planning.make_plan(registry, names, request, store, retry)
+    if dry_run or store is None:
+        _print_matrix(planned, directory, as_json)
+        return
+    raise typer.Exit(_execute(registry, planned, store, options, plugin_file or [], as_json))
+
+
+def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: list[Path], as_json: bool) -> int:
+    from .progress import Reporter
+    from .run import plan as planning
+    from .run.request import make_executor
+
+    executor = make_executor(registry, options, planned.request, files, store.directory / "worker.log")
+    with Reporter(planned) as reporter:
+        rows = planning.execute(
+            planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note)
+        stop = reporter.stop
+    if as_json:
+        _print_json(rows)
+    else:
+        from .evidence.report import print_report
+
+        print_report(rows, planned.suites, store)
+    if stop.requested:
+        left = len([c for c in planned.cells if store.read(c.id) is None])
+        print(f"harness: interrupted; every finished cell is kept, {left} left; the same command resumes", file=sys.stderr)
+    return planning.exit_code(rows, stop)
+
+
+def _print_json(rows: list[Any]) -> None:
+    from dataclasses import asdict
+
+    from .store import finite
+
+    for row in rows:
+        print(json.dumps(finite({k: v for k, v in asdict(row).items() if v not in (None, "")})))
+
+
+def _print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
+    missing = {cell.id for cell in planned.missing}
+    if as_json:
+        for cell in planned.cells:
+            print(json.dumps({**cell.record(), "missing": cell.id in missing}))
+        return
+    for cell in planned.cells:
+        text = [cell.suite, cell.label, cell.preset or (f"{format_count(cell.params)} params" if cell.params else "default size")]
+        text += [f"{cell.corpus}/{cell.tokenizer}"] if cell.corpus else []
+        text += [f"T={cell.seq_len}"] if cell.seq_len else []
+        text += [f"B={cell.batch_size}"] if cell.batch_size else []
+        text += [f"{key}={value}" for key, value in cell.protocol if isinstance(value, str | int | float) and value]
+        print(f"{cell.id}  {'missing ' if cell.id in missing else 'finished'}  " + "  ".join(text))
+    timed = len([c for c in planned.cells if c.group and c.id in missing])
+    print(f"{len(planned.cells)} cells, {len(missing)} to measure ({timed} of them timed, one at a time) -> {directory}")
+
+
+@app.command()
+def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Annotated[bool, typer.Option(
+    help="Show the options of every plugin.")] = False) -> None:
+    """List the model plugins, and those that do not load."""
+    from .specs import missing
+
+    registry = _load(plugin_file)
+    entries = [
+        {"name": s.name, "family": s.family, "summary": s.summary, "source": s.source, "from": registry.origins[s.name],
+         "unavailable": missing(s)} for s in registry.models.values()
+    ]
+    broken = [{"name": b.name, "broken": b.reason} for b in registry.broken.values()]
+    if as_json:
+        print(json.dumps(entries + broken, indent=1))
+        return
+    for entry in entries:
+        print(f"{entry['name']:<14} {entry['family']:<10} {entry['summary']}")
+        if entry["unavailable"]:
+            print(f"{'':<14} unavailable: {entry['unavailable']}")
+        if options and not entry["unavailable"]:
+            _print_options(registry, entry["name"])
+    for entry in broken:
+        print(f"{entry['name']:<14} broken     {entry['broken']}")
+
+
+def _print_options(registry: Registry, name: str) -> None:
+    from .options import describe_options
+    from .specs import resolve
+
+    kind = resolve(registry.models[name].config)
+    for key, words, default in describe_options(kind):
+        print(f"{'':<14}   {key}={default:<14} {words}")
+    presets = getattr(kind, "PRESETS", {})
+    if presets:
+        print(f"{'':<14}   --size {', '.join(presets)}")
+
+
+@app.command()
+def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
+    """List the suites."""
+    registry = _load(plugin_file)
+    if as_json:
+        print(json.dumps([{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()], indent=1))
+        return
+    for suite in registry.suites.values():
+        print(f"{suite.name:<14} {suite.summary}")
+
+
+@app.command()
+def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
+    """List the corpora and tokenizers."""
+    from .specs import missing
+
+    registry = _load(plugin_file)
+    groups = {"corpus": registry.corpora, "tokenizer": registry.tokenizers}
+    entries = [
+        {"kind": kind, "name": s.name + (f":{s.argument}" if getattr(s, "argument", "") else ""), "summary": s.summary,
+         "unavailable": missing(s)} for kind, table in groups.items() for s in table.values()
+    ]
+    if as_json:
+        print(json.dumps(entries, indent=1))
+        return
+    for entry in entries:
+        print(f"{entry['kind']:<10} {entry['name']:<12} {entry['summary']}")
+        if entry["unavailable"]:
+            print(f"{'':<23} unavailable: {entry['unavailable']}")
+
+
+@app.command()
+def audit(
+    plugin: Annotated[str, typer.Argument(help="A plugin or several, separated by commas; `all` takes every one.",
+                                          autocompletion=_complete_models)],
+    params: Params = "300k",
+    size: Size = "",
+    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
+    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
+    device: Device = "auto",
+    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
+    plugin_file: PluginFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval, gradients."""
+    from .progress import print_audit
+    from .run import plan as planning
+    from .run.executors import Events, Stop
+    from .run.request import RunOptions, make_executor, make_request
+
+    registry = _load(plugin_file)
+    wanted = ",".join(registry.models) if plugin == "all" else plugin
+    options = RunOptions(
+        suite="audit", plugins=wanted, params=params, size=size, seq_len=seq_len, tokenizer=tokenizer, device=device,
+        dtype="float32", timeout=timeout, corpus="")
+    request = make_request(registry, options)
+    planned = planning.make_plan(registry, ["audit"], request, None, False)
+    specs = {choice.spec.name: choice.spec for choice in request.models}
+    results: list[Any] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        executor = make_executor(registry, options, request, plugin_file or [], Path(scratch) / "worker.log")
+        stop = Stop(notify=lambda: print("harness: stopping after the running audit", file=sys.stderr))
+        with stop.on_interrupt():
+            executor.run(planned.cells, specs, {}, Events(finished=results.append), stop)
+    rows = [row for result in results for row in result.rows]
+    if as_json:
+        _print_json(rows)
+    else:
+        print_audit(results)
+    raise typer.Exit(planning.exit_code(rows, stop))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.")],
+    directory: Annotated[Path | None, typer.Option(help="Where to put it; default: a folder of that name here.")] = None,
+) -> None:
+    """Write a new plugin: a model file, its test and its pyproject."""
+    from .scaffold import create
+
+    for path in create(name, directory or Path(name)):
+        print(path)
+    where = (directory or Path(name)) / f"{name}.py"
+    print(f"try it: harness audit {name} -p {where} && harness run -p {where} --suite scaling --plugins {name},baseline")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Tell what this machine has, what is missing, and which plugins do not load."""
+    from .run.environment import environment
+    from .specs import missing
+
+    registry = _load(None)
+    facts = environment()
+    specs = [*registry.models.values(), *registry.corpora.values(), *registry.tokenizers.values()]
+    lacking = {s.name: missing(s) for s in specs if missing(s)}
+    broken = {b.name: b.reason for b in registry.broken.values()}
+    if as_json:
+        print(json.dumps({"environment": facts, "unavailable": lacking, "broken": broken}, indent=1))
+    else:
+        for key, value in facts.items():
+            if isinstance(value, dict):
+                value = ", ".join(f"{k} {v}" for k, v in value.items() if v)
+            elif isinstance(value, list):
+                value = ", ".join(map(str, value))
+            print(f"{key:<16} {value if value not in ('', None) else '-'}")
+        for title, table in (("unavailable", lacking), ("broken", broken)):
+            for name, reason in table.items():
+                print(f"{title:<16} {name}: {reason}")
+    if broken:
+        raise typer.Exit(3)

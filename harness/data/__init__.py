@@ -1,0 +1,1 @@
+"""Text and where it comes from: corpora, known-entropy sources, tokenizers, batches."""

@@ -1,0 +1,31 @@
+"""The corpora and tokenizers that come with the harness. Cheap: imports nothing heavy. (no torch)"""
+
+from __future__ import annotations
+
+from ..hookspecs import hookimpl
+from ..specs import CorpusSpec, TokenizerSpec
+
+_DATA = "harness.data"
+
+
+@hookimpl
+def harness_corpora() -> list[CorpusSpec]:
+    return [
+        CorpusSpec("pydoc", f"{_DATA}.corpora:pydoc", "English reference text inside every CPython, 0.45 MB (default)"),
+        CorpusSpec("markov", f"{_DATA}.sources:markov", "Markov chain over 16 letters, exact entropy rate, 1.3 MB"),
+        CorpusSpec("hmm", f"{_DATA}.sources:hmm", "hidden Markov chain over 8 letters, exact entropy rate, 1.3 MB"),
+        CorpusSpec("copy", f"{_DATA}.sources:copy", "random blocks, each repeated once, exact entropy rate, 1.3 MB"),
+        CorpusSpec("file", f"{_DATA}.files:file", "a text file, JSON lines, or a folder with train.txt and test.txt",
+                   argument="PATH"),
+        CorpusSpec("hf", f"{_DATA}.hub:hf", "wikitext2, tinystories, c4 or fineweb from the Hugging Face hub, pinned",
+                   argument="NAME", requires=("datasets",), extra="hf"),
+    ]
+
+
+@hookimpl
+def harness_tokenizers() -> list[TokenizerSpec]:
+    return [
+        TokenizerSpec("bytes", f"{_DATA}.tokenizers:bytes_tokenizer", "one token a byte, and BOS: 257 ids (default)"),
+        TokenizerSpec("gpt2", f"{_DATA}.tokenizers:gpt2_tokenizer", "GPT-2's byte-pair encoding, 50257 ids",
+                      requires=("tiktoken",), extra="gpt2"),
+    ]

@@ -1,0 +1,102 @@
+"""Documents to train on and documents held out, loaded by a selector; `pydoc` is the corpus that is always there.
+
+Documents are kept apart, because intervals come from resampling them. (no torch)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from ..errors import FileError, UsageError, unknown
+from ..options import parse_value
+from ..specs import CorpusSpec, Selector, require, resolve
+
+if TYPE_CHECKING:
+    from .sources import Source
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
+
+    name: str
+    train: tuple[bytes, ...]
+    heldout: tuple[bytes, ...]
+    oracle: Source | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of every byte, the split and the document boundaries."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.heldout):
+            digest.update(len(part).to_bytes(8, "little"))
+            for document in part:
+                digest.update(len(document).to_bytes(8, "little") + document)
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
+        return {
+            "name": self.name,
+            "train_documents": len(self.train), "train_bytes": sum(map(len, self.train)),
+            "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
+            "sha256": self.sha256,
+            "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
+        }
+
+
+def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:
+    """Load what `selector` names: its argument and options are those of the function that `spec` targets.
+
+    Raises UsageError for an option that is unknown or malformed, FileError where there is no text.
+    """
+    require(spec)
+    load = resolve(spec.target)
+    hints = get_type_hints(load)
+    known = [name for name in inspect.signature(load).parameters if name != "argument"]
+    if selector.argument and not spec.argument:
+        raise UsageError(f"corpus {spec.name} takes no argument; {selector.argument!r} is given")
+    if spec.argument and not selector.argument:
+        raise UsageError(f"corpus {spec.name} needs an argument; write {spec.name}:{spec.argument}")
+    options = {}
+    for key, text in selector.options:
+        if key not in known:
+            raise unknown(f"option of corpus {spec.name}", key, known)
+        try:
+            options[key] = parse_value(text, hints[key])
+        except ValueError as error:
+            raise UsageError(f"option {key}={text!r} of corpus {spec.name} must be {error}") from None
+    documents = load(selector.argument, **options)
+    for part, role in ((documents.train, "training"), (documents.heldout, "held-out")):
+        if not any(part):
+            raise FileError(f"corpus {selector} has no {role} text (0 bytes)")
+    return documents
+
+
+def pydoc(argument: str = "") -> Documents:
+    """The English reference text inside every CPython (`pydoc_data.topics`), about 450 kB; it varies with the version.
+
+    Every eighth topic is held out: of the eight ways to do so, the one nearest to a tenth of the bytes. CPython repeats
+    whole sections under several topics, so paragraphs that also stand in held-out text are left out of training.
+    """
+    from pydoc_data.topics import topics
+
+    texts = [topics[name].encode() for name in sorted(topics)]
+    share = sum(map(len, texts)) / 10
+    first = min(range(8), key=lambda i: abs(sum(map(len, texts[i::8])) - share))
+    heldout = texts[first::8]
+    scored = {_words(paragraph) for text in heldout for paragraph in text.split(b"\n\n")}
+    train = [
+        b"\n\n".join(p for p in text.split(b"\n\n") if not p.strip() or _words(p) not in scored)
+        for i, text in enumerate(texts) if i % 8 != first
+    ]
+    return Documents("pydoc", tuple(filter(bytes.strip, train)), tuple(heldout))
+
+
+def _words(paragraph: bytes) -> bytes:
+    """A paragraph regardless of its indentation and line breaks."""
+    return b" ".join(paragraph.split())

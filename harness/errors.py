@@ -1,0 +1,48 @@
+"""Errors a user can mend, and the exit codes of the command.
+
+| code | meaning |
+|------|---------|
+| 0    | everything asked for was done and every row is ok |
+| 1    | it was done, but some rows are not ok (or an audit failed) |
+| 2    | the command line is wrong: an unknown name, a malformed option, an impossible value |
+| 3    | a selected plugin cannot be used: it fails to import or misses a dependency |
+| 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |
+| 130  | interrupted; every finished cell is kept |
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """One clear line that names the mend. Printed without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    exit_code = 2
+
+
+class PluginError(HarnessError):
+    exit_code = 3
+
+
+class FileError(HarnessError):
+    exit_code = 4
+
+
+class Unsupported(HarnessError):
+    """This machine or this model cannot give the number asked for; becomes a row of that status."""
+
+    status = "unsupported"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is not registered, with the nearest one that is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "known: " + (", ".join(names) or "none")
+    return UsageError(f"unknown {kind} {name!r}; {hint}")

@@ -1,0 +1,60 @@
+"""The hooks of the harness. A plugin implements any of them with `@hookimpl` and returns cheap specs.
+
+Register a package under the entry-point group "harness", or name a file with `-p my_model.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from .specs import CorpusSpec, ModelSpec, Suite, TokenizerSpec
+
+if TYPE_CHECKING:
+    from .store import CellResult
+
+PROJECT = "harness"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def harness_models() -> list[ModelSpec]:  # type: ignore[empty-body]
+    """The model plugins this package brings."""
+
+
+@hookspec
+def harness_suites() -> list[Suite]:  # type: ignore[empty-body]
+    """The suites this package brings."""
+
+
+@hookspec
+def harness_corpora() -> list[CorpusSpec]:  # type: ignore[empty-body]
+    """The corpora this package brings."""
+
+
+@hookspec
+def harness_tokenizers() -> list[TokenizerSpec]:  # type: ignore[empty-body]
+    """The tokenizers this package brings."""
+
+
+@hookspec
+def harness_claims() -> list[Path]:  # type: ignore[empty-body]
+    """The claim files (TOML) this package brings."""
+
+
+@hookspec
+def harness_environment() -> dict[str, Any]:  # type: ignore[empty-body]
+    """Further facts about this machine for the manifest."""
+
+
+@hookspec
+def harness_cell_finished(result: CellResult, directory: Path) -> None:
+    """Called in the parent after a cell was stored, for exporters."""
+
+
+@hookspec(firstresult=True)
+def harness_executor(name: str) -> Any:
+    """An executor that runs a plan's cells under this name (`--executor NAME`), or None."""

@@ -1,0 +1,197 @@
+"""The plugin manager: built-ins, entry points and `-p FILE`, all through the same door.
+
+Every plugin loads inside its own try: a broken one becomes a listed error and stops no other. Selecting it is an error
+that says why.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from . import hookspecs
+from .errors import FileError, HarnessError, PluginError, UsageError, unknown
+from .specs import CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
+
+BUILTIN = (
+    "harness.data.builtin", "harness.suites",
+    "harness.plugins.baseline", "harness.plugins.ssm", "harness.plugins.phasefield",
+)
+IMPORT_LIMIT_S = 60
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that did not load."""
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Registry:
+    """What is registered, by name, and what failed to load."""
+
+    manager: pluggy.PluginManager
+    models: dict[str, ModelSpec] = field(default_factory=dict)
+    suites: dict[str, Suite] = field(default_factory=dict)
+    corpora: dict[str, CorpusSpec] = field(default_factory=dict)
+    tokenizers: dict[str, TokenizerSpec] = field(default_factory=dict)
+    broken: dict[str, Broken] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)      # model name -> plugin it came from
+
+    def model(self, selector: Selector) -> ModelSpec:
+        """The usable model a selector names. Raises UsageError (unknown) or PluginError (broken, unavailable)."""
+        if selector.name not in self.models:
+            for broken in self.broken.values():
+                if broken.name.rpartition(".")[2] == selector.name:
+                    raise PluginError(f"plugin {selector.name!r} failed to load: {broken.reason}")
+            raise unknown("plugin", selector.name, self.models)
+        return self.models[selector.name]
+
+    def suite(self, name: str) -> Suite:
+        if name not in self.suites:
+            raise unknown("suite", name, self.suites)
+        return self.suites[name]
+
+    def corpus(self, text: str) -> tuple[CorpusSpec, Selector]:
+        selector = parse_selector(text, argument=True)
+        if selector.name not in self.corpora:
+            raise unknown("corpus", selector.name, self.corpora)
+        spec = self.corpora[selector.name]
+        if spec.argument and not selector.argument:
+            raise UsageError(f"corpus {spec.name!r} needs {spec.argument}: write {spec.name}:{spec.argument}")
+        if selector.argument and not spec.argument:
+            raise UsageError(f"corpus {spec.name!r} takes no argument, got {selector.argument!r}")
+        require(spec)
+        return spec, selector
+
+    def tokenizer(self, name: str) -> TokenizerSpec:
+        if name not in self.tokenizers:
+            raise unknown("tokenizer", name, self.tokenizers)
+        require(self.tokenizers[name])
+        return self.tokenizers[name]
+
+
+@contextmanager
+def time_limit(seconds: int, what: str) -> Iterator[None]:
+    """Raise PluginError when the block runs longer than `seconds` (main thread of a POSIX process only)."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def on_alarm(*_: Any) -> None:
+        raise PluginError(f"{what} took longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def module_name(path: Path) -> str:
+    """The name a plugin file is imported under, in the parent and in every worker."""
+    return f"harness_plugin_file_{path.stem}"
+
+
+def import_file(path: Path) -> Any:
+    """Import a plugin file. Raises FileError where there is none, or whatever the file raises."""
+    if not path.is_file():
+        raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
+    name = module_name(path)
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FileError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, HarnessError) else f"{type(error).__name__}: {text}"
+
+
+def load(files: Sequence[Path] = ()) -> Registry:
+    """Load built-ins, installed packages (entry-point group "harness") and plugin files."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    registry = Registry(manager)
+    for name in BUILTIN:
+        _load_one(registry, name, lambda name=name: importlib.import_module(name))
+    for entry in entry_points(group=hookspecs.PROJECT):
+        _load_one(registry, entry.name, entry.load)
+    for path in files:
+        if not path.is_file():
+            raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
+        _load_one(registry, path.stem, lambda path=path: import_file(path.resolve()))
+    return registry
+
+
+def _load_one(registry: Registry, name: str, importer: Any) -> None:
+    """Import and register one plugin; on any failure list it as broken and take back what it registered."""
+    manager = registry.manager
+    try:
+        with time_limit(IMPORT_LIMIT_S, f"importing {name}"):
+            module = importer()
+            manager.register(module, name=name)
+            _check_hooks(manager, module)
+            _collect(registry, module, name)
+    except (Exception, SystemExit) as error:
+        if (module := manager.get_plugin(name)) is not None:
+            manager.unregister(module)
+        registry.broken[name] = Broken(name, one_line(error))
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"misspelt hook: {error}") from None
+    if not manager.get_hookcallers(module):
+        raise PluginError("it implements no hook; decorate harness_models() with @harness.hookimpl")
+
+
+def _collect(registry: Registry, module: Any, name: str) -> None:
+    """Call this plugin's own listing hooks and take its specs in. A name that is taken is an error."""
+    tables: list[tuple[str, dict[str, Any], type]] = [
+        ("harness_models", registry.models, ModelSpec), ("harness_suites", registry.suites, Suite),
+        ("harness_corpora", registry.corpora, CorpusSpec), ("harness_tokenizers", registry.tokenizers, TokenizerSpec),
+    ]
+    found: list[tuple[dict[str, Any], Any]] = []
+    for hook, table, kind in tables:
+        for implementation in getattr(registry.manager.hook, hook).get_hookimpls():
+            if implementation.plugin is not module:
+                continue
+            for spec in implementation.function():
+                if not isinstance(spec, kind):
+                    raise PluginError(f"{hook}() returned a {type(spec).__name__}, not a {kind.__name__}")
+                if spec.name in table:
+                    raise PluginError(f"{kind.__name__} {spec.name!r} is already registered")
+                found.append((table, spec))
+    for table, spec in found:
+        table[spec.name] = spec
+        if isinstance(spec, ModelSpec):
+            registry.origins[spec.name] = name

@@ -1,0 +1,1 @@
+"""From a plan to finished cells: the matrix, the executors, the worker."""

@@ -1,0 +1,166 @@
+"""What the flags of `harness run` mean: checked, resolved for this machine, made into a request. (no torch)"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import FileError, PluginError, UsageError, unknown
+from ..quantities import parse_count, parse_counts, split
+from ..registry import Registry
+from .cells import Request
+from .executors import LocalExecutor
+from .plan import check_options, choose
+from .worker import Setup
+
+DEVICES, DTYPES = ("auto", "cpu", "cuda"), ("auto", "float32", "bfloat16")
+FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The flags as written; a field has the name of its flag."""
+
+    suite: str
+    plugins: str
+    corpus: str = "pydoc"
+    tokenizer: str = "bytes"
+    field: str = ""
+    params: str = "300k"
+    size: str = ""
+    seq_len: str = ""
+    batch_size: int = 0
+    budget: str = ""
+    lr: float | None = None
+    seeds: int = 1
+    rounds: int = 0
+    unaudited: bool = False
+    device: str = "auto"
+    dtype: str = "auto"
+    threads: int = 1
+    jobs: int = 0
+    timeout: float = 900.0
+    memory_limit: str = ""
+
+
+def with_config(options: RunOptions, path: Path | None, arguments: set[str]) -> RunOptions:
+    """`options` with what a TOML file sets; a flag on the command line wins. Raises FileError, UsageError."""
+    if path is None:
+        return options
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} is not TOML: {error}") from None
+    known = {f.name: f for f in fields(options)}
+    given = {a.partition("=")[0] for a in arguments}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise unknown(f"option in {path}", key, known)
+        if f"--{name.replace('_', '-')}" in given:
+            continue
+        default = getattr(options, name)
+        if isinstance(value, list):
+            value = ",".join(map(str, value))
+        values[name] = str(value) if isinstance(default, str) else value
+    return replace(options, **values)
+
+
+def make_request(registry: Registry, options: RunOptions) -> Request:
+    """Check every flag and build the request. Raises UsageError or PluginError before anything runs."""
+    for name, allowed in (("device", DEVICES), ("dtype", DTYPES)):
+        if getattr(options, name) not in allowed:
+            raise UsageError(f"--{name} must be one of {', '.join(allowed)}, got {getattr(options, name)!r}")
+    for name, least in (("seeds", 1), ("threads", 1), ("jobs", 0), ("rounds", 0), ("batch_size", 0), ("timeout", 1)):
+        if getattr(options, name) < least:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
+    if options.lr is not None and not 0 < options.lr < 100:
+        raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
+    if not split(options.plugins):
+        raise UsageError("--plugins names no plugin; `harness plugins` lists them")
+    models = choose(registry, split(options.plugins))
+    check_options(models, options.size)
+    device = resolve_device(options.device)
+    corpora = []
+    for text in split(options.corpus):
+        if options.field and ":field=" not in text:
+            text += f":field={options.field}"
+        corpora.append(registry.corpus(text))
+    return Request(
+        models=models, corpora=tuple(corpora), tokenizer=registry.tokenizer(options.tokenizer),
+        params=0 if options.size else parse_count(options.params, "--params"), preset=options.size,
+        seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
+        dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
+        budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr, rounds=options.rounds,
+        unaudited=options.unaudited,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """ "auto" is cuda where a driver lists a GPU and torch has CUDA, without importing torch. Raises UsageError."""
+    if name != "auto":
+        if name == "cuda" and not gpu_listed():
+            raise UsageError("--device cuda: no NVIDIA GPU is visible here; use --device cpu")
+        return name
+    return "cuda" if gpu_listed() and torch_has_cuda() else "cpu"
+
+
+def gpu_listed() -> bool:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return False
+    try:
+        listing = subprocess.run([command, "-L"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return listing.returncode == 0 and "GPU 0" in listing.stdout
+
+
+def torch_has_cuda() -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return "cpu" not in version("torch")
+    except PackageNotFoundError:
+        raise PluginError("torch is not installed: pip install qllm-harness") from None
+
+
+def resolve_dtype(name: str, device: str) -> str:
+    """ "auto" is bfloat16 autocast where the hardware multiplies bfloat16, float32 elsewhere."""
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "bfloat16"
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "bfloat16" if any(flag in flags for flag in FAST_BFLOAT16) else "float32"
+
+
+def available_memory() -> int:
+    """Bytes that could be had now, 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def make_executor(registry: Registry, options: RunOptions, request: Request, files: Sequence[Path], log: Path) -> LocalExecutor:
+    """The local executor for these flags. A GPU is never shared, nor its host memory limited."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = options.jobs or (1 if request.device == "cuda" else max(1, cores // options.threads))
+    limit = parse_count(options.memory_limit, "--memory-limit") if options.memory_limit else available_memory()
+    setup = Setup(
+        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit, str(log))
+    return LocalExecutor(setup, jobs, options.timeout)

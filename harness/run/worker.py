@@ -1,0 +1,164 @@
+"""The child process: it takes one cell at a time and answers with its rows, whatever happens. (torch on first cell only)
+
+A timed cell holds the baton while it computes and hands it back wherever the suite writes `with bench.turn():`, so that
+the workers of a timing group run in interleaved rounds and never two at once.
+
+Messages to the child:    ("cell", record, context) · ("limits", device) · ("go",) · ("stop",)
+Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("done", rows, raw) · ("limits", values)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from ..errors import HarnessError, PluginError
+from ..specs import missing, require
+from ..store import Row
+from .cells import Cell
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every worker of a run shares."""
+
+    plugin_files: tuple[str, ...] = ()
+    threads: int = 1
+    memory_limit: int = 0                   # bytes a worker may hold; 0 for no limit
+    log: str = os.devnull
+
+
+class Abort(Exception):
+    """The parent went away or asked to stop."""
+
+
+def main(connection: Connection, setup: Setup) -> None:
+    """Serve cells until told to stop. stdout and stderr of the child go to the log file of its run."""
+    _prepare(setup)
+    connection.send(("hello",))
+    with contextlib.suppress(EOFError, BrokenPipeError, Abort):
+        while True:
+            kind, *rest = connection.recv()
+            if kind == "stop":
+                return
+            if kind == "limits":
+                connection.send(("limits", _limits(*rest)))
+            elif kind == "cell":
+                connection.send(("done", *run_cell(connection, setup, *rest)))
+
+
+def _prepare(setup: Setup) -> None:
+    """Threads, signals, memory limit, log: before torch is imported."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):      # die with the parent, where the system can do that
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(setup.threads)
+    if setup.memory_limit:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
+    log = os.open(setup.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def _limits(device: str) -> dict[str, float]:
+    from ..bench.limits import measure_limits
+
+    return measure_limits(device)
+
+
+def run_cell(connection: Connection, setup: Setup, cell: Cell, context: dict[str, Any]) -> tuple[list[Row], dict]:
+    """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
+    turn = _turns(connection) if cell.group else contextlib.nullcontext
+    workbench = None
+    try:
+        from ..bench.workbench import Workbench
+        from ..registry import import_file, load
+
+        if cell.group:                                      # after the imports, which lanes may do side by side
+            _wait_for_baton(connection)
+        registry = load([Path(file) for file in setup.plugin_files])
+        for file in setup.plugin_files:
+            import_file(Path(file))
+        spec = registry.models.get(cell.plugin)
+        if spec is None:
+            reasons = [b.reason for b in registry.broken.values()]
+            raise PluginError(f"{cell.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
+        require(spec)
+        workbench = Workbench(cell, registry, spec, context, turn, lambda text: connection.send(("progress", text)))
+        registry.suite(cell.suite).measure(cell, workbench)
+        return workbench.rows, workbench.raw
+    except (Abort, EOFError, BrokenPipeError):
+        raise
+    except BaseException as error:
+        traceback.print_exc()
+        status, reason = classify(error)
+        rows = workbench.rows if workbench else []
+        failed = workbench.row_fields() if workbench else {}
+        return [*rows, Row(**failed, status=status, reason=reason)], workbench.raw if workbench else {}
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _wait_for_baton(connection: Connection) -> None:
+    connection.send(("turn",))
+    message = connection.recv()
+    if message[0] != "go":
+        raise Abort
+
+
+def _turns(connection: Connection) -> Any:
+    @contextlib.contextmanager
+    def turn() -> Iterator[None]:
+        _wait_for_baton(connection)
+        yield
+
+    return turn
+
+
+def classify(error: BaseException) -> tuple[str, str]:
+    """(status, reason in one line) of an exception that ended a cell."""
+    text = " ".join(str(error).split())[:300]
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or "allocate memory" in text or "DefaultCPUAlloc" in text:
+        return "oom", f"out of memory: {text or name}"
+    status = getattr(error, "status", "")
+    if status:                                             # AuditFailed, Unsupported: they know what they are
+        return status, text
+    if isinstance(error, NotImplementedError):
+        return "unsupported", text or name
+    if isinstance(error, HarnessError):
+        return "error", text
+    where = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(where[-1].filename).name}:{where[-1].lineno})" if where else ""
+    return "error", f"{name}: {text}{place}"
+
+
+def unavailable(cell: Cell, spec: Any) -> Row | None:
+    """The row of a cell whose plugin misses a dependency, or None."""
+    reason = missing(spec)
+    return Row(**base_fields(cell, spec), status="unavailable", reason=reason) if reason else None
+
+
+def base_fields(cell: Cell, spec: Any = None) -> dict[str, Any]:
+    """The columns of a row that its cell already fixes."""
+    return {
+        "cell_id": cell.id, "suite": cell.suite, "plugin": cell.plugin,
+        "options": ":".join(f"{k}={v}" for k, v in cell.options), "family": spec.family if spec else "",
+        "corpus": cell.corpus, "tokenizer": cell.tokenizer, "seq_len": cell.seq_len or None,
+        "batch_size": cell.batch_size or None, "device": cell.device, "dtype": cell.dtype, "seed": cell.seed,
+    }

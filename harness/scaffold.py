@@ -1,0 +1,100 @@
+"""`harness new NAME`: a plugin in one file, its test, and the pyproject that makes it installable."""
+
+from __future__ import annotations
+
+import keyword
+from pathlib import Path
+
+from .errors import FileError, UsageError
+
+PLUGIN = '''\
+"""{title}: a gated linear recurrence, h_t = a_t h_(t-1) + (1 - a_t) v_t. Replace it with your own idea."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from harness import LanguageModel, ModelSpec, hookimpl
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 128              # `--params N` solves for it
+    layers: int = 2
+
+
+class {title}(LanguageModel):
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        self.embed = nn.Embedding(vocab_size, config.dim)
+        self.gates = nn.ModuleList(nn.Linear(config.dim, 2 * config.dim) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.dim)
+        self.head = nn.Linear(config.dim, vocab_size)
+
+    def forward(self, tokens, state=None):
+        """(B, T) -> logits (B, T, V), state: one (B, D) vector a layer, whatever the length."""
+        x, after = self.embed(tokens), []                                   # (B, T, D)
+        for layer, gate in enumerate(self.gates):
+            decay, value = gate(x).chunk(2, dim=-1)
+            decay, value = decay.sigmoid(), value.tanh()
+            h, steps = torch.zeros_like(x[:, 0]) if state is None else state[layer], []
+            for a, v in zip(decay.unbind(1), value.unbind(1)):
+                h = a * h + (1 - a) * v
+                steps.append(h)
+            x = x + torch.stack(steps, dim=1)
+            after.append(h)
+        return self.head(self.norm(x)), tuple(after)
+
+
+@hookimpl
+def harness_models():
+    return [ModelSpec(
+        name="{name}", target=f"{{__name__}}:{title}", config=f"{{__name__}}:Config", family="classical",
+        summary="a gated linear recurrence", source="this file")]
+'''
+
+TEST = '''\
+"""{title} keeps the law: splitting a text anywhere changes no logit."""
+
+import torch
+from {name} import Config, {title}
+
+
+def test_splitting_a_text_changes_nothing():
+    model = {title}(Config(dim=16), vocab_size=11).eval()
+    tokens = torch.randint(11, (2, 12))
+    whole, _ = model(tokens)
+    first, state = model(tokens[:, :5])
+    rest, _ = model(tokens[:, 5:], state)
+    torch.testing.assert_close(torch.cat([first, rest], dim=1), whole)
+'''
+
+PYPROJECT = '''\
+[project]
+name = "harness-{dashed}"
+version = "0.1.0"
+dependencies = ["qllm-harness"]
+entry-points.harness = {{ {name} = "{name}" }}
+
+[tool.setuptools]
+py-modules = ["{name}"]
+'''
+
+
+def create(name: str, directory: Path) -> list[Path]:
+    """Write the three files. Raises UsageError for a bad name, FileError where a file exists or cannot be written."""
+    if not name.isidentifier() or keyword.iskeyword(name) or not name.islower():
+        raise UsageError(f"a plugin's name is a lower-case identifier such as mymodel, got {name!r}")
+    words = {"name": name, "title": "".join(part.capitalize() for part in name.split("_")), "dashed": name.replace("_", "-")}
+    files = {f"{name}.py": PLUGIN, f"test_{name}.py": TEST, "pyproject.toml": PYPROJECT}
+    for file in files:
+        if (directory / file).exists():
+            raise FileError(f"{directory / file} exists; choose another name or --directory")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            (directory / file).write_text(text.format(**words), encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"cannot write to {directory}: {error.strerror}") from None
+    return [directory / file for file in files]

@@ -1,0 +1,155 @@
+"""Cheap descriptions of what can be run. A hook returns these without importing torch or a simulator.
+
+Whatever is heavy is named by a string "module:attribute" and imported in the worker only.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from .errors import PluginError, UsageError
+
+if TYPE_CHECKING:
+    from .run.cells import Cell, Request
+    from .store import CellResult, Row
+
+FAMILIES = ("classical", "phase", "quantum", "brain")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model plugin.
+
+    `target` names a `LanguageModel` subclass; `config` a frozen dataclass whose fields are the options a user may set
+    and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
+    the plugin's kernel cases for `--suite kernels`. `requires` are importable names; `extra` the extra that brings them.
+    """
+
+    name: str
+    target: str
+    config: str
+    family: str
+    summary: str
+    source: str
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    kernels: str = ""
+
+
+@dataclass(frozen=True)
+class CorpusSpec:
+    """A corpus. `target` names a function `(argument, **options) -> harness.data.corpora.Documents`.
+
+    `argument` is what follows the first colon of a selector (`file:PATH`), "" if the corpus takes none.
+    """
+
+    name: str
+    target: str
+    summary: str
+    argument: str = ""
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+
+
+@dataclass(frozen=True)
+class TokenizerSpec:
+    """A tokenizer. `target` names a function without arguments that returns a `harness.data.tokenizers.Tokenizer`."""
+
+    name: str
+    target: str
+    summary: str
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A family of measurements.
+
+    `plan(request)` yields the cells; `measure(cell, bench)` runs one in the worker; `conclude(results)` derives rows
+    that need several cells (slopes, exponents). `timed` suites run alone, one timing group at a time.
+    """
+
+    name: str
+    summary: str
+    plan: Callable[[Request], Iterable[Cell]]
+    measure: Callable[[Cell, Any], None]
+    conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
+    timed: bool = False
+    primary: tuple[str, ...] = field(default=())     # the metrics of the summary table, most important first
+
+
+Spec = ModelSpec | CorpusSpec | TokenizerSpec
+
+
+def resolve(target: str) -> Any:
+    """Import "module:attribute". Raises ImportError, AttributeError, or whatever the module raises."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def missing(spec: Spec) -> str:
+    """Why `spec` is unavailable here, or ""."""
+    absent = [name for name in spec.requires if find_spec(name) is None]
+    if not absent:
+        return ""
+    mend = f"pip install 'qllm-harness[{spec.extra}]'" if spec.extra else "pip install " + " ".join(absent)
+    return f"{spec.name} needs {', '.join(absent)}: {mend}"
+
+
+def require(spec: Spec) -> None:
+    """Raise PluginError where a dependency of `spec` is missing."""
+    if reason := missing(spec):
+        raise PluginError(reason)
+
+
+@dataclass(frozen=True)
+class Selector:
+    """`NAME[:ARGUMENT][:KEY=VALUE]…` of the command line, e.g. `phasefield:episodic=false`, `file:notes.txt`."""
+
+    name: str
+    argument: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return ":".join([self.name, *filter(None, [self.argument]), *(f"{k}={v}" for k, v in self.options)])
+
+
+def parse_selector(text: str, *, argument: bool = False) -> Selector:
+    """Parse a selector. With `argument`, parts without "=" after the name are an argument. Raises UsageError."""
+    name, *parts = text.strip().split(":")
+    if not name:
+        raise UsageError(f"malformed selector {text!r}; write NAME or NAME:KEY=VALUE:KEY=VALUE")
+    options: dict[str, str] = {}
+    plain: list[str] = []
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if argument and not options and not (equals and key.isidentifier()):
+            plain.append(part)
+        elif not equals or not key.isidentifier() or not value:
+            raise UsageError(f"malformed option {part!r} in {text!r}; write NAME:KEY=VALUE:KEY=VALUE")
+        elif key in options:
+            raise UsageError(f"option {key!r} is given twice in {text!r}")
+        else:
+            options[key] = value
+    return Selector(name, ":".join(plain), tuple(sorted(options.items())))
+
+
+@dataclass(frozen=True)
+class KernelCase:
+    """One implementation of a plugin's inner loop, for `--suite kernels`.
+
+    `run()` does it once. `role` is "reference" (the published form), "implementation", or "floor" (the least memory
+    traffic: `bytes_moved` at copy speed); cases of one `group` do the same work and are compared.
+    """
+
+    name: str
+    run: Callable[[], object]
+    role: str
+    group: str = ""
+    bytes_moved: int = 0
+    flops: int = 0

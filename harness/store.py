@@ -1,0 +1,223 @@
+"""Results on disk: one atomic file per finished cell, tables made from them. (no torch)
+
+    results/<run>/manifest.json        what was asked for, where and with which versions
+    results/<run>/cells/<id>.json      rows and raw measurements of one finished cell
+    results/<run>/table.parquet|csv    every row, long format
+
+A cell file is written under a temporary name, synced and renamed, so that it exists whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import FileError
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA = 1
+STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
+
+
+@dataclass
+class Row:
+    """One number with its unit, or the reason why there is none."""
+
+    schema: int = SCHEMA
+    run_id: str = ""
+    cell_id: str = ""
+    suite: str = ""
+    plugin: str = ""
+    options: str = ""
+    family: str = ""
+    params: int | None = None               # non-embedding, real degrees of freedom
+    params_embedding: int | None = None
+    state_bytes: int | None = None
+    corpus: str = ""
+    corpus_sha256: str = ""
+    tokenizer: str = ""
+    seq_len: int | None = None
+    batch_size: int | None = None
+    device: str = ""
+    dtype: str = ""
+    phase: str = ""                         # train | prefill | decode | score
+    seed: int | None = None
+    repeat: int | None = None
+    bytes_seen: int | None = None           # raw bytes trained on when this was measured
+    metric: str = ""
+    value: float | None = None
+    unit: str = ""
+    better: str = ""                        # lower | higher
+    ci_low: float | None = None
+    ci_high: float | None = None
+    limit: float | None = None
+    limit_kind: str = ""                    # entropy | bandwidth | compute | statevector | shots
+    status: str = "ok"
+    reason: str = ""
+    wall_s: float | None = None
+    started_at: str = ""
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+
+
+@dataclass
+class CellResult:
+    """What one cell gave: its rows, and the raw measurements that every statistic can be recomputed from."""
+
+    cell: dict[str, Any]
+    rows: list[Row]
+    raw: dict[str, Any] = field(default_factory=dict)
+    environment: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.cell["id"]
+
+    @property
+    def ok(self) -> bool:
+        return all(row.status == "ok" for row in self.rows)
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN or infinity: they become None, in nests too."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write, sync and rename: readers see the old file or the new one, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+class Store:
+    """A results directory. Raises FileError where it cannot be used."""
+
+    def __init__(self, directory: Path | str, *, create: bool = True):
+        self.directory = Path(directory)
+        self.cells = self.directory / "cells"
+        self.manifest_path = self.directory / "manifest.json"
+        if self.directory.exists():
+            self._check()
+        elif not create:
+            raise FileError(f"no results at {self.directory}; `harness run --out {self.directory}` makes them")
+        if create:
+            try:
+                self.cells.mkdir(parents=True, exist_ok=True)
+                probe = self.directory / ".writable"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise FileError(f"cannot write results to {self.directory}: {error.strerror}") from None
+
+    def _check(self) -> None:
+        if not self.directory.is_dir():
+            raise FileError(f"{self.directory} is a file, not a results directory; name another with --out")
+        if not self.manifest_path.exists():
+            strangers = [p.name for p in self.directory.iterdir() if p.name != "cells" and not p.name.startswith(".")]
+            if strangers:
+                raise FileError(f"{self.directory} holds other files ({strangers[0]}, …) and no manifest.json; "
+                                "name a new directory with --out")
+            return
+        manifest = self.manifest()
+        if manifest.get("harness") is None or manifest.get("schema") is None:
+            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory with --out")
+        if manifest["schema"] > SCHEMA:
+            raise FileError(f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")
+
+    def manifest(self) -> dict[str, Any]:
+        if not self.manifest_path.exists():
+            return {}
+        try:
+            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FileError(f"{self.manifest_path} is corrupt ({error}); move it away, the cells are kept") from None
+        if not isinstance(manifest, dict):
+            raise FileError(f"{self.manifest_path} is not a manifest; name another directory with --out")
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        write_atomically(self.manifest_path, json.dumps(finite(dict(manifest)), indent=1, sort_keys=True) + "\n")
+
+    def write(self, result: CellResult) -> None:
+        payload = {
+            "schema": SCHEMA, "cell": result.cell, "environment": result.environment,
+            "rows": [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows],
+            "raw": result.raw,
+        }
+        write_atomically(self.cells / f"{result.id}.json", json.dumps(finite(payload)) + "\n")
+
+    def read(self, cell_id: str) -> CellResult | None:
+        """The stored cell, or None where it was not measured. Raises FileError where its file is corrupt."""
+        path = self.cells / f"{cell_id}.json"
+        if not path.exists():
+            return None
+        try:
+            payload = json.loads(path.read_text(encoding="utf-8"))
+            rows = [Row(**{k: v for k, v in row.items() if k in COLUMNS}) for row in payload["rows"]]
+            return CellResult(payload["cell"], rows, payload.get("raw", {}), payload.get("environment", ""))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FileError(f"{path} is corrupt ({type(error).__name__}: {error}); delete it and run again") from None
+
+    def results(self) -> list[CellResult]:
+        """Every stored cell, in the order of its measurement."""
+        found = [self.read(path.stem) for path in sorted(self.cells.glob("*.json"))]
+        return sorted((r for r in found if r), key=lambda r: (r.rows[0].started_at if r.rows else "", r.id))
+
+    def write_tables(self, derived: Iterable[Row] = ()) -> pandas.DataFrame:
+        """table.parquet and table.csv: the rows of every cell, then the derived ones."""
+        table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
+        for suffix, write in (("parquet", table.to_parquet), ("csv", table.to_csv)):
+            temporary = self.directory / f".table.{suffix}"
+            write(temporary, index=False)
+            os.replace(temporary, self.directory / f"table.{suffix}")
+        return table
+
+
+def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
+    """Rows as a table with fixed column types, also when a column is empty."""
+    import pandas
+
+    table = pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+    for f in fields(Row):
+        kind = str(f.type)
+        table[f.name] = table[f.name].astype(
+            "Int64" if kind.startswith("int") else "float64" if kind.startswith("float") else "string")
+    return table
+
+
+def load_results(directory: Path | str) -> pandas.DataFrame:
+    """The long table of a run. Raises FileError where `directory` holds no results."""
+    import pandas
+
+    store = Store(directory, create=False)
+    path = store.directory / "table.parquet"
+    if not path.exists():
+        return to_frame(row for result in store.results() for row in result.rows)
+    try:
+        return pandas.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise FileError(f"{path} is corrupt ({error}); delete it, the cells are kept") from None

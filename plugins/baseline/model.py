@@ -1,0 +1,111 @@
+"""A modern pre-norm transformer.
+
+Notable:
+- rotary embedding, RMS norm, SwiGLU, no biases, one fused projection for queries, keys and values;
+- the state is the KV cache; a chunk of any length continues it, under a causal mask offset by what came before;
+- every residual branch starts at 1/sqrt(2 layers) of the fan-in scale, so the stream keeps its size with depth.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness import LanguageModel
+
+from ..blocks import RMSNorm, ShortConv, SwiGLU, rotary_table, rotate, swiglu_hidden
+from . import cache
+from .config import TransformerConfig
+
+
+class Attention(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.heads, self.dropout = config.heads, config.dropout
+        self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
+        self.out = nn.Linear(config.dim, config.dim, bias=False)
+
+    def forward(self, x: Tensor, table: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None,
+                start: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """x (B, T, D) at positions `start`.. and the buffers of its layer, or None if the text starts here."""
+        B, T, D = x.shape
+        qkv = self.qkv(x).view(B, T, 3 * self.heads, D // self.heads).transpose(1, 2)    # (B, 3H, T, Dh)
+        qk, v = qkv.split([2 * self.heads, self.heads], dim=1)
+        q, k = rotate(qk, table).chunk(2, dim=1)
+        if past is None:
+            past = (k, v) if torch.is_grad_enabled() else (k.contiguous(), v.contiguous())
+        else:
+            for buffer, new in zip(past, (k, v), strict=True):
+                buffer[:, :, start:start + T] = new
+            k, v = (buffer[:, :, :start + T] for buffer in past)
+        mask = None if start == 0 or T == 1 else causal_mask(T, start, x.device)
+        y = F.scaled_dot_product_attention(
+            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=start == 0,
+        )
+        return self.out(y.transpose(1, 2).reshape(B, T, D)), past
+
+
+def causal_mask(length: int, start: int, device: torch.device) -> Tensor:
+    """(length, start + length), True where the query at start + row may see the key."""
+    return torch.ones(length, start + length, dtype=torch.bool, device=device).tril(start)
+
+
+class Block(nn.Module):
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.attention_norm = RMSNorm(config.dim)
+        self.conv = ShortConv(config.dim, config.conv) if config.conv else None
+        self.attention = Attention(config)
+        self.mlp_norm = RMSNorm(config.dim)
+        self.mlp = SwiGLU(config.dim, config.hidden or swiglu_hidden(config.dim))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, table, past, window: Tensor | None, start: int):
+        y = self.attention_norm(x)
+        if self.conv is not None:
+            y, window = self.conv(y, window)
+        y, past = self.attention(y, table, past, start)
+        x = x + self.dropout(y)
+        x = x + self.dropout(self.mlp(self.mlp_norm(x)))
+        return x, past, window
+
+
+class Transformer(LanguageModel):
+    def __init__(self, config: TransformerConfig, vocab_size: int):
+        super().__init__(config, vocab_size)
+        self.embedding = nn.Embedding(vocab_size, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.dim)
+        self.head = nn.Linear(config.dim, vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embedding.weight
+        self.initialise()
+
+    def initialise(self) -> None:
+        depth = 2 * self.config.layers
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and name != "head":
+                gain = 1 / math.sqrt(depth) if name.endswith(("attention.out", "mlp.down")) else 1.0
+                nn.init.normal_(module.weight, std=gain * module.in_features**-0.5)
+        nn.init.normal_(self.head.weight, std=self.config.dim**-0.5)
+        nn.init.normal_(self.embedding.weight, std=0.1 if self.config.tied else 1.0)
+
+    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        config, T, start = self.config, tokens.shape[1], cache.length(state)
+        buffers, written = ([None] * config.layers, None) if state is None else cache.reserve(state, T)
+        windows = [None] * config.layers if state is None else state["windows"]
+        table = rotary_table(start, T, config.dim // config.heads, device=tokens.device)
+
+        x = self.dropout(self.embedding(tokens))                                     # (B, T, D)
+        after: list[Any] = []
+        for block, past, window in zip(self.blocks, buffers, windows, strict=True):
+            x, past, window = block(x, table, past, window, start)
+            after.append((past, window))
+        logits = self.head(self.norm(x))                                             # (B, T, V)
+        pasts, windows = zip(*after, strict=True)
+        return logits, {**cache.close(list(pasts), written, start + T), "windows": list(windows)}

@@ -1,0 +1,84 @@
+"""The oscillatory backbone: layers of damped oscillators h_t = a_t R h_{t-1} + sqrt(1 - a_t^2) B x_t, linear in T."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..scan import complex_scan, gated_complex_scan
+from .banks import complex_convolution
+from .config import PhaseFieldConfig
+from .phase import ComplexLinear, GatedMLP, cayley, complex_fan_in, complex_matrix, fan_in, phase_norm
+
+SLOWEST = 0.9999                # the largest retention a token, a half-life of 6931 tokens
+
+
+class OscillatorLayer(nn.Module):
+    """S damped oscillators driven by the token, read through an output gate.
+
+    a_t = delta (1 - sigmoid(G x_t)) is real, so phases turn only by the fixed rotation R; sqrt(1 - a^2) keeps the
+    state at unit variance whatever the retention. Half-lives start log-uniform over 1..256 tokens, periods over
+    4..512. State: h (B, 2S), and the window of the short convolution.
+    """
+
+    def __init__(self, config: PhaseFieldConfig, gain: float):
+        super().__init__()
+        dim, size = config.dim, config.oscillators
+        self.gates = fan_in((1 + config.output_gate) * size, 2 * dim)                # G, then the output gate
+        self.input = complex_fan_in(size, dim)
+        self.output = ComplexLinear(size, dim, gain)
+        self.skip = ComplexLinear(dim, dim, gain)
+        self.taps = nn.Parameter(F.pad(torch.ones(1, dim), (0, dim, config.conv - 1, 0))) if config.conv else None
+        half_life = 2.0 ** (8 * torch.rand(size))
+        self.log_floor = nn.Parameter(torch.full((size,), 6.0))
+        self.gate_bias = nn.Parameter(-torch.logit(0.5 ** (1 / half_life) / self.delta().detach()))
+        angle = (2 * math.pi / 512) * (512 / 4) ** torch.rand(size) * torch.sign(torch.rand(size) - 0.5)
+        self.half_tangent = nn.Parameter(torch.tan(angle / 2))
+
+    def delta(self) -> Tensor:
+        """Retention of a closed gate, in (0.5, SLOWEST)."""
+        return 0.5 + (SLOWEST - 0.5) * torch.sigmoid(self.log_floor)
+
+    def forward(self, x: Tensor, state: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
+        size, carried = self.gate_bias.shape[0], {}
+        if self.taps is not None:
+            past = self.taps.shape[0] - 1
+            window = x.new_zeros(x.shape[0], past, x.shape[2]) if state is None else state["window"]
+            seen = torch.cat([window, x], dim=1)
+            carried["window"] = seen[:, seen.shape[1] - past:].clone()
+            x = complex_convolution(seen, self.taps)
+        packed = F.linear(x, torch.cat([self.gates, complex_matrix(self.input)]),
+                          F.pad(self.gate_bias, (0, self.gates.shape[0] + size)))    # (B, T, [G | gate | Bx])
+        cos, sin = cayley(self.half_tangent)
+        initial = None if state is None else state["h"]
+        if self.gates.shape[0] > size:
+            read, carried["h"] = gated_complex_scan(packed, self.delta(), cos, sin, initial)             # (B, T, 2S)
+        else:
+            decay = torch.sigmoid(-packed[..., :size]) * self.delta()
+            read = complex_scan(decay, cos, sin, packed[..., size:], initial, normalise=True)
+            carried["h"] = read[:, -1].clone()
+        return self.output(read) + self.skip(x), carried
+
+
+class Backbone(nn.Module):
+    """Pre-norm residual layers, each an oscillator layer and a gated MLP; what enters the sum is scaled by depth."""
+
+    def __init__(self, config: PhaseFieldConfig):
+        super().__init__()
+        gain = (config.layers * (1 + config.mlp)) ** -0.5
+        self.layers = nn.ModuleList(OscillatorLayer(config, gain) for _ in range(config.layers))
+        self.mlps = nn.ModuleList(GatedMLP(config.dim, config.mlp_hidden, gain) for _ in self.layers if config.mlp)
+
+    def forward(self, z: Tensor, state: list[Any] | None = None) -> tuple[Tensor, list[Any]]:
+        carried = []
+        for index, layer in enumerate(self.layers):
+            y, after = layer(phase_norm(z), state and state[index])
+            z = z + y
+            if self.mlps:
+                z = z + self.mlps[index](phase_norm(z))
+            carried.append(after)
+        return z, carried

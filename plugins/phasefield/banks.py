@@ -1,0 +1,64 @@
+"""Phase banks: parallel readings of the embedding. Each maps (B, T, 2d) planes and its own state to the same."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .config import PhaseFieldConfig
+from .phase import ComplexLinear, GatedMLP, multiply, phase_norm, unit
+
+
+class SemanticBank(nn.Module):
+    """Adds to a token the concepts it is coherent with.
+
+    Coherence Re<z, C_n> / (|z| |C_n|) is the cosine over the 2d reals, so all concepts are one GEMM; a softmax of a
+    cosine alone is nearly uniform over many concepts, hence the learned temperature.
+    """
+
+    def __init__(self, config: PhaseFieldConfig):
+        super().__init__()
+        self.concepts = nn.Parameter(torch.randn(config.concepts, 2 * config.dim))
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(8.0)))
+        self.mlp = GatedMLP(config.dim, config.dim)
+
+    def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
+        coherence = F.linear(phase_norm(z), F.normalize(self.concepts, dim=-1)) * z.shape[-1] ** -0.5   # (B, T, N)
+        weight = torch.softmax(coherence * self.log_temperature.exp(), dim=-1)
+        h = z + weight @ self.concepts
+        return h + self.mlp(phase_norm(h)), None
+
+
+class ContextBank(nn.Module):
+    """Turns the phases of a token by what the last `context` tokens say: z * unit(Wz z + Wc c), c their mixture.
+
+    State: (B, context - 1, 2d), the embeddings just before the chunk.
+    """
+
+    def __init__(self, config: PhaseFieldConfig):
+        super().__init__()
+        self.taps = nn.Parameter(torch.randn(config.context, 2 * config.dim) * config.context ** -0.5)
+        self.own = ComplexLinear(config.dim, config.dim)
+        self.mixed = ComplexLinear(config.dim, config.dim)
+        self.mlp = GatedMLP(config.dim, config.dim)
+
+    def forward(self, z: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        past = self.taps.shape[0] - 1
+        if state is None:
+            state = z.new_zeros(z.shape[0], past, z.shape[2])
+        seen = torch.cat([state, z], dim=1)                                          # (B, past + T, 2d)
+        mixture = complex_convolution(seen, self.taps)
+        h = multiply(z, unit(self.own(z) + self.mixed(mixture)))
+        return h + self.mlp(phase_norm(h)), seen[:, seen.shape[1] - past:].clone()
+
+
+def complex_convolution(z: Tensor, taps: Tensor) -> Tensor:
+    """Depthwise complex convolution: sum_k taps[k] * z_{t - K + 1 + k}. (B, K - 1 + T, 2n), (K, 2n) -> (B, T, 2n)."""
+    length = z.shape[1] - taps.shape[0] + 1
+    products = [multiply(z[:, k:k + length], tap) for k, tap in enumerate(taps)]
+    return torch.stack(products).sum(dim=0)
+
+

@@ -1,0 +1,67 @@
+"""Options of the phase-field model. (no torch)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+BANKS = ("semantic", "context")
+
+
+@dataclass(frozen=True)
+class PhaseFieldConfig:
+    """Sizes count complex channels. What is None takes the default named beside it.
+
+    `as_published=true` computes what the published code computes, defects included; there only the sizes, `banks`,
+    `memory`, `episodic` and `dropout` have a meaning. Raises ValueError for sizes that do not fit.
+    """
+
+    dim: int = 42
+    layers: int = 3
+    state_dim: int | None = None            # oscillators a layer; 2 dim
+    hidden: int | None = None               # hidden channels of the gated MLP; 2 dim
+    banks: tuple[str, ...] = BANKS          # "none" for no bank
+    concepts: int = 32                      # of the semantic bank
+    context: int = 8                        # tokens that the context bank sees
+    coupler: bool = True                    # routed mixing of the banks; false adds them up
+    diversity: float = 0.01                 # weight of the loss on the coherence between banks
+    mlp: bool = True
+    conv: int = 4                           # tokens of the short convolution in a layer; 0 for none
+    output_gate: bool = True
+    memory: bool = True                     # phase associative memory
+    slots: int = 64                         # of the associative memory
+    episodic: bool = True                   # attention over the last `window` tokens
+    window: int = 128
+    heads: int = 2
+    tied: bool = True                       # the head shares the embedding table
+    dropout: float | None = None            # 0, or 0.1 as published
+    as_published: bool = False
+
+    width_step: ClassVar[int] = 2
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"dim": 64, "layers": 4, "state_dim": 128, "slots": 512, "concepts": 512, "banks": ("semantic",)},
+        "small": {"dim": 256, "layers": 8, "state_dim": 512, "slots": 512, "concepts": 512, "banks": ("semantic",)},
+        "medium": {"dim": 512, "layers": 12, "state_dim": 1024, "slots": 1024, "concepts": 512},
+        "large": {"dim": 768, "layers": 16, "state_dim": 1536, "slots": 8192, "concepts": 512},
+    }
+
+    def __post_init__(self) -> None:
+        for bank in self.banks:
+            if bank not in BANKS:
+                raise ValueError(f"no bank {bank!r}; the banks are {', '.join(BANKS)}, or none")
+        if (2 * self.dim) % (2 * self.heads):
+            raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+
+    @property
+    def oscillators(self) -> int:
+        return self.state_dim or 2 * self.dim
+
+    @property
+    def mlp_hidden(self) -> int:
+        return self.hidden or 2 * self.dim
+
+    @property
+    def dropout_rate(self) -> float:
+        if self.dropout is not None:
+            return self.dropout
+        return 0.1 if self.as_published else 0.0

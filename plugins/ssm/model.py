@@ -1,0 +1,99 @@
+"""A plain state-space language model: the layout of the transformer with a recurrence in the place of attention.
+
+Notable:
+- h_t = a_t h_{t-1} + sqrt(1 - a_t^2) u_t per channel, the decay a_t = MAX_DECAY sigmoid(-gate) of the token;
+- the decay's biases are set so that half-lives start log-uniform from one token to `longest`;
+- the state read through a SiLU gate; a short convolution before the recurrence;
+- the state of the model is one vector and one window per layer, whatever the length of the text.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness import LanguageModel
+
+from ..blocks import RMSNorm, ShortConv, SwiGLU, swiglu_hidden
+from ..scan import gated_real_scan
+from .config import StateSpaceConfig
+
+MAX_DECAY = 0.9999              # a half-life of 6931 tokens
+
+
+class Recurrence(nn.Module):
+    ceiling: Tensor
+
+    def __init__(self, dim: int, state: int, longest: float):
+        super().__init__()
+        self.into = nn.Linear(dim, 3 * state)                   # decay gate, output gate, input
+        self.out = nn.Linear(state, dim, bias=False)
+        self.longest = longest
+        self.register_buffer("ceiling", torch.full((state,), MAX_DECAY), persistent=False)
+
+    def initialise_decay(self) -> None:
+        """Half-life l means a = 2^(-1/l); log-uniform over the channels in [1, longest]."""
+        with torch.no_grad():
+            decay = 0.5 ** (1 / self.longest ** torch.linspace(0, 1, self.out.in_features))
+            self.into.bias.zero_()
+            self.into.bias[:self.out.in_features] = -torch.logit(decay / MAX_DECAY)
+
+    def forward(self, x: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(B, T, D), (B, N) -> (B, T, D), (B, N)."""
+        y, h = gated_real_scan(self.into(x), self.ceiling, h)   # (B, T, N), (B, N)
+        return self.out(y), h
+
+
+class Block(nn.Module):
+    def __init__(self, config: StateSpaceConfig):
+        super().__init__()
+        self.recurrence_norm = RMSNorm(config.dim)
+        self.conv = ShortConv(config.dim, config.conv) if config.conv else None
+        self.recurrence = Recurrence(config.dim, config.state or config.dim, config.longest)
+        self.mlp_norm = RMSNorm(config.dim)
+        self.mlp = SwiGLU(config.dim, config.hidden or swiglu_hidden(config.dim))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, h: Tensor | None, window: Tensor | None):
+        y = self.recurrence_norm(x)
+        if self.conv is not None:
+            y, window = self.conv(y, window)
+        y, h = self.recurrence(y, h)
+        x = x + self.dropout(y)
+        x = x + self.dropout(self.mlp(self.mlp_norm(x)))
+        return x, (h, window)
+
+
+class StateSpace(LanguageModel):
+    def __init__(self, config: StateSpaceConfig, vocab_size: int):
+        super().__init__(config, vocab_size)
+        self.embedding = nn.Embedding(vocab_size, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.dim)
+        self.head = nn.Linear(config.dim, vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embedding.weight
+        self.initialise()
+
+    def initialise(self) -> None:
+        depth = 2 * self.config.layers
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear) and name != "head":
+                gain = 1 / math.sqrt(depth) if name.endswith(("recurrence.out", "mlp.down")) else 1.0
+                nn.init.normal_(module.weight, std=gain * module.in_features**-0.5)
+            if isinstance(module, Recurrence):
+                module.initialise_decay()
+        nn.init.normal_(self.head.weight, std=self.config.dim**-0.5)
+        nn.init.normal_(self.embedding.weight, std=0.1 if self.config.tied else 1.0)
+
+    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        x = self.dropout(self.embedding(tokens))                # (B, T, D)
+        after = []
+        for block, past in zip(self.blocks, state or [(None, None)] * self.config.layers, strict=True):
+            x, past = block(x, *past)
+            after.append(past)
+        return self.head(self.norm(x)), after

@@ -1,0 +1,10 @@
+"""The suites that come with the harness. A suite plans cells and composes what the workbench offers; no torch here."""
+
+from harness import Suite, hookimpl
+
+
+@hookimpl
+def harness_suites() -> list[Suite]:
+    from . import audit, kernels, memory, perplexity, scaling, throughput
+
+    return [module.suite for module in (perplexity, memory, throughput, scaling, kernels, audit)]

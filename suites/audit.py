@@ -1,0 +1,31 @@
+"""Audit: every check on freshly built weights, with a little noise so that zero-initialised branches are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite
+
+SEQ_LENS = (64, 256)
+JITTER = 0.02
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for choice in request.models:
+        lengths = request.seq_lens or SEQ_LENS
+        yield request.cell("audit", choice, seq_len=max(lengths), dtype="float32", protocol={"lengths": lengths})
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    report = bench.audit(bench.build(), cell.get("lengths"), jitter=JITTER)
+    for finding in report.findings:
+        bench.row(
+            finding.check, finding.size, "std", "lower", seq_len=finding.length, repeat=finding.position,
+            limit=finding.tolerance, status="audit_failed" if finding.failed else "ok", reason=finding.detail)
+
+
+suite = Suite(
+    name="audit", summary="split law, suffix perturbation, batch independence, determinism, train = eval, gradients",
+    plan=plan, measure=measure, primary=("split law", "suffix perturbation"),
+)

@@ -1,0 +1,66 @@
+"""Kernels: every implementation of a plugin's inner loop against its floor and the published form, in one process.
+
+Rounds are randomised and interleaved, so that ratios hold on a noisy machine. A further row states what the harness's
+own training step costs beside the same step written as a bare PyTorch loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite, stats
+
+ROUNDS = 11
+SEQ_LEN, BATCH_SIZE, OVERHEAD_ROUNDS = 256, 16, 25
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for choice in request.models:
+        protocol = {"rounds": request.rounds or ROUNDS}
+        if choice.spec.kernels:
+            yield request.cell("kernels", choice, params=0, alone=True, protocol={**protocol, "role": "kernels"})
+        yield request.cell("kernels", choice, seq_len=SEQ_LEN, batch_size=BATCH_SIZE, alone=True,
+                           protocol={**protocol, "role": "overhead"})
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    (kernels if cell.get("role") == "kernels" else overhead)(cell, bench)
+
+
+def kernels(cell: Cell, bench: Any) -> None:
+    cases = bench.kernels()
+    seconds = bench.time_cases({case.name: case.run for case in cases})
+    bench.raw.update(seconds)
+    floors = {c.group: c.name for c in cases if c.role == "floor"}
+    references = {c.group: c.name for c in cases if c.role == "reference"}
+    for case in cases:
+        times = seconds[case.name]
+        median = stats.median_interval(times)
+        bench.row(f"time_s:{case.name}", median.value, "s", "lower", ci_low=median.low, ci_high=median.high)
+        for label, table in (("ratio_to_floor", floors), ("speedup_over_published", references)):
+            other = table.get(case.group)
+            if other in (None, case.name) or case.role == "floor":
+                continue
+            pair = (times, seconds[other]) if label == "ratio_to_floor" else (seconds[other], times)
+            ratio = stats.paired_ratio(*pair)
+            better = "lower" if label == "ratio_to_floor" else "higher"
+            bench.row(f"{label}:{case.name}", ratio.value, "x", better, ci_low=ratio.low, ci_high=ratio.high)
+
+
+def overhead(cell: Cell, bench: Any) -> None:
+    """The harness's training step over a bare loop's, the same model, data and optimiser."""
+    tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
+    ours, bare = bench.train_step(bench.build()), bench.bare_step(bench.build())
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    seconds = bench.time_cases(
+        {"harness": lambda: ours(inputs, targets), "bare": lambda: bare(inputs, targets)}, OVERHEAD_ROUNDS)
+    bench.raw.update(seconds)
+    ratio = stats.paired_ratio(seconds["harness"], seconds["bare"])
+    bench.row("harness_overhead", ratio.value, "x", "lower", phase="train", ci_low=ratio.low, ci_high=ratio.high)
+
+
+suite = Suite(
+    name="kernels", summary="implementations of a plugin's inner loop against their floor and the published form",
+    plan=plan, measure=measure, timed=True, primary=("time_s", "ratio_to_floor", "speedup_over_published", "harness_overhead"),
+)

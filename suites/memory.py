@@ -1,0 +1,83 @@
+"""Memory: what training, prefill and decode hold at their peak, split into its parts, and the state against length.
+
+Peaks are measured in a fresh process per length, over what that process held before the model was built; a small run
+first pays for libraries and compiled kernels. Weights, gradients and optimiser are counted from their tensors,
+activations are what is left of the peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite
+
+SEQ_LENS, BATCH_SIZE = (256, 512, 1024), 4
+SHORT = 8
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for seq_len in request.seq_lens or SEQ_LENS:
+        for choice in request.models:
+            yield request.cell("memory", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE)
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    pay_for_libraries(cell, bench)
+    holder: dict[str, Any] = {}
+    weights = bench.peak_memory(lambda: holder.update(model=bench.build()))
+    model = holder.pop("model")
+    static = bench.tensor_bytes(model.parameters()) + bench.tensor_bytes(model.buffers())
+    bench.row("weights_bytes", static, "B", "lower")
+    for name, value in weights.items():
+        bench.row(bench.peak_name("build", name), value, "B", "lower")
+    inference(cell, bench, model, static)
+    training_step(cell, bench, model, static)
+
+
+def pay_for_libraries(cell: Cell, bench: Any) -> None:
+    """Run every phase once at a short length, so that imports and compiled kernels are not counted as the model's."""
+    model = bench.build()
+    forward = bench.inference(model)
+    _, state = forward(bench.tokens(1, SHORT), None)
+    forward(bench.tokens(1, 1), state)
+    tokens = bench.tokens(1, SHORT + 1)
+    bench.train_step(model)(tokens[:, :-1], tokens[:, 1:])
+
+
+def inference(cell: Cell, bench: Any, model: Any, static: int) -> None:
+    tokens = bench.tokens(cell.batch_size, cell.seq_len)
+    forward = bench.inference(model)
+    held: dict[str, Any] = {}
+    peak = bench.peak_memory(lambda: held.update(result=forward(tokens, None)))
+    logits, state = held.pop("result")
+    size = bench.state_bytes(state)
+    del logits
+    bench.row("state_bytes", size, "B", "lower", phase="decode", state_bytes=size)
+    bench.row("state_bytes_per_sequence", size / cell.batch_size, "B", "lower", phase="decode", state_bytes=size)
+    rows(bench, "prefill", peak, static)
+    step = bench.peak_memory(lambda: forward(tokens[:, -1:], state))
+    rows(bench, "decode", step, static + size)
+
+
+def training_step(cell: Cell, bench: Any, model: Any, static: int) -> None:
+    tokens = bench.tokens(cell.batch_size, cell.seq_len + 1, seed=1)
+    step = bench.train_step(model)
+    peak = bench.peak_memory(lambda: step(tokens[:, :-1], tokens[:, 1:]))
+    updates = bench.tensor_bytes(p.grad for p in model.parameters() if p.grad is not None) + bench.optimizer_bytes(step)
+    bench.row("gradients_optimizer_bytes", updates, "B", "lower", phase="train")
+    rows(bench, "train", peak, static)
+    highest = next(iter(peak.values()))
+    bench.row("activations_bytes", max(0, highest - updates), "B", "lower", phase="train")
+
+
+def rows(bench: Any, phase: str, peak: dict[str, int], held: int) -> None:
+    """Peak rows of a phase: what the call added, plus what was held already."""
+    for name, value in peak.items():
+        bench.row(bench.peak_name("peak", name), value + held, "B", "lower", phase=phase)
+
+
+suite = Suite(
+    name="memory", summary="peak memory of training, prefill and decode, its parts, and state bytes against length",
+    plan=plan, measure=measure, primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes"),
+)

@@ -1,0 +1,107 @@
+"""Perplexity: equal bytes, an equal search for the learning rate, an audit of the trained weights, bits per byte.
+
+Notable:
+- the search is a cell of its own, shared by all seeds; its trials are rows (the tuning ledger);
+- the score is of weights that passed the audit at the scored length, or there is none;
+- on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite, stats
+
+BUDGET_BYTES = 1_200_000
+SEQ_LEN, BATCH_SIZE = 256, 16
+GRID = (3e-3, 6e-3, 1.2e-2)
+TRIAL_FRACTION = 0.2                        # of the budget, for each learning rate tried
+HELDOUT_BYTES = 128 << 10
+CURVE_BYTES = 16 << 10                      # of held-out text, for the learning curve
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    budget = request.budget_bytes or BUDGET_BYTES
+    for _, selector in request.corpora:
+        for choice in request.models:
+            for seq_len in request.seq_lens or (SEQ_LEN,):
+                common: dict[str, Any] = {
+                    "corpus": str(selector), "seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE}
+                needs: tuple[str, ...] = ()
+                if request.lr is None:
+                    search = request.cell("perplexity", choice, **common, protocol={
+                        "role": "search", "grid": GRID, "budget_bytes": round(TRIAL_FRACTION * budget)})
+                    yield search
+                    needs = (search.id,)
+                for seed in request.seeds:
+                    protocol = {"role": "score", "budget_bytes": budget, "lr": request.lr, "unaudited": request.unaudited}
+                    yield request.cell("perplexity", choice, **common, seed=seed, needs=needs, protocol=protocol)
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    (search if cell.get("role") == "search" else evaluate)(cell, bench)
+
+
+def search(cell: Cell, bench: Any) -> None:
+    """Equal trials of every learning rate; the best is what the scoring cells use."""
+    trials = bench.search_lr(cell.get("grid"), cell.get("budget_bytes"))
+    for index, trial in enumerate(trials):
+        bench.row(f"trial_bits_per_byte@{trial.lr:.3g}", trial.bits_per_byte, "bits/byte", "lower", phase="train",
+                  repeat=index, bytes_seen=trial.bytes, reason="diverged" if trial.diverged else "")
+    best = min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))
+    bench.row("learning_rate", best.lr, phase="train")
+    bench.row("tuning_trials", len(trials), "trials", phase="train")
+    bench.row("tuning_seconds", sum(trial.seconds for trial in trials), "s", phase="train")
+    bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
+
+
+def evaluate(cell: Cell, bench: Any) -> None:
+    """Train with the found learning rate, audit, score."""
+    lr = cell.get("lr") or bench.need("lr")
+    documents = bench.documents
+    heldout = bench.heldout(HELDOUT_BYTES)
+    model = bench.build()
+    trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
+    bench.raw["curve"] = [list(point) for point in trained.curve]
+    bench.raw["validation"] = [list(point) for point in trained.validation]
+    if trained.diverged:
+        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr")
+        return
+    for bytes_seen, bits in trained.validation:
+        bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen)
+    bench.row("train_tokens_per_s", trained.tokens_seen / trained.seconds, "tokens/s", "higher", phase="train")
+    report = bench.audit(model, [cell.seq_len])
+    if not report.passed:
+        reason = report.summary()
+        bench.fail("bits_per_byte", reason, status="audit_failed", bytes_seen=trained.bytes_seen)
+        if cell.get("unaudited"):
+            bits = bench.score(model, heldout).bits_per_byte
+            bench.row("unaudited_bits_per_byte", bits, "bits/byte", phase="score", bytes_seen=trained.bytes_seen,
+                      status="audit_failed", reason=f"not a score: {reason}")
+        return
+    score = bench.score(model, heldout)
+    interval = stats.bits_per_byte_interval(score.bits, score.bytes)
+    seen = {"phase": "score", "bytes_seen": trained.bytes_seen}
+    floor = {}
+    if documents.oracle:
+        oracle = [float(bits.sum()) for bits in documents.oracle.log_loss(heldout, cell.seq_len)]
+        floor = {"limit": sum(oracle) / float(score.bytes.sum()), "limit_kind": "entropy"}
+        excess = stats.paired_bits_difference(score.bits, oracle, score.bytes)
+        bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
+        bench.raw["oracle_bits"] = oracle
+    bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower", ci_low=interval.low, ci_high=interval.high, **seen, **floor)
+    bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
+    bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
+    bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
+    bench.row("learning_rate", lr, phase="train")
+    bench.row("audit_checks", len(report.findings), "passed", phase="score")
+    bench.raw.update(document_bits=score.bits.tolist(), document_bytes=score.bytes.tolist())
+    for name, value in bench.diagnostics(model).items():
+        bench.row(f"diagnostic_{name}", value, phase="score")
+
+
+suite = Suite(
+    name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
+    plan=plan, measure=measure, primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s", "learning_rate"),
+)

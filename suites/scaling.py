@@ -1,0 +1,70 @@
+"""Scaling: time and memory of a training step against length; local slopes, a fitted exponent, the crossover.
+
+One timing group per length; peaks in processes of their own. What failed (out of memory, timeout) takes part as a bound:
+the largest length that fits is a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness import Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
+
+SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 11
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for seq_len in request.seq_lens or SEQ_LENS:
+        shape = {"seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE, "corpus": str(request.corpora[0][1])}
+        for choice in request.models:
+            yield request.cell("scaling", choice, **shape, protocol={"role": "memory"})
+        members = [
+            request.cell("scaling", choice, **shape, protocol={"role": "time", "rounds": request.rounds or ROUNDS})
+            for choice in request.models
+        ]
+        group = timing_group(members)
+        yield from (replace(cell, group=group) for cell in members)
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    (time_step if cell.get("role") == "time" else weigh_step)(cell, bench)
+
+
+def time_step(cell: Cell, bench: Any) -> None:
+    model = bench.build()
+    inputs, targets = bench.batch()
+    step = bench.train_step(model)
+    seconds = bench.time(lambda: step(inputs, targets))
+    bench.raw["train"] = seconds
+    median = stats.median_interval(seconds)
+    limit = {}
+    if rate := bench.limits.get(f"gemm_{cell.dtype}_flops_per_s"):
+        limit = {"limit": bench.flops(model, cell.batch_size, cell.seq_len, "train").value / rate, "limit_kind": "compute"}
+    bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
+
+
+def weigh_step(cell: Cell, bench: Any) -> None:
+    """Peak of one training step over the process before the model: weights, gradients, optimiser, activations."""
+    inputs, targets = bench.batch()
+    bench.train_step(bench.build())(inputs[:, :8], targets[:, :8])          # libraries and compiled kernels
+
+    def step() -> None:
+        bench.train_step(bench.build())(inputs, targets)
+
+    for name, value in bench.peak_memory(step).items():
+        bench.row(bench.peak_name("peak", name), value, "B", "lower", phase="train")
+
+
+def conclude(results: Sequence[CellResult]) -> list[Row]:
+    """Ratios per length; slopes, exponents and crossovers over lengths."""
+    timed = [r for r in results if r.cell["protocol"].get("role") == "time"]
+    return timing.ratio_rows(timed, ("train",)) + timing.scaling_rows(timed)
+
+
+suite = Suite(
+    name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
+    plan=plan, measure=measure, conclude=conclude, timed=True,
+    primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
+)

@@ -1,0 +1,102 @@
+"""Throughput: training, prefill and decode in tokens/s, time to first token, latency per token; interleaved rounds.
+
+The members of a timing group and a second copy of the baseline (the A/A control) take turns, so that drift and
+neighbours hit all alike; ratios are paired by round, and nothing is ranked below the noise that the control shows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from harness import Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
+
+SEQ_LENS, BATCH_SIZE, ROUNDS = (256, 1024), 4, 15
+DECODED = 16                                # tokens per decode round
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for seq_len in request.seq_lens or SEQ_LENS:
+        members = [
+            request.cell("throughput", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE,
+                         protocol={"rounds": request.rounds or ROUNDS})
+            for choice in request.models
+        ]
+        group = timing_group(members)
+        yield from (replace(cell, group=group) for cell in members)
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    model = bench.build()
+    train(cell, bench, model)
+    prefill(cell, bench, model)
+    decode(cell, bench, model)
+
+
+def train(cell: Cell, bench: Any, model: Any) -> None:
+    tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
+    step = bench.train_step(model)
+    seconds = bench.time(lambda: step(tokens[:, :-1], tokens[:, 1:]))
+    rate_row(cell, bench, "train", seconds, cell.batch_size * cell.seq_len, bench.flops(model, cell.batch_size, cell.seq_len, "train"))
+
+
+def prefill(cell: Cell, bench: Any, model: Any) -> None:
+    tokens = bench.tokens(cell.batch_size, cell.seq_len)
+    forward = bench.inference(model)
+    seconds = bench.time(lambda: forward(tokens, None))
+    rate_row(cell, bench, "prefill", seconds, cell.batch_size * cell.seq_len, bench.flops(model, cell.batch_size, cell.seq_len, "prefill"))
+
+
+def decode(cell: Cell, bench: Any, model: Any) -> None:
+    """One sequence: time to the first token, then token by token after a context of the cell's length."""
+    forward = bench.inference(model)
+    prompt = bench.tokens(1, cell.seq_len)
+    first = bench.time(lambda: forward(prompt, None)[0].argmax(-1))
+    bench.raw["first_token"] = first
+    median = stats.median_interval(first)
+    bench.row("time_to_first_token_s", median.value, "s", "lower", phase="prefill", ci_low=median.low, ci_high=median.high)
+    with bench.turn():
+        _, context = forward(prompt, None)
+    token = prompt[:, -1:]
+    latencies: list[float] = []
+
+    def generate() -> None:
+        state = context
+        for _ in range(DECODED):
+            started = time.perf_counter()
+            _, state = forward(token, state)
+            bench.synchronize()
+            latencies.append(time.perf_counter() - started)
+
+    seconds = bench.time(generate)
+    warm = latencies[len(latencies) // 4:]
+    bytes_read = bench.tensor_bytes(model.parameters()) + bench.state_bytes(context)
+    rate_row(cell, bench, "decode", seconds, DECODED, None, bytes_read * DECODED, state_bytes=bench.state_bytes(context))
+    for name, share in (("latency_p50_s", 50), ("latency_p95_s", 95)):
+        bench.row(name, stats.percentile(warm, share), "s", "lower", phase="decode")
+
+
+def rate_row(cell: Cell, bench: Any, phase: str, seconds: Sequence[float], tokens: int, flops: Any, bytes_read: int = 0, **fields: Any) -> None:
+    """tokens/s from the median round, with the ceiling that arithmetic or bandwidth sets on this machine."""
+    bench.raw[phase] = list(seconds)
+    median = stats.median_interval(seconds)
+    rate = bench.limits.get(f"gemm_{cell.dtype}_flops_per_s") if flops else bench.limits.get("copy_bytes_per_s")
+    if rate:
+        fields |= {"limit": tokens * rate / (flops.value if flops else bytes_read), "limit_kind": "compute" if flops else "bandwidth"}
+    if median.low and median.high:
+        fields |= {"ci_low": tokens / median.high, "ci_high": tokens / median.low}
+    bench.row("tokens_per_s", tokens / median.value, "tokens/s", "higher", phase=phase, **fields)
+
+
+def conclude(results: Sequence[CellResult]) -> list[Row]:
+    """Paired time ratios to the baseline of each group, with the noise floor of its A/A control."""
+    return timing.ratio_rows(results, ("train", "prefill", "decode"))
+
+
+suite = Suite(
+    name="throughput", summary="tokens/s in training, prefill and decode, time to first token, latency percentiles",
+    plan=plan, measure=measure, conclude=conclude, timed=True,
+    primary=("tokens_per_s", "time_ratio", "time_to_first_token_s", "latency_p50_s", "latency_p95_s"),
+)

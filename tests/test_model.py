@@ -1,0 +1,168 @@
+"""The model contract: counting, matching, configs from options, models without a recurrent form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from harness.errors import UsageError
+from harness.model import (
+    LanguageModel,
+    TokenHistory,
+    build,
+    count_parameters,
+    make_config,
+    match_parameters,
+    state_bytes,
+)
+from harness.specs import ModelSpec
+
+VOCAB = 11
+
+
+@dataclass(frozen=True)
+class TinyConfig:
+    dim: int = 8
+    hidden: int | None = None
+    shift: int = 0
+    PRESETS: ClassVar[dict] = {"small": {"dim": 16}, "large": {"dim": 32, "shift": 1}}
+
+    def __post_init__(self) -> None:
+        if self.shift < 0:
+            raise ValueError("shift must not be negative")
+
+
+class Tiny(LanguageModel):
+    """dim² + 2 dim hidden non-embedding parameters, hidden 2 dim where not given."""
+
+    def __init__(self, config: TinyConfig, vocab_size: int):
+        super().__init__(config, vocab_size)
+        dim, hidden = config.dim, config.hidden or 2 * config.dim
+        self.embedding = nn.Embedding(vocab_size, dim)
+        self.mix = nn.Linear(dim, dim, bias=False)
+        self.up, self.down = nn.Linear(dim, hidden, bias=False), nn.Linear(hidden, dim, bias=False)
+        self.head = nn.Linear(dim, vocab_size, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens, state=None):
+        return self.head(self.down(self.up(self.mix(self.embedding(tokens))))), None
+
+
+@dataclass(frozen=True)
+class CoarseConfig:
+    width: int = 64
+    width_step = 64
+
+
+class Coarse(LanguageModel):
+    def __init__(self, config: CoarseConfig, vocab_size: int):
+        super().__init__(config, vocab_size)
+        self.mix = nn.Parameter(torch.zeros(config.width, config.width))
+
+
+@dataclass(frozen=True)
+class ShapelessConfig:
+    layers: int = 1
+
+
+def spec(model: type, config: type) -> ModelSpec:
+    return ModelSpec(model.__name__.lower(), f"{__name__}:{model.__name__}", f"{__name__}:{config.__name__}",
+                     "classical", "", "")
+
+
+TINY, COARSE = spec(Tiny, TinyConfig), spec(Coarse, CoarseConfig)
+
+
+def test_counts_are_real_degrees_of_freedom():
+    model = Tiny(TinyConfig(dim=4, hidden=3), VOCAB)
+    assert count_parameters(model).embedding == VOCAB * 4                    # tied, so once
+    assert count_parameters(model).non_embedding == 4 * 4 + 2 * 4 * 3
+    model.spectrum = nn.Parameter(torch.zeros(5, dtype=torch.complex64))
+    assert count_parameters(model).total == VOCAB * 4 + 4 * 4 + 2 * 4 * 3 + 2 * 5
+
+
+@pytest.mark.parametrize("target", [200, 1_000, 12_345, 1_000_000])
+def test_matching_solves_the_width_then_the_hidden_size(target):
+    match = match_parameters(TINY, TinyConfig(), set(), VOCAB, target)
+    dim, hidden = match.config.dim, match.config.hidden
+    assert match.count.non_embedding == dim * dim + 2 * dim * hidden
+    assert abs(match.count.non_embedding - target) <= dim                    # one hidden unit is 2 dim
+    assert abs(5 * dim * dim - target) <= min(abs(5 * d * d - target) for d in (dim - 1, dim + 1))
+
+
+def test_matching_leaves_what_the_user_fixed():
+    match = match_parameters(TINY, TinyConfig(dim=10), {"dim"}, VOCAB, 1_000)
+    assert match.config == TinyConfig(dim=10, hidden=45)
+    match = match_parameters(TINY, TinyConfig(hidden=7), {"hidden"}, VOCAB, 1_000)
+    assert match.config == TinyConfig(dim=25, hidden=7)                      # 25² + 350; 26 gives 1040
+
+
+def test_matching_says_what_it_cannot_reach():
+    match = match_parameters(COARSE, CoarseConfig(), set(), VOCAB, 11_000)
+    assert match.config.width == 128 and match.note == "nearest reachable to 11000 parameters is 16384 (+48.9%)"
+    assert match_parameters(COARSE, CoarseConfig(), set(), VOCAB, 16_500).note == ""
+    with pytest.raises(UsageError, match="no dim or width"):
+        match_parameters(spec(Tiny, ShapelessConfig), ShapelessConfig(), set(), VOCAB, 1_000)
+    fixed = match_parameters(TINY, TinyConfig(dim=40), {"dim"}, VOCAB, 1_000)
+    assert fixed.config.hidden == 1 and "nearest reachable" in fixed.note
+
+
+@pytest.mark.parametrize("plugin", ["baseline", "ssm", "phasefield"])
+@pytest.mark.parametrize("target", [100_000, 300_000, 1_000_000, 8_000_000])
+def test_models_reach_a_parameter_budget(plugin, target):
+    model_spec = import_module(f"harness.plugins.{plugin}").harness_models()[0]
+    match = match_parameters(model_spec, make_config(model_spec, {}), set(), 257, target)
+    assert abs(match.error) <= match.TOLERANCE and match.note == ""
+
+
+def test_build_is_reproducible_and_matches_only_without_a_preset():
+    one, two, other = (build(TINY, {}, VOCAB, params=1_000, seed=seed) for seed in (3, 3, 4))
+    assert torch.equal(one.model.mix.weight, two.model.mix.weight)
+    assert not torch.equal(one.model.mix.weight, other.model.mix.weight)
+    assert build(TINY, {}, VOCAB, params=1_000, preset="small").config.dim == 16
+
+
+def test_configs_come_from_defaults_then_preset_then_options():
+    assert make_config(TINY, {}) == TinyConfig()
+    assert make_config(TINY, {"dim": "64", "hidden": "none"}, "large") == TinyConfig(dim=64, shift=1)
+
+
+@pytest.mark.parametrize(("options", "preset", "words"), [
+    ({"dmi": "8"}, "", "unknown option of tiny 'dmi'; did you mean 'dim'"),
+    ({"dim": "wide"}, "", "dim='wide' of tiny must be an integer"),
+    ({"shift": "-1"}, "", "tiny: shift must not be negative"),
+    ({}, "lagre", "unknown size of tiny 'lagre'; did you mean 'large'"),
+])
+def test_a_wrong_config_is_one_clear_line(options, preset, words):
+    with pytest.raises(UsageError, match=words):
+        make_config(TINY, options, preset)
+
+
+class LastTwo(TokenHistory):
+    """Logits that name the sum of the last two tokens."""
+
+    def logits(self, tokens):
+        before = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, :-1]], dim=1)
+        return nn.functional.one_hot((tokens + before) % self.vocab_size, self.vocab_size).float()
+
+
+def test_a_history_of_tokens_is_a_state():
+    model, tokens = LastTwo(None, VOCAB), torch.randint(VOCAB, (2, 9))
+    whole, state = model(tokens)
+    assert torch.equal(state, tokens)
+    for cut in range(1, 9):
+        first, past = model(tokens[:, :cut])
+        second, _ = model(tokens[:, cut:], past)
+        assert torch.equal(torch.cat([first, second], dim=1), whole)
+
+
+def test_state_bytes_are_those_of_its_distinct_tensors():
+    shared = torch.zeros(3, 5)
+    state = {"a": [shared, None], "b": (shared, torch.zeros(2, dtype=torch.bfloat16)), "n": 7}
+    assert state_bytes(state) == 3 * 5 * 4 + 2 * 2
+    assert state_bytes(None) == 0
