@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test lint gpu clean
+.PHONY: demo test lint readme gpu clean
 
 demo: $(VENV)/.run
 	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
@@ -17,11 +17,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+readme: $(VENV)/.run
+	$(BIN)/python -m harness.evidence.readme
+
 # On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
 gpu:
 	@$(PYTHON) -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make gpu: torch sees no CUDA device here; nothing was run")'
 	PYTHONPATH=. $(PYTHON) -m harness run --suite perplexity,memory,throughput,scaling,kernels --plugins phasefield,ssm,baseline \
-	  --device cuda --params 3M --budget 6M --timeout 150 \
+	  --device cuda --params 3M --budget 3M --timeout 120 \
 	  --out results/reference/$$($(PYTHON) -c 'import torch; print("-".join(torch.cuda.get_device_name().lower().split()))')
 
 $(VENV)/bin/python:

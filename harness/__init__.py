@@ -16,11 +16,13 @@ _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
     "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
     "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "load_results": "store", "CellResult": "store",
+    "Unsupported": "errors",
 }
 
 _MODULES = {"stats": "evidence.stats", "timing": "evidence.timing"}
 
 if TYPE_CHECKING:
+    from .errors import Unsupported as Unsupported
     from .evidence import stats as stats
     from .evidence import timing as timing
     from .hookspecs import hookimpl as hookimpl

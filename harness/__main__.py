@@ -12,23 +12,27 @@ def main() -> None:
     try:
         from .cli import app
 
-        code = app(standalone_mode=False)
-        sys.stdout.flush()
+        try:
+            code = app(standalone_mode=False) or 0
+        finally:
+            sys.stdout.flush()
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
-        print("harness: interrupted; every finished cell is kept", file=sys.stderr)
         code = 130
     except BrokenPipeError:                 # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
     except Exception as error:
-        if not hasattr(error, "format_message"):            # a mistake of the command line, told by its parser
+        if not hasattr(error, "format_message"):
             raise
-        print(f"harness: {error.format_message()}; see harness --help", file=sys.stderr)
+        reason = error.format_message().rstrip(".")         # a mistake of the command line, told by its parser
+        print(f"harness: {reason}; see harness --help", file=sys.stderr)
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    if code == 130:
+        print("harness: interrupted", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

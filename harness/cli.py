@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -11,73 +12,76 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from . import __version__
-from .errors import UsageError
-from .quantities import format_count, parse_count, parse_counts, split
+from .cli_options import (
+    Device,
+    Dtype,
+    Json,
+    Params,
+    PluginFiles,
+    Size,
+    complete_models,
+    complete_suites,
+    given,
+    load_registry,
+)
+from .cli_train import generate, train, watch
+from .errors import PluginError, UsageError
+from .quantities import format_count, split
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .registry import Registry
+    from .specs import CorpusSpec, Spec, TokenizerSpec
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Compare language-model architectures: audited for leaks, matched in parameters, measured side by side.",
 )
 
 
-def _load(files: list[Path] | None) -> Registry:
-    from .registry import load
-
-    return load(files or [])
-
-
-def _complete_models(incomplete: str) -> list[str]:
-    before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in _load(None).models if name.startswith(last)]
-
-
-def _complete_suites(incomplete: str) -> list[str]:
-    before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in _load(None).suites if name.startswith(last)]
-
-
-PluginFiles = Annotated[list[Path] | None, typer.Option("-p", "--plugin-file", help="Load a plugin from this file; may be repeated.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (autocast; parameters stay float32).")]
-Params = Annotated[str, typer.Option(help="Match every model to this many non-embedding parameters.")]
-Size = Annotated[str, typer.Option(help="Take this published preset instead of matching, e.g. tiny.")]
-
-
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
     if version:
         print(f"qllm-harness {__version__}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Option(help="Suites to run, separated by commas.", autocompletion=_complete_suites)],
+    context: typer.Context,
+    suite: Annotated[str, typer.Option(
+        help="Suites to run, separated by commas.", autocompletion=complete_suites)] = "",
     plugins: Annotated[str, typer.Option(
-        help="Plugins, separated by commas; NAME:KEY=VALUE sets options.", autocompletion=_complete_models)],
+        help="Plugins, separated by commas; NAME:KEY=VALUE sets options.", autocompletion=complete_models)] = "",
     out: Annotated[Path | None, typer.Option(help="Results directory; the same command again resumes it.")] = None,
-    corpus: Annotated[str, typer.Option(help="Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
+    corpus: Annotated[str, typer.Option(
+        help="Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
     tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
     field: Annotated[str, typer.Option(help="The text field of a file:PATH with JSON lines.")] = "",
     params: Params = "300k",
     size: Size = "",
-    seq_len: Annotated[str, typer.Option(help="Lengths in tokens, separated by commas; default: the suite's own.")] = "",
+    seq_len: Annotated[str, typer.Option(
+        help="Lengths in tokens, separated by commas; default: the suite's own.")] = "",
     batch_size: Annotated[int, typer.Option(help="Sequences per batch; default: the suite's own.")] = 0,
     budget: Annotated[str, typer.Option(help="Bytes of text a model is trained on.")] = "",
     lr: Annotated[float | None, typer.Option(help="Learning rate for every model; skips the search.")] = None,
     seeds: Annotated[int, typer.Option(help="How many seeds.")] = 1,
     rounds: Annotated[int, typer.Option(help="Timed rounds per measurement; default: the suite's own.")] = 0,
-    unaudited: Annotated[bool, typer.Option(help="Also record, apart, the score of a model that failed its audit.")] = False,
+    unaudited: Annotated[bool, typer.Option(
+        help="Also record, apart, the score of a model that failed its audit.")] = False,
     device: Device = "auto",
     dtype: Dtype = "auto",
     threads: Annotated[int, typer.Option(help="Threads per worker.")] = 1,
     jobs: Annotated[int, typer.Option(help="Untimed cells side by side; default: one per core, one on a GPU.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds a cell may take.")] = 900.0,
     memory_limit: Annotated[str, typer.Option(help="Bytes a worker may hold; default: what is available now.")] = "",
+    executor: Annotated[str, typer.Option(help="local, or what a plugin brings.")] = "local",
     retry: Annotated[bool, typer.Option(help="Measure failed cells again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the matrix and stop.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.")] = None,
@@ -93,42 +97,48 @@ def run(
         suite=suite, plugins=plugins, corpus=corpus, tokenizer=tokenizer, field=field, params=params, size=size,
         seq_len=seq_len, batch_size=batch_size, budget=budget, lr=lr, seeds=seeds, rounds=rounds, unaudited=unaudited,
         device=device, dtype=dtype, threads=threads, jobs=jobs, timeout=timeout, memory_limit=memory_limit,
-    ), config, set(sys.argv))
-    registry = _load(plugin_file)
+        executor=executor, out=str(out or ""), retry=retry, plugin_file=tuple(map(str, plugin_file or ())),
+    ), config, given(context))
+    files = [Path(file) for file in options.plugin_file]
+    registry = load_registry(files)
     names = split(options.suite)
     if not names:
         raise UsageError("--suite names no suite; `harness suites` lists them")
+    if not split(options.corpus):
+        raise UsageError("--corpus names no corpus; `harness corpora` lists them")
     for name in names:
         registry.suite(name)
     request = make_request(registry, options)
-    directory = out or planning.default_directory(names, request.models)
+    directory = Path(options.out) if options.out else planning.default_directory(names, request.models)
     store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
-    planned = planning.make_plan(registry, names, request, store, retry)
+    planned = planning.make_plan(registry, names, request, store, options.retry)
     if dry_run or store is None:
         _print_matrix(planned, directory, as_json)
         return
-    raise typer.Exit(_execute(registry, planned, store, options, plugin_file or [], as_json))
+    raise typer.Exit(_execute(registry, planned, store, options, files, as_json))
 
 
 def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: list[Path], as_json: bool) -> int:
     from .progress import Reporter
     from .run import plan as planning
-    from .run.request import make_executor
+    from .run.request import make_executor, pick_executor
 
-    executor = make_executor(registry, options, planned.request, files, store.directory / "worker.log")
+    local = make_executor(options, planned.request, files, store.directory / "worker.log")
+    executor = pick_executor(registry, options.executor, local)
     with Reporter(planned) as reporter:
         rows = planning.execute(
-            planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note)
+            planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]],
+            reporter.note)
         stop = reporter.stop
     if as_json:
         _print_json(rows)
     else:
-        from .evidence.report import print_report
+        from .evidence.console import print_report
 
-        print_report(rows, planned.suites, store)
+        print_report(rows, planned.suites, store.directory)
     if stop.requested:
         left = len([c for c in planned.cells if store.read(c.id) is None])
-        print(f"harness: interrupted; every finished cell is kept, {left} left; the same command resumes", file=sys.stderr)
+        reporter.note(f"every finished cell is kept, {left} left; the same command resumes")
     return planning.exit_code(rows, stop)
 
 
@@ -148,14 +158,16 @@ def _print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
             print(json.dumps({**cell.record(), "missing": cell.id in missing}))
         return
     for cell in planned.cells:
-        text = [cell.suite, cell.label, cell.preset or (f"{format_count(cell.params)} params" if cell.params else "default size")]
+        size = f"{format_count(cell.params)} params" if cell.params else "default size"
+        text = [cell.suite, cell.label, cell.preset or size]
         text += [f"{cell.corpus}/{cell.tokenizer}"] if cell.corpus else []
         text += [f"T={cell.seq_len}"] if cell.seq_len else []
         text += [f"B={cell.batch_size}"] if cell.batch_size else []
         text += [f"{key}={value}" for key, value in cell.protocol if isinstance(value, str | int | float) and value]
         print(f"{cell.id}  {'missing ' if cell.id in missing else 'finished'}  " + "  ".join(text))
     timed = len([c for c in planned.cells if c.group and c.id in missing])
-    print(f"{len(planned.cells)} cells, {len(missing)} to measure ({timed} of them timed, one at a time) -> {directory}")
+    print(f"{len(planned.cells)} cells, {len(missing)} to measure "
+          f"({timed} of them timed, one at a time) -> {directory}")
 
 
 @app.command()
@@ -164,10 +176,10 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
     """List the model plugins, and those that do not load."""
     from .specs import missing
 
-    registry = _load(plugin_file)
+    registry = load_registry(plugin_file)
     entries = [
-        {"name": s.name, "family": s.family, "summary": s.summary, "source": s.source, "from": registry.origins[s.name],
-         "unavailable": missing(s)} for s in registry.models.values()
+        {"name": s.name, "family": s.family, "summary": s.summary, "source": s.source,
+         "from": registry.origins[s.name], "unavailable": missing(s)} for s in registry.models.values()
     ]
     broken = [{"name": b.name, "broken": b.reason} for b in registry.broken.values()]
     if as_json:
@@ -184,10 +196,13 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
 
 
 def _print_options(registry: Registry, name: str) -> None:
-    from .options import describe_options
-    from .specs import resolve
+    from .options import config_class, describe_options
 
-    kind = resolve(registry.models[name].config)
+    try:
+        kind = config_class(registry.models[name])
+    except PluginError as error:
+        print(f"{'':<14}   {error}")
+        return
     for key, words, default in describe_options(kind):
         print(f"{'':<14}   {key}={default:<14} {words}")
     presets = getattr(kind, "PRESETS", {})
@@ -198,9 +213,10 @@ def _print_options(registry: Registry, name: str) -> None:
 @app.command()
 def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     """List the suites."""
-    registry = _load(plugin_file)
+    registry = load_registry(plugin_file)
     if as_json:
-        print(json.dumps([{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()], indent=1))
+        entries = [{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()]
+        print(json.dumps(entries, indent=1))
         return
     for suite in registry.suites.values():
         print(f"{suite.name:<14} {suite.summary}")
@@ -211,10 +227,11 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     """List the corpora and tokenizers."""
     from .specs import missing
 
-    registry = _load(plugin_file)
-    groups = {"corpus": registry.corpora, "tokenizer": registry.tokenizers}
+    registry = load_registry(plugin_file)
+    groups: dict[str, Mapping[str, CorpusSpec | TokenizerSpec]] = {
+        "corpus": registry.corpora, "tokenizer": registry.tokenizers}
     entries = [
-        {"kind": kind, "name": s.name + (f":{s.argument}" if getattr(s, "argument", "") else ""), "summary": s.summary,
+        {"kind": kind, "name": ":".join(filter(None, (s.name, getattr(s, "argument", "")))), "summary": s.summary,
          "unavailable": missing(s)} for kind, table in groups.items() for s in table.values()
     ]
     if as_json:
@@ -229,7 +246,7 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
 @app.command()
 def audit(
     plugin: Annotated[str, typer.Argument(help="A plugin or several, separated by commas; `all` takes every one.",
-                                          autocompletion=_complete_models)],
+                                          autocompletion=complete_models)],
     params: Params = "300k",
     size: Size = "",
     seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
@@ -239,13 +256,13 @@ def audit(
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval, gradients."""
+    """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval."""
     from .progress import print_audit
     from .run import plan as planning
     from .run.executors import Events, Stop
     from .run.request import RunOptions, make_executor, make_request
 
-    registry = _load(plugin_file)
+    registry = load_registry(plugin_file)
     wanted = ",".join(registry.models) if plugin == "all" else plugin
     options = RunOptions(
         suite="audit", plugins=wanted, params=params, size=size, seq_len=seq_len, tokenizer=tokenizer, device=device,
@@ -255,7 +272,7 @@ def audit(
     specs = {choice.spec.name: choice.spec for choice in request.models}
     results: list[Any] = []
     with tempfile.TemporaryDirectory() as scratch:
-        executor = make_executor(registry, options, request, plugin_file or [], Path(scratch) / "worker.log")
+        executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
         stop = Stop(notify=lambda: print("harness: stopping after the running audit", file=sys.stderr))
         with stop.on_interrupt():
             executor.run(planned.cells, specs, {}, Events(finished=results.append), stop)
@@ -270,15 +287,19 @@ def audit(
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.")],
-    directory: Annotated[Path | None, typer.Option(help="Where to put it; default: a folder of that name here.")] = None,
+    directory: Annotated[Path | None, typer.Option(
+        help="Where to put it; default: a folder of that name here.")] = None,
 ) -> None:
     """Write a new plugin: a model file, its test and its pyproject."""
     from .scaffold import create
 
+    if name in load_registry(None).models:
+        raise UsageError(f"a plugin {name!r} is already registered; choose another name")
     for path in create(name, directory or Path(name)):
         print(path)
-    where = (directory or Path(name)) / f"{name}.py"
-    print(f"try it: harness audit {name} -p {where} && harness run -p {where} --suite scaling --plugins {name},baseline")
+    where = shlex.quote(str((directory or Path(name)) / f"{name}.py"))
+    print(f"try it: harness audit {name} -p {where} && "
+          f"harness run -p {where} --suite scaling --plugins {name},baseline")
 
 
 @app.command()
@@ -287,9 +308,9 @@ def doctor(as_json: Json = False) -> None:
     from .run.environment import environment
     from .specs import missing
 
-    registry = _load(None)
+    registry = load_registry(None)
     facts = environment()
-    specs = [*registry.models.values(), *registry.corpora.values(), *registry.tokenizers.values()]
+    specs: list[Spec] = [*registry.models.values(), *registry.corpora.values(), *registry.tokenizers.values()]
     lacking = {s.name: missing(s) for s in specs if missing(s)}
     broken = {b.name: b.reason for b in registry.broken.values()}
     if as_json:
@@ -306,3 +327,7 @@ def doctor(as_json: Json = False) -> None:
                 print(f"{title:<16} {name}: {reason}")
     if broken:
         raise typer.Exit(3)
+
+
+for command in (train, generate, watch):
+    app.command()(command)

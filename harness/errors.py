@@ -3,11 +3,11 @@
 | code | meaning |
 |------|---------|
 | 0    | everything asked for was done and every row is ok |
-| 1    | it was done, but some rows are not ok (or an audit failed) |
+| 1    | it was done, but some rows are not ok (or an audit failed, or a training run diverged or was lost) |
 | 2    | the command line is wrong: an unknown name, a malformed option, an impossible value |
-| 3    | a selected plugin cannot be used: it fails to import or misses a dependency |
+| 3    | a selected plugin does not load, or a selected corpus or tokenizer misses a dependency |
 | 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |
-| 130  | interrupted; every finished cell is kept |
+| 130  | interrupted; every finished cell is kept, and what a training run had reached |
 """
 
 from __future__ import annotations
@@ -38,6 +38,14 @@ class Unsupported(HarnessError):
     """This machine or this model cannot give the number asked for; becomes a row of that status."""
 
     status = "unsupported"
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, HarnessError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:

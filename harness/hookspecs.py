@@ -56,5 +56,5 @@ def harness_cell_finished(result: CellResult, directory: Path) -> None:
 
 
 @hookspec(firstresult=True)
-def harness_executor(name: str) -> Any:
-    """An executor that runs a plan's cells under this name (`--executor NAME`), or None."""
+def harness_executor(name: str, local: Any) -> Any:
+    """The executor of `--executor NAME`, or None. It has the face of `local`: run, measure_limits and limits."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .errors import UsageError, unknown
+from .errors import PluginError, UsageError, one_line, unknown
 from .specs import ModelSpec, resolve
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+NUMBERS = {int: "an integer", float: "a number"}
 
 
 def parse_value(text: str, kind: Any) -> Any:
@@ -33,10 +35,38 @@ def parse_value(text: str, kind: Any) -> Any:
         if text.lower() not in TRUE | FALSE:
             raise ValueError("true or false")
         return text.lower() in TRUE
+    if kind is str:
+        return text
+    if kind not in NUMBERS:
+        raise ValueError(f"set in Python, its type is {kind}")
     try:
-        return kind(text)
-    except (TypeError, ValueError):
-        raise ValueError({int: "an integer", float: "a number"}.get(kind, f"a {kind}")) from None
+        value = kind(text)
+    except ValueError:
+        raise ValueError(NUMBERS[kind]) from None
+    if not math.isfinite(value):
+        raise ValueError("finite")
+    return value
+
+
+def format_value(value: Any) -> str:
+    """A value as `parse_value` reads it."""
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "+".join(map(format_value, value)) if isinstance(value, tuple) else str(value)
+
+
+def config_class(spec: ModelSpec) -> type:
+    """The config dataclass of `spec`. Raises PluginError where it cannot be imported or is none."""
+    try:
+        kind = resolve(spec.config)
+        get_type_hints(kind)
+    except Exception as error:
+        raise PluginError(f"{spec.name}: its config {spec.config} cannot be used: {one_line(error)}") from None
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        raise PluginError(f"{spec.name}: its config {spec.config} is not a dataclass")
+    return kind
 
 
 def parse_options(config: type, options: Mapping[str, str], owner: str) -> dict[str, Any]:
@@ -70,13 +100,17 @@ def describe_options(config: type) -> list[tuple[str, str, str]]:
 
 
 def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -> Any:
-    """The config of `spec`: its defaults, then the published preset, then the user's options. Raises UsageError."""
-    kind = resolve(spec.config)
+    """The config of `spec`: its defaults, then the published preset, then the user's options.
+
+    Raises UsageError for an option or a size that it refuses, PluginError where the config itself cannot be used.
+    """
+    kind = config_class(spec)
     presets = getattr(kind, "PRESETS", {})
     if preset and preset not in presets:
         raise unknown(f"size of {spec.name}", preset, presets)
     values = {**presets.get(preset, {}), **parse_options(kind, options, spec.name)}
     try:
         return kind(**values)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{spec.name}: {error}") from None
+    except Exception as error:                              # a plugin's own checks, or an arithmetic slip in them
+        text = str(error) if isinstance(error, ValueError) else one_line(error)
+        raise UsageError(f"{spec.name} refuses these options: {text}") from None

@@ -34,18 +34,27 @@ class Reporter:
     def __enter__(self) -> Reporter:
         if self.terminal:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
 
             self._bar = Progress(
-                BarColumn(24), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), TextColumn("left"),
-                TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+                BarColumn(24), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+                TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("", total=self.total - self.resumed)
             self._bar.start()
         if self.resumed:
             self.note(f"{self.resumed} of {self.total} cells are finished already")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None,
+    ) -> None:
         if self._bar:
             self._bar.stop()
         if self.done:
@@ -78,13 +87,15 @@ class Reporter:
         spent = time.monotonic() - self.started
         left = spent / self.done * (self.total - self.resumed - self.done)
         text = f"{bad.status}: {bad.reason}" if bad else "ok"
-        self.note(f"[{self.done + self.resumed}/{self.total}] {_name(result.cell)} {text} ({_span(spent)}, about {_span(left)} left)")
+        count = f"[{self.done + self.resumed}/{self.total}]"
+        self.note(f"{count} {_name(result.cell)} {text} ({_span(spent)}, about {_span(left)} left)")
 
 
 def _name(cell: Cell | dict[str, Any]) -> str:
     record = cell.record() if isinstance(cell, Cell) else cell
     options = "".join(f":{k}={v}" for k, v in record["options"].items())
     role = record["protocol"].get("role", "")
+    options += f"@{record['checkpoint']}" if record.get("checkpoint") else ""
     parts = [record["suite"] + (f"/{role}" if role else ""), record["plugin"] + options, record["corpus"]]
     parts += [f"T={record['seq_len']}"] if record["seq_len"] else []
     parts += [f"seed {record['seed']}"] if record["seed"] else []

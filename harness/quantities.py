@@ -17,6 +17,8 @@ def parse_count(text: str, flag: str) -> int:
     value = float(match[1]) * SCALE[(match[2] or "").lower()]
     if not 1 <= value < 1e15:
         raise UsageError(f"{flag} must be at least 1 and less than 1e15, got {text!r}")
+    if abs(value - round(value)) > 1e-6 * value:
+        raise UsageError(f"{flag} must be a whole number, got {text!r}")
     return round(value)
 
 

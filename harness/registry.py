@@ -6,13 +6,16 @@ that says why.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,12 +24,15 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
-from .errors import FileError, HarnessError, PluginError, UsageError, unknown
+from .errors import FileError, PluginError, UsageError, one_line, unknown
 from .specs import CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
 
 BUILTIN = (
     "harness.data.builtin", "harness.suites",
     "harness.plugins.baseline", "harness.plugins.ssm", "harness.plugins.phasefield",
+    "harness.plugins.goldenratio", "harness.plugins.wave",
+    "harness.plugins.phaserotator", "harness.plugins.superposition",
+    "harness.plugins.brain",
 )
 IMPORT_LIMIT_S = 60
 
@@ -53,12 +59,16 @@ class Registry:
 
     def model(self, selector: Selector) -> ModelSpec:
         """The usable model a selector names. Raises UsageError (unknown) or PluginError (broken, unavailable)."""
-        if selector.name not in self.models:
-            for broken in self.broken.values():
-                if broken.name.rpartition(".")[2] == selector.name:
-                    raise PluginError(f"plugin {selector.name!r} failed to load: {broken.reason}")
-            raise unknown("plugin", selector.name, self.models)
-        return self.models[selector.name]
+        if selector.name in self.models:
+            return self.models[selector.name]
+        for broken in self.broken.values():
+            if broken.name.rpartition(".")[2] == selector.name:
+                raise PluginError(f"plugin {selector.name!r} failed to load: {broken.reason}")
+        error = unknown("plugin", selector.name, self.models)
+        if self.broken:                                     # one of these may be where it is defined
+            reasons = "; ".join(f"{b.name} failed to load: {b.reason}" for b in self.broken.values())
+            raise PluginError(f"{error}; {reasons}")
+        raise error
 
     def suite(self, name: str) -> Suite:
         if name not in self.suites:
@@ -104,8 +114,9 @@ def time_limit(seconds: int, what: str) -> Iterator[None]:
 
 
 def module_name(path: Path) -> str:
-    """The name a plugin file is imported under, in the parent and in every worker."""
-    return f"harness_plugin_file_{path.stem}"
+    """The name a plugin file is imported under, in the parent and in every worker: two files may share a stem."""
+    place = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    return f"harness_plugin_file_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{place}"
 
 
 def import_file(path: Path) -> Any:
@@ -128,12 +139,6 @@ def import_file(path: Path) -> Any:
     return module
 
 
-def one_line(error: BaseException) -> str:
-    """An exception as one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, HarnessError) else f"{type(error).__name__}: {text}"
-
-
 def load(files: Sequence[Path] = ()) -> Registry:
     """Load built-ins, installed packages (entry-point group "harness") and plugin files."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -143,34 +148,39 @@ def load(files: Sequence[Path] = ()) -> Registry:
         _load_one(registry, name, lambda name=name: importlib.import_module(name))
     for entry in entry_points(group=hookspecs.PROJECT):
         _load_one(registry, entry.name, entry.load)
-    for path in files:
+    for path in dict.fromkeys(file.resolve() for file in files):
         if not path.is_file():
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
-        _load_one(registry, path.stem, lambda path=path: import_file(path.resolve()))
+        taken = manager.has_plugin(path.stem) or path.stem in registry.broken
+        _load_one(registry, str(path) if taken else path.stem, lambda path=path: import_file(path))
     return registry
 
 
 def _load_one(registry: Registry, name: str, importer: Any) -> None:
-    """Import and register one plugin; on any failure list it as broken and take back what it registered."""
-    manager = registry.manager
+    """Import and register one plugin; on any failure list it as broken and take back what it registered.
+
+    What a plugin prints meanwhile goes to stderr: stdout belongs to the results.
+    """
+    manager, module = registry.manager, None
     try:
-        with time_limit(IMPORT_LIMIT_S, f"importing {name}"):
+        with time_limit(IMPORT_LIMIT_S, f"importing {name}"), redirect_stdout(sys.stderr):
             module = importer()
-            manager.register(module, name=name)
             _check_hooks(manager, module)
+            manager.register(module, name=name)
             _collect(registry, module, name)
     except (Exception, SystemExit) as error:
-        if (module := manager.get_plugin(name)) is not None:
+        if module is not None and manager.get_plugin(name) is module:
             manager.unregister(module)
         registry.broken[name] = Broken(name, one_line(error))
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        raise PluginError(f"misspelt hook: {error}") from None
-    if not manager.get_hookcallers(module):
+    hooks = [name for name in dir(module) if manager.parse_hookimpl_opts(module, name) is not None]
+    known = [name for name in dir(hookspecs) if manager.parse_hookspec_opts(hookspecs, name) is not None]
+    for name in hooks:
+        if name not in known:
+            raise unknown("hook", name, known)
+    if not hooks:
         raise PluginError("it implements no hook; decorate harness_models() with @harness.hookimpl")
 
 
@@ -180,18 +190,24 @@ def _collect(registry: Registry, module: Any, name: str) -> None:
         ("harness_models", registry.models, ModelSpec), ("harness_suites", registry.suites, Suite),
         ("harness_corpora", registry.corpora, CorpusSpec), ("harness_tokenizers", registry.tokenizers, TokenizerSpec),
     ]
-    found: list[tuple[dict[str, Any], Any]] = []
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for hook, table, kind in tables:
-        for implementation in getattr(registry.manager.hook, hook).get_hookimpls():
-            if implementation.plugin is not module:
-                continue
-            for spec in implementation.function():
-                if not isinstance(spec, kind):
-                    raise PluginError(f"{hook}() returned a {type(spec).__name__}, not a {kind.__name__}")
-                if spec.name in table:
-                    raise PluginError(f"{kind.__name__} {spec.name!r} is already registered")
-                found.append((table, spec))
-    for table, spec in found:
-        table[spec.name] = spec
-        if isinstance(spec, ModelSpec):
-            registry.origins[spec.name] = name
+        implementations = getattr(registry.manager.hook, hook).get_hookimpls()
+        found += [(table, _named(hook, kind, own.function(), table)) for own in implementations if own.plugin is module]
+    for table, specs in found:
+        table.update(specs)
+        registry.origins.update((key, name) for key, spec in specs.items() if isinstance(spec, ModelSpec))
+
+
+def _named(hook: str, kind: Any, specs: Any, taken: dict[str, Any]) -> dict[str, Any]:
+    """The specs that a hook returned, by name. Raises PluginError for anything else."""
+    if not isinstance(specs, list | tuple):
+        raise PluginError(f"{hook}() returned a {type(specs).__name__}, not a list of {kind.__name__}")
+    named: dict[str, Any] = {}
+    for spec in specs:
+        if not isinstance(spec, kind):
+            raise PluginError(f"{hook}() returned a {type(spec).__name__}, not a {kind.__name__}")
+        if spec.name in taken or spec.name in named:
+            raise PluginError(f"{kind.__name__} {spec.name!r} is already registered")
+        named[spec.name] = spec
+    return named

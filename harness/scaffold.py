@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import keyword
+import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from .errors import FileError, UsageError
+
+TAKEN = ("None", "True", "False", "Config")             # class names that the plugin's file cannot give to its model
 
 PLUGIN = '''\
 """{title}: a gated linear recurrence, h_t = a_t h_(t-1) + (1 - a_t) v_t. Replace it with your own idea."""
@@ -84,13 +89,17 @@ py-modules = ["{name}"]
 
 def create(name: str, directory: Path) -> list[Path]:
     """Write the three files. Raises UsageError for a bad name, FileError where a file exists or cannot be written."""
-    if not name.isidentifier() or keyword.iskeyword(name) or not name.islower():
+    title = "".join(part.capitalize() for part in name.split("_"))
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or title in TAKEN:
         raise UsageError(f"a plugin's name is a lower-case identifier such as mymodel, got {name!r}")
-    words = {"name": name, "title": "".join(part.capitalize() for part in name.split("_")), "dashed": name.replace("_", "-")}
+    words = {"name": name, "title": title, "dashed": name.replace("_", "-")}
     files = {f"{name}.py": PLUGIN, f"test_{name}.py": TEST, "pyproject.toml": PYPROJECT}
     for file in files:
         if (directory / file).exists():
             raise FileError(f"{directory / file} exists; choose another name or --directory")
+    found = find_spec(name)
+    if name in sys.stdlib_module_names or (found and found.origin):
+        raise UsageError(f"{name!r} is the name of an installed module; choose another")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():

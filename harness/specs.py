@@ -6,8 +6,9 @@ Whatever is heavy is named by a string "module:attribute" and imported in the wo
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,8 @@ class ModelSpec:
 
     `target` names a `LanguageModel` subclass; `config` a frozen dataclass whose fields are the options a user may set
     and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
-    the plugin's kernel cases for `--suite kernels`. `requires` are importable names; `extra` the extra that brings them.
+    the plugin's kernel cases for `--suite kernels`. `requires` are importable names; `extra` the extra that brings
+    them. Raises PluginError for a name that no command line could select, or a target that is not "module:attribute".
     """
 
     name: str
@@ -39,12 +41,22 @@ class ModelSpec:
     extra: str = ""
     kernels: str = ""
 
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.+-]*", self.name):
+            raise PluginError(f"{self.name!r} is no name for a model: letters, digits and _ . + - are")
+        for target in filter(None, (self.target, self.config, self.kernels)):
+            if not all(target.partition(":")):
+                raise PluginError(f"{self.name}: {target!r} is not \"module:attribute\"")
+        if self.family not in FAMILIES:
+            raise PluginError(f"{self.name}: its family must be {', '.join(FAMILIES)}, not {self.family!r}")
+
 
 @dataclass(frozen=True)
 class CorpusSpec:
     """A corpus. `target` names a function `(argument, **options) -> harness.data.corpora.Documents`.
 
-    `argument` is what follows the first colon of a selector (`file:PATH`), "" if the corpus takes none.
+    `argument` is what follows the first colon of a selector (`file:PATH`), "" if the corpus takes none. One that is
+    called PATH must exist before anything runs, and what it holds takes part in the hash of a cell.
     """
 
     name: str
@@ -80,7 +92,8 @@ class Suite:
     measure: Callable[[Cell, Any], None]
     conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
     timed: bool = False
-    primary: tuple[str, ...] = field(default=())     # the metrics of the summary table, most important first
+    primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
+    plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
 
 
 Spec = ModelSpec | CorpusSpec | TokenizerSpec
@@ -94,11 +107,18 @@ def resolve(target: str) -> Any:
 
 def missing(spec: Spec) -> str:
     """Why `spec` is unavailable here, or ""."""
-    absent = [name for name in spec.requires if find_spec(name) is None]
+    absent = [name for name in spec.requires if not _importable(name)]
     if not absent:
         return ""
     mend = f"pip install 'qllm-harness[{spec.extra}]'" if spec.extra else "pip install " + " ".join(absent)
     return f"{spec.name} needs {', '.join(absent)}: {mend}"
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:                 # the package that `name` would be in
+        return False
 
 
 def require(spec: Spec) -> None:
@@ -109,19 +129,27 @@ def require(spec: Spec) -> None:
 
 @dataclass(frozen=True)
 class Selector:
-    """`NAME[:ARGUMENT][:KEY=VALUE]…` of the command line, e.g. `phasefield:episodic=false`, `file:notes.txt`."""
+    """`NAME[:ARGUMENT][:KEY=VALUE]…[@CHECKPOINT]` of the command line, e.g. `phasefield:episodic=false`,
+    `file:notes.txt`, `ssm@runs/x`."""
 
     name: str
     argument: str = ""
     options: tuple[tuple[str, str], ...] = ()
+    checkpoint: str = ""
 
     def __str__(self) -> str:
-        return ":".join([self.name, *filter(None, [self.argument]), *(f"{k}={v}" for k, v in self.options)])
+        text = ":".join([self.name, *filter(None, [self.argument]), *(f"{k}={v}" for k, v in self.options)])
+        return f"{text}@{self.checkpoint}" if self.checkpoint else text
 
 
 def parse_selector(text: str, *, argument: bool = False) -> Selector:
-    """Parse a selector. With `argument`, parts without "=" after the name are an argument. Raises UsageError."""
-    name, *parts = text.strip().split(":")
+    """Parse a selector. With `argument`, parts without "=" after the name are an argument; without, a checkpoint may
+    follow "@". Raises UsageError."""
+    text = text.strip()
+    plugin, at, checkpoint = (text, "", "") if argument else text.partition("@")
+    name, *parts = plugin.split(":")
+    if at and not checkpoint:
+        raise UsageError(f"malformed selector {text!r}; write NAME@CHECKPOINT")
     if not name:
         raise UsageError(f"malformed selector {text!r}; write NAME or NAME:KEY=VALUE:KEY=VALUE")
     options: dict[str, str] = {}
@@ -136,15 +164,16 @@ def parse_selector(text: str, *, argument: bool = False) -> Selector:
             raise UsageError(f"option {key!r} is given twice in {text!r}")
         else:
             options[key] = value
-    return Selector(name, ":".join(plain), tuple(sorted(options.items())))
+    return Selector(name, ":".join(plain), tuple(sorted(options.items())), checkpoint)
 
 
 @dataclass(frozen=True)
 class KernelCase:
     """One implementation of a plugin's inner loop, for `--suite kernels`.
 
-    `run()` does it once. `role` is "reference" (the published form), "implementation", or "floor" (the least memory
-    traffic: `bytes_moved` at copy speed); cases of one `group` do the same work and are compared.
+    `run()` does it once. `role` is "reference" (the published form), "implementation", "baseline" (what one would run
+    in its place, such as standard attention), or "floor" (the least memory traffic: `bytes_moved` at copy speed);
+    cases of one `group` do the same work, or stand for it, and are compared.
     """
 
     name: str

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
+MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
 STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
+OWN = ("cells", "table.parquet", "table.csv", "worker.log")     # what may lie in a results directory without a manifest
 
 
 @dataclass
@@ -66,6 +68,12 @@ class Row:
     started_at: str = ""
 
 
+    @property
+    def label(self) -> str:
+        """How the plugin is written on the command line: its name, options and checkpoint."""
+        return self.plugin + (":" if self.options and not self.options.startswith("@") else "") + self.options
+
+
 COLUMNS = tuple(f.name for f in fields(Row))
 
 
@@ -99,18 +107,19 @@ def finite(value: Any) -> Any:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write, sync and rename: readers see the old file or the new one, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write, sync and rename: readers see the old file or the new one, never a part. Raises FileError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class Store:
@@ -120,43 +129,45 @@ class Store:
         self.directory = Path(directory)
         self.cells = self.directory / "cells"
         self.manifest_path = self.directory / "manifest.json"
-        if self.directory.exists():
-            self._check()
-        elif not create:
-            raise FileError(f"no results at {self.directory}; `harness run --out {self.directory}` makes them")
-        if create:
-            try:
+        try:
+            exists = self.directory.exists()
+            if exists:
+                self._check()
+            if create:
                 self.cells.mkdir(parents=True, exist_ok=True)
-                probe = self.directory / ".writable"
+                probe = self.directory / f".writable.{os.getpid()}"
                 probe.touch()
                 probe.unlink()
-            except OSError as error:
-                raise FileError(f"cannot write results to {self.directory}: {error.strerror}") from None
+        except OSError as error:
+            action = "write results to" if create else "read"
+            raise FileError(f"cannot {action} {self.directory}: {error.strerror}") from None
+        if not exists and not create:
+            raise FileError(f"no results at {self.directory}; `harness run --out {self.directory}` makes them")
 
     def _check(self) -> None:
         if not self.directory.is_dir():
             raise FileError(f"{self.directory} is a file, not a results directory; name another with --out")
-        if not self.manifest_path.exists():
-            strangers = [p.name for p in self.directory.iterdir() if p.name != "cells" and not p.name.startswith(".")]
-            if strangers:
-                raise FileError(f"{self.directory} holds other files ({strangers[0]}, …) and no manifest.json; "
-                                "name a new directory with --out")
+        if self.manifest_path.exists():
+            self.manifest()
             return
-        manifest = self.manifest()
-        if manifest.get("harness") is None or manifest.get("schema") is None:
-            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory with --out")
-        if manifest["schema"] > SCHEMA:
-            raise FileError(f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")
+        strangers = sorted(p.name for p in self.directory.iterdir() if p.name not in OWN and not p.name.startswith("."))
+        if strangers:
+            raise FileError(f"{self.directory} holds other files ({strangers[0]}) and no manifest.json; "
+                            "name a new directory with --out")
 
     def manifest(self) -> dict[str, Any]:
+        """What was asked for and where; {} before the first run. Raises FileError where it is corrupt or not ours."""
         if not self.manifest_path.exists():
             return {}
         try:
             manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FileError(f"{self.manifest_path} is corrupt ({error}); move it away, the cells are kept") from None
-        if not isinstance(manifest, dict):
-            raise FileError(f"{self.manifest_path} is not a manifest; name another directory with --out")
+        if not isinstance(manifest, dict) or any(not isinstance(manifest.get(k), t) for k, t in MANIFEST.items()):
+            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory with --out")
+        if manifest["schema"] > SCHEMA:
+            raise FileError(
+                f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -177,9 +188,11 @@ class Store:
             return None
         try:
             payload = json.loads(path.read_text(encoding="utf-8"))
+            if payload["cell"]["id"] != cell_id:
+                raise ValueError(f"it holds cell {payload['cell']['id']}")
             rows = [Row(**{k: v for k, v in row.items() if k in COLUMNS}) for row in payload["rows"]]
-            return CellResult(payload["cell"], rows, payload.get("raw", {}), payload.get("environment", ""))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return CellResult(payload["cell"], rows, dict(payload["raw"]), payload["environment"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileError(f"{path} is corrupt ({type(error).__name__}: {error}); delete it and run again") from None
 
     def results(self) -> list[CellResult]:
@@ -191,9 +204,12 @@ class Store:
         """table.parquet and table.csv: the rows of every cell, then the derived ones."""
         table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
         for suffix, write in (("parquet", table.to_parquet), ("csv", table.to_csv)):
-            temporary = self.directory / f".table.{suffix}"
-            write(temporary, index=False)
-            os.replace(temporary, self.directory / f"table.{suffix}")
+            temporary = self.directory / f".table.{suffix}.{os.getpid()}"
+            try:
+                write(temporary, index=False)
+                temporary.replace(self.directory / f"table.{suffix}")
+            except OSError as error:
+                raise FileError(f"cannot write {self.directory / f'table.{suffix}'}: {error.strerror}") from None
         return table
 
 

@@ -80,9 +80,17 @@ def depthwise(x: Tensor, weight: Tensor) -> Tensor:
     """y_t = sum_k weight[:, 0, k] x_{t+k} per channel: (B, K - 1 + T, D), (D, 1, K) -> (B, T, D) of x's dtype.
 
     As a float32 two-dimensional convolution in channels-last order it runs on (B, T, D) as it lies: on a CPU 1.5 to 2.5
-    times as fast, forward and backward, as `conv1d` in float32 or bfloat16.
+    times as fast, forward and backward, as `conv1d` in float32 or bfloat16. One token is a sum, which takes a tenth of
+    the time of calling a convolution.
     """
+    if x.shape[1] == weight.shape[-1]:
+        return (x * weight[:, 0].T).sum(dim=1, keepdim=True).to(x.dtype)
     with torch.autocast(x.device.type, enabled=False):
         image = x.to(weight.dtype).transpose(1, 2).unsqueeze(2)                      # (B, D, 1, K - 1 + T)
         y = F.conv2d(image, weight.unsqueeze(2), groups=x.shape[2])
         return y.squeeze(2).transpose(1, 2).to(x.dtype)
+
+
+def gemm_flops(model: nn.Module) -> int:
+    """Floating-point operations a token takes in the linear maps of `model`, forward: two for each weight."""
+    return sum(2 * module.weight.numel() for module in model.modules() if isinstance(module, nn.Linear))

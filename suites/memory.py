@@ -79,5 +79,8 @@ def rows(bench: Any, phase: str, peak: dict[str, int], held: int) -> None:
 
 suite = Suite(
     name="memory", summary="peak memory of training, prefill and decode, its parts, and state bytes against length",
-    plan=plan, measure=measure, primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes"),
+    plan=plan, measure=measure,
+    primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes",
+             "activations_bytes"),
+    plots=(("state_bytes_per_sequence", "decode"),),
 )

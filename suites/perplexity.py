@@ -29,13 +29,18 @@ def plan(request: Request) -> Iterator[Cell]:
                 common: dict[str, Any] = {
                     "corpus": str(selector), "seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE}
                 needs: tuple[str, ...] = ()
+                if choice.selector.checkpoint:
+                    yield request.cell("perplexity", choice, **common, protocol={
+                        "role": "score", "unaudited": request.unaudited})
+                    continue
                 if request.lr is None:
                     search = request.cell("perplexity", choice, **common, protocol={
                         "role": "search", "grid": GRID, "budget_bytes": round(TRIAL_FRACTION * budget)})
                     yield search
                     needs = (search.id,)
                 for seed in request.seeds:
-                    protocol = {"role": "score", "budget_bytes": budget, "lr": request.lr, "unaudited": request.unaudited}
+                    protocol = {
+                        "role": "score", "budget_bytes": budget, "lr": request.lr, "unaudited": request.unaudited}
                     yield request.cell("perplexity", choice, **common, seed=seed, needs=needs, protocol=protocol)
 
 
@@ -56,33 +61,43 @@ def search(cell: Cell, bench: Any) -> None:
     bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
 
 
-def evaluate(cell: Cell, bench: Any) -> None:
-    """Train with the found learning rate, audit, score."""
+def fit(cell: Cell, bench: Any, model: Any) -> int | None:
+    """Train with the found learning rate. The bytes seen, None where the run diverged."""
     lr = cell.get("lr") or bench.need("lr")
-    documents = bench.documents
-    heldout = bench.heldout(HELDOUT_BYTES)
-    model = bench.build()
     trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
     bench.raw["curve"] = [list(point) for point in trained.curve]
     bench.raw["validation"] = [list(point) for point in trained.validation]
     if trained.diverged:
-        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr")
-        return
+        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")
+        return None
     for bytes_seen, bits in trained.validation:
         bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen)
     bench.row("train_tokens_per_s", trained.tokens_seen / trained.seconds, "tokens/s", "higher", phase="train")
+    if not cell.needs:
+        bench.row("learning_rate", lr, phase="train")
+    return trained.bytes_seen
+
+
+def evaluate(cell: Cell, bench: Any) -> None:
+    """Train, unless the cell names trained weights; audit, score."""
+    documents = bench.documents
+    heldout = bench.heldout(HELDOUT_BYTES)
+    model = bench.build()
+    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model)
+    if bytes_seen is None:
+        return
     report = bench.audit(model, [cell.seq_len])
     if not report.passed:
         reason = report.summary()
-        bench.fail("bits_per_byte", reason, status="audit_failed", bytes_seen=trained.bytes_seen)
+        bench.fail("bits_per_byte", reason, status="audit_failed", phase="score", bytes_seen=bytes_seen)
         if cell.get("unaudited"):
             bits = bench.score(model, heldout).bits_per_byte
-            bench.row("unaudited_bits_per_byte", bits, "bits/byte", phase="score", bytes_seen=trained.bytes_seen,
+            bench.row("unaudited_bits_per_byte", bits, "bits/byte", phase="score", bytes_seen=bytes_seen,
                       status="audit_failed", reason=f"not a score: {reason}")
         return
     score = bench.score(model, heldout)
     interval = stats.bits_per_byte_interval(score.bits, score.bytes)
-    seen = {"phase": "score", "bytes_seen": trained.bytes_seen}
+    seen = {"phase": "score", "bytes_seen": bytes_seen}
     floor = {}
     if documents.oracle:
         oracle = [float(bits.sum()) for bits in documents.oracle.log_loss(heldout, cell.seq_len)]
@@ -90,11 +105,11 @@ def evaluate(cell: Cell, bench: Any) -> None:
         excess = stats.paired_bits_difference(score.bits, oracle, score.bytes)
         bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
         bench.raw["oracle_bits"] = oracle
-    bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower", ci_low=interval.low, ci_high=interval.high, **seen, **floor)
+    bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
+              ci_low=interval.low, ci_high=interval.high, **seen, **floor)
     bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
-    bench.row("learning_rate", lr, phase="train")
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
     bench.raw.update(document_bits=score.bits.tolist(), document_bytes=score.bytes.tolist())
     for name, value in bench.diagnostics(model).items():
@@ -103,5 +118,7 @@ def evaluate(cell: Cell, bench: Any) -> None:
 
 suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
-    plan=plan, measure=measure, primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s", "learning_rate"),
+    plan=plan, measure=measure,
+    primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
+             "learning_rate"),
 )

@@ -1,7 +1,7 @@
 """Scaling: time and memory of a training step against length; local slopes, a fitted exponent, the crossover.
 
-One timing group per length; peaks in processes of their own. What failed (out of memory, timeout) takes part as a bound:
-the largest length that fits is a result.
+One timing group per length; peaks in processes of their own. What failed (out of memory, timeout) takes part as a
+bound: the largest length that fits is a result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 11
 
 def plan(request: Request) -> Iterator[Cell]:
     for seq_len in request.seq_lens or SEQ_LENS:
-        shape = {"seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE, "corpus": str(request.corpora[0][1])}
+        corpus = str(request.corpora[0][1])
+        shape = {"seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE, "corpus": corpus}
         for choice in request.models:
             yield request.cell("scaling", choice, **shape, protocol={"role": "memory"})
         members = [
@@ -41,7 +42,8 @@ def time_step(cell: Cell, bench: Any) -> None:
     median = stats.median_interval(seconds)
     limit = {}
     if rate := bench.limits.get(f"gemm_{cell.dtype}_flops_per_s"):
-        limit = {"limit": bench.flops(model, cell.batch_size, cell.seq_len, "train").value / rate, "limit_kind": "compute"}
+        flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
+        limit = {"limit": flops.value / rate, "limit_kind": "compute"}
     bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
 
 
@@ -67,4 +69,5 @@ suite = Suite(
     name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
     plan=plan, measure=measure, conclude=conclude, timed=True,
     primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
+    plots=(("step_time_s", "train"), ("peak_bytes", "train")),
 )

@@ -39,14 +39,16 @@ def train(cell: Cell, bench: Any, model: Any) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
     step = bench.train_step(model)
     seconds = bench.time(lambda: step(tokens[:, :-1], tokens[:, 1:]))
-    rate_row(cell, bench, "train", seconds, cell.batch_size * cell.seq_len, bench.flops(model, cell.batch_size, cell.seq_len, "train"))
+    flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
+    rate_row(cell, bench, "train", seconds, cell.batch_size * cell.seq_len, flops)
 
 
 def prefill(cell: Cell, bench: Any, model: Any) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len)
     forward = bench.inference(model)
     seconds = bench.time(lambda: forward(tokens, None))
-    rate_row(cell, bench, "prefill", seconds, cell.batch_size * cell.seq_len, bench.flops(model, cell.batch_size, cell.seq_len, "prefill"))
+    flops = bench.flops(model, cell.batch_size, cell.seq_len, "prefill")
+    rate_row(cell, bench, "prefill", seconds, cell.batch_size * cell.seq_len, flops)
 
 
 def decode(cell: Cell, bench: Any, model: Any) -> None:
@@ -56,7 +58,8 @@ def decode(cell: Cell, bench: Any, model: Any) -> None:
     first = bench.time(lambda: forward(prompt, None)[0].argmax(-1))
     bench.raw["first_token"] = first
     median = stats.median_interval(first)
-    bench.row("time_to_first_token_s", median.value, "s", "lower", phase="prefill", ci_low=median.low, ci_high=median.high)
+    bench.row("time_to_first_token_s", median.value, "s", "lower", phase="prefill",
+              ci_low=median.low, ci_high=median.high)
     with bench.turn():
         _, context = forward(prompt, None)
     token = prompt[:, -1:]
@@ -72,19 +75,24 @@ def decode(cell: Cell, bench: Any, model: Any) -> None:
 
     seconds = bench.time(generate)
     warm = latencies[len(latencies) // 4:]
-    bytes_read = bench.tensor_bytes(model.parameters()) + bench.state_bytes(context)
-    rate_row(cell, bench, "decode", seconds, DECODED, None, bytes_read * DECODED, state_bytes=bench.state_bytes(context))
+    state_bytes = bench.state_bytes(context)
+    bytes_read = bench.tensor_bytes(model.parameters()) + state_bytes
+    rate_row(cell, bench, "decode", seconds, DECODED, None, bytes_read * DECODED, state_bytes=state_bytes)
     for name, share in (("latency_p50_s", 50), ("latency_p95_s", 95)):
         bench.row(name, stats.percentile(warm, share), "s", "lower", phase="decode")
 
 
-def rate_row(cell: Cell, bench: Any, phase: str, seconds: Sequence[float], tokens: int, flops: Any, bytes_read: int = 0, **fields: Any) -> None:
+def rate_row(
+    cell: Cell, bench: Any, phase: str, seconds: Sequence[float], tokens: int, flops: Any, bytes_read: int = 0,
+    **fields: Any,
+) -> None:
     """tokens/s from the median round, with the ceiling that arithmetic or bandwidth sets on this machine."""
     bench.raw[phase] = list(seconds)
     median = stats.median_interval(seconds)
     rate = bench.limits.get(f"gemm_{cell.dtype}_flops_per_s") if flops else bench.limits.get("copy_bytes_per_s")
     if rate:
-        fields |= {"limit": tokens * rate / (flops.value if flops else bytes_read), "limit_kind": "compute" if flops else "bandwidth"}
+        least = (flops.value if flops else bytes_read) / rate              # seconds
+        fields |= {"limit": tokens / least, "limit_kind": "compute" if flops else "bandwidth"}
     if median.low and median.high:
         fields |= {"ci_low": tokens / median.high, "ci_high": tokens / median.low}
     bench.row("tokens_per_s", tokens / median.value, "tokens/s", "higher", phase=phase, **fields)

@@ -166,7 +166,7 @@ def test_model_is_left_as_it_was():
                 self.seen += 1
                 self.calls.add_(1)
             self.log[len(self.log)] = tokens
-            self.last = tokens
+            self.last = torch.rand(3)
             return super().forward(tokens, state)
 
     model = Restless().train()
@@ -342,9 +342,10 @@ def test_difference_names_the_first_position_beyond_the_tolerance():
     assert Difference.between(a, a, unit=2.0, tolerance=0.0) == Difference()
 
 
-def test_unknown_dtype_is_refused():
-    with pytest.raises(ValueError, match="float16"):
-        audit(Bigram(), [16], dtype="float16")
+@pytest.mark.parametrize(("lengths", "dtype"), [([16], "float16"), ([], "float32"), ([0], "float32")])
+def test_what_cannot_be_audited_is_refused(lengths, dtype):
+    with pytest.raises(ValueError, match="cannot audit"):
+        audit(Bigram(), lengths, dtype=dtype)
 
 
 def test_cost_is_some_tens_of_forwards():

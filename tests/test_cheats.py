@@ -1,5 +1,6 @@
 """Planted leaks and faults: every one is caught, by the check that is meant for it, at the position where it acts."""
 
+import itertools
 import re
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from torch import nn
 
 from harness import LanguageModel
-from harness.bench.audit import audit
+from harness.bench.audit import Auditor, audit
+from harness.bench.probe import Probe
 
 VOCAB, DIM, WINDOW = 65, 12, 4
 TEXT = torch.tensor(list(b"the quick brown fox jumps over the lazy dog; pack my box with five dozen jugs. " * 8))
@@ -126,7 +128,7 @@ class LookAheadInOneBuffer(Window):
 
 
 class FiniteMaskBias(Window):
-    """Attention masked with -1e4 instead of minus infinity: where all that may be seen scores lower, the rest is seen."""
+    """Attention masked with -1e4, not minus infinity: where all that may be seen scores lower, the rest is seen."""
     def tamper(self, h, x, tokens):
         scores = -3000 * x @ x.transpose(1, 2)
         mask = torch.full_like(scores, -1e4).triu(1)
@@ -203,6 +205,16 @@ class LeftOverFromDecoding(Window):
         logits, carried = super().forward(tokens, state)
         logits, self.left = logits + self.left, self.left if state is None else 0.1
         return logits, carried
+
+
+class CountsTexts(Window):
+    """Repeats itself on a text it has just read, until it reads another."""
+    last, count = None, 0
+
+    def tamper(self, h, x, tokens):
+        if self.last is None or not torch.equal(self.last, tokens):
+            self.last, self.count = tokens.clone(), self.count + 1
+        return h + 0.1 * self.count
 
 
 class Noise(Window):
@@ -368,6 +380,7 @@ OTHERS = [
     (BatchSize, "batch independence", 0),
     (LeftOver, "determinism", 0),
     (LeftOverFromDecoding, "determinism", 0),
+    (CountsTexts, "determinism", 0),
     (Noise, "determinism", 0),
     (StateOverwritten, "determinism", 0),
     (StateInTheModel, "determinism", 0),
@@ -432,18 +445,38 @@ def test_every_position_of_a_short_text_is_tested():
         assert report.failures[0].position == position, report.summary()
 
 
-@pytest.mark.parametrize("rows", [3, 5])
+def findings_of(check, model, length, rows=2):
+    """What one check finds by itself, without the others that might see the same."""
+    auditor = Auditor(Probe(model.eval(), torch.device("cpu"), "float32"), rows, seed=0, corpus=TEXT)
+    with torch.no_grad():
+        getattr(auditor, check)(length)
+    return auditor.findings
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5])
 def test_every_pair_of_rows_is_tested(rows):
     class Pair(Window):
         def tamper(self, h, x, tokens):
-            source, target = self.config
-            if len(h) <= max(source, target):
-                return h
             leak = torch.zeros_like(h)
-            leak[target] = h[source]
+            if len(h) == rows:
+                leak[target] = h[source]
             return h + leak
 
-    for pair in ((0, 1), (2, 0), (rows - 1, 2), (1, rows - 1)):
-        if pair[0] != pair[1]:
-            report = audit(Pair(pair), [16], batch_size=rows)
-            assert report.failures[0].check == "batch independence", (pair, report.summary())
+    for source, target in itertools.permutations(range(rows), 2):
+        (finding,) = findings_of("batch_independence", Pair(), 16, rows)
+        assert not finding.passed and f"rows other than {target} " in finding.detail, (source, target)
+
+
+@pytest.mark.parametrize(("cheat", "cause"), [
+    (Noise, "calling again"),
+    (CountsTexts, "another text in between"),
+    (LeftOverFromDecoding, "a call with a state in between"),
+    (StateOverwritten, "a second use of the same state"),
+])
+def test_determinism_names_what_came_in_between(cheat, cause):
+    assert findings_of("determinism", cheat(), 64)[-1].detail.startswith(cause)
+
+
+def test_split_law_mixes_up_a_state_kept_in_the_model():
+    (finding,) = findings_of("split_law", StateInTheModel(), 64)
+    assert not finding.passed

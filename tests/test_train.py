@@ -10,7 +10,7 @@ from torch import nn
 
 from harness import LanguageModel
 from harness.bench.train import MAX_EXTENSIONS, VALIDATE_AT, Recipe, TrainStep, Trial, autocast, best, search_lr, train
-from harness.errors import UsageError
+from harness.errors import Unsupported, UsageError
 
 VOCAB, B, T = 13, 4, 8
 
@@ -173,6 +173,11 @@ def test_frozen_parameters_stay():
     before = model.embed.weight.clone()
     train(model, batches(), lr=0.05, budget_bytes=10 * B * T)
     assert torch.equal(model.embed.weight, before)
+
+
+def test_a_model_without_parameters_says_so():
+    with pytest.raises(Unsupported, match="LanguageModel has no parameters"):
+        TrainStep(LanguageModel(None, VOCAB), lr=0.1)
 
 
 def test_search_gives_every_rate_the_same_start_and_data():

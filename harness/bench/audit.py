@@ -1,8 +1,8 @@
 """The audit: no score is believed before its very weights have shown that they do not peek at what they predict.
 
 Notable:
-- the suffix perturbation compares calls of one shape, where an honest model agrees to the last bit, so that a leak of
-  any size shows; gradients miss saturated leaks and poisoning with NaN accuses honest attention;
+- the suffix perturbation compares calls of one shape, where an honest model agrees to the last bit, so that the
+  faintest leak shows; gradients miss saturated leaks and poisoning with NaN accuses honest attention;
 - the split law, `forward(x) == forward(x[:k]) ++ forward(x[k:], state)`, compares calls of different shapes, hence to
   rounding; it is judged in float32 strictly and in the scored dtype loosely;
 - rows of a batch are perturbed at different places at once; a row that moved is then explained: the model does not
@@ -40,10 +40,13 @@ def audit(
     """Audit the weights of `model` at every length that is scored. The model is left as it was found.
 
     `dtype` is the one scores are computed in ("bfloat16" is autocast). `corpus_tokens` (N,) are real text, for leaks
-    that act on it alone; half of the rows hold it, the others random tokens. `jitter` is the standard deviation of
-    noise added to all parameters for the time of the audit: a fresh model may hide a leak behind a zero.
-    What the model raises becomes a finding, except for running out of memory, which is raised.
+    that act on it alone: every other row is its first token and a piece of it. There are at least two rows. `jitter`
+    is the standard deviation of noise added to all parameters for the time of the audit: a fresh model may hide a leak
+    behind a zero. What the model raises becomes a finding, except for running out of memory, which is raised.
+    Raises ValueError without a length or for an unknown dtype.
     """
+    if not lengths or min(lengths) < 1:
+        raise ValueError(f"cannot audit at lengths {list(lengths)}")
     device = torch.device(device)
     auditor = Auditor(Probe(model, device, dtype), max(2, batch_size), seed, corpus_tokens)
     with untouched(model, device), torch.no_grad():

@@ -111,7 +111,8 @@ def release_memory() -> None:
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def _status_bytes(field: str) -> int:
+def status_bytes(field: str) -> int:
+    """A size in this process's status, such as VmRSS, in bytes. Raises Unsupported, OSError."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -127,11 +128,11 @@ def peak_memory(call: Call) -> int:
     release_memory()
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        before = _status_bytes("VmRSS")
+        before = status_bytes("VmRSS")
     except OSError as error:
         raise Unsupported(f"peak memory on a CPU needs Linux's /proc/self/clear_refs ({error.strerror})") from None
     call()
-    return max(0, _status_bytes("VmHWM") - before)
+    return max(0, status_bytes("VmHWM") - before)
 
 
 def peak(call: Call, device: torch.device | str = "cpu") -> dict[str, int]:

@@ -12,15 +12,17 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..errors import Unsupported, UsageError
 from ..model import LanguageModel
 
 DTYPES = ("float32", "bfloat16")
+RULES = ("backprop", "local")
 CURVE_POINTS = 50                       # of the training loss, per run
 VALIDATE_AT = (0.125, 0.25, 0.5, 0.75, 1.0)
 TAIL = 0.2                              # the share of a run whose mean training loss judges a learning rate
@@ -66,11 +68,20 @@ def make_optimizer(model: nn.Module, lr: float, recipe: Recipe) -> torch.optim.A
 
 
 class TrainStep:
-    """One optimiser step; what `train` repeats and what the timing suites time."""
+    """One optimiser step, which `train` repeats and the timing suites time. Raises Unsupported without parameters.
 
-    def __init__(self, model: LanguageModel, *, lr: float, dtype: str = "float32", recipe: Recipe | None = None):
+    The batch is worked off in `accumulate` equal parts; `average(parameters)` runs between backward and clipping.
+    """
+
+    def __init__(
+        self, model: LanguageModel, *, lr: float, dtype: str = "float32", recipe: Recipe | None = None,
+        accumulate: int = 1, average: Callable[[Sequence[nn.Parameter]], None] | None = None,
+    ):
         self.model, self.recipe = model, recipe or Recipe()
+        self.accumulate, self.average = accumulate, average
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise Unsupported(f"{type(model).__name__} has no parameters to train")
         self.device = self.parameters[0].device
         self.autocast = autocast(self.device, dtype)
         self.optimizer = make_optimizer(model, lr, self.recipe)
@@ -89,11 +100,52 @@ class TrainStep:
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """Forward, backward, clip, update. The cross entropy before the update, still on the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        cross_entropy, loss = self.loss(inputs, targets)
-        loss.backward()
+        if self.accumulate == 1:
+            cross_entropy = self.backward(inputs, targets)
+        else:
+            parts = zip(inputs.chunk(self.accumulate), targets.chunk(self.accumulate), strict=True)
+            cross_entropy = torch.stack([self.backward(*part) for part in parts]).mean()
+        if self.average:
+            self.average(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
         self.optimizer.step()
+        return cross_entropy
+
+    def backward(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Add the gradient of one part of the batch. Its cross entropy, still on the device."""
+        cross_entropy, loss = self.loss(inputs, targets)
+        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
         return cross_entropy.detach()
+
+
+class LocalStep:
+    """One step of the model's own learning rule, `local_update(inputs, targets, lr)`: no backward pass, no optimiser.
+
+    Raises Unsupported for a model that learns by backpropagation alone.
+    """
+
+    def __init__(self, model: LanguageModel, *, lr: float, dtype: str = "float32", recipe: Recipe | None = None):
+        self.update: Any = getattr(model, "local_update", None)
+        if self.update is None:
+            raise Unsupported(f"{type(model).__name__} has no local learning rule; leave --rule local out")
+        self.recipe, self.lr = recipe or Recipe(), lr
+        self.parameters = list(model.parameters())
+        self.autocast = autocast(self.parameters[0].device, dtype)
+
+    def set_lr(self, lr: float) -> None:
+        self.lr = lr
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The cross entropy in nats a target before the update, still on the device."""
+        with torch.no_grad(), self.autocast:
+            return self.update(inputs, targets, self.lr)
+
+
+def make_step(model: LanguageModel, rule: str, **options: Any) -> TrainStep | LocalStep:
+    """A step of the rule "backprop" or "local". Raises UsageError, Unsupported."""
+    if rule not in RULES:
+        raise UsageError(f"rule must be {' or '.join(RULES)}, not {rule!r}")
+    return (LocalStep if rule == "local" else TrainStep)(model, **options)
 
 
 @dataclass
@@ -123,7 +175,7 @@ class TrainResult:
 def train(
     model: LanguageModel, stream: Iterable[Batch], *,
     lr: float, budget_bytes: int, dtype: str = "float32", device: torch.device | str = "cpu",
-    recipe: Recipe | None = None,
+    recipe: Recipe | None = None, rule: str = "backprop",
     validate: Callable[[LanguageModel], float] | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> TrainResult:
@@ -132,7 +184,7 @@ def train(
     `validate(model)` gives bits per byte at `VALIDATE_AT`; it runs in eval mode, leaves the random state alone and is
     not timed. `progress(bytes_seen, bits_per_byte)` is told every point of the curve. Leaves the model in train mode.
     """
-    step = TrainStep(model, lr=lr, dtype=dtype, recipe=recipe)
+    step = make_step(model, rule, lr=lr, dtype=dtype, recipe=recipe)
     result = TrainResult(lr)
     window: list[Tensor] = []           # bits of the steps since the last point of the curve
     window_bytes, points = 0, 0

@@ -6,6 +6,7 @@ here, so that a suite says only metric, value and unit.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import Documents, load_documents
 from ..data.tokenizers import Tokenizer
@@ -29,8 +31,9 @@ from ..store import Row
 from .audit import AuditReport, audit
 from .limits import Flops, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
+from .probe import Broken, Probe
 from .score import Score, score
-from .train import Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
+from .train import Batch, Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
 
 FEW_ROUNDS = 11
 
@@ -50,6 +53,7 @@ class Workbench:
         self.raw: dict[str, Any] = {}
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
+        self._unproven = True
         self._started, self._started_at = time.monotonic(), _now()
         if cell.device == "cuda" and not torch.cuda.is_available():
             raise HarnessError("no usable CUDA device: torch.cuda.is_available() is false; use --device cpu")
@@ -65,7 +69,11 @@ class Workbench:
 
     def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
         """Add a row of this cell; `fields` are further columns of `Row`."""
-        self.rows.append(Row(**(self.row_fields() | {"metric": metric, "value": value, "unit": unit, "better": better} | fields)))
+        given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
+        row = Row(**self.row_fields() | given | fields)
+        if row.value is not None and math.isnan(row.value):
+            row.value, row.status, row.reason = None, "error", row.reason or f"{metric} is not a number"
+        self.rows.append(row)
 
     def fail(self, metric: str, reason: str, status: str = "error", **fields: Any) -> None:
         """Add a row that says why there is no number."""
@@ -84,18 +92,39 @@ class Workbench:
     def tokenizer(self) -> Tokenizer:
         return resolve(self.registry.tokenizer(self.cell.tokenizer or "bytes").target)()
 
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        """The trained weights that this cell is about, None where it builds fresh ones."""
+        return open_checkpoint(self.cell.checkpoint) if self.cell.checkpoint else None
+
     def build(self, seed: int | None = None) -> LanguageModel:
-        """A fresh model on the cell's device. The first call notes its parameters for the rows."""
+        """A fresh model on the cell's device, or the cell's checkpoint. The first call notes its parameters."""
         cell = self.cell
-        built = build(
-            self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
-            seed=cell.seed if seed is None else seed, device=cell.device)
+        if self.checkpoint:
+            from .weights import build_trained  # needs safetensors, which nothing else does
+
+            built = build_trained(self.spec, self.checkpoint, self.tokenizer.vocab_size, cell.device)
+        else:
+            built = build(
+                self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
+                seed=cell.seed if seed is None else seed, device=cell.device)
         if self.built is None:
             self.built = built
             self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}
             if built.note:
                 self._facts["reason"] = built.note
         return built.model
+
+    def _hold_to_contract(self, model: LanguageModel) -> LanguageModel:
+        """Once in a cell, before a model is trained or timed: one short call, so that a wrong shape is told as such."""
+        if self._unproven:
+            self._unproven = False
+            try:
+                with torch.no_grad():
+                    Probe(model.eval(), torch.device(self.cell.device), "float32")(self.tokens(2, 3))
+            except Broken as broken:
+                raise HarnessError(f"the model breaks the contract: {broken.detail}") from broken
+        return model
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Any) -> Flops:
         """Operations of one call, stated by the model or estimated from its parameters."""
@@ -109,6 +138,8 @@ class Workbench:
         spec, selector = self.registry.corpus(self.cell.corpus)
         documents = load_documents(spec, parse_selector(str(selector), argument=True))
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
+        if self.checkpoint and self.checkpoint.config.corpus_sha256 != documents.sha256:
+            self._facts["reason"] = "trained on another corpus, which may hold some of this text"
         return documents
 
     def heldout(self, max_bytes: int) -> list[bytes]:
@@ -129,41 +160,54 @@ class Workbench:
 
     # Quality
 
-    def search_lr(self, grid: Sequence[float], budget_bytes: int) -> list[Trial]:
-        """Equal short trials of every learning rate of the grid."""
-        cell = self.cell
+    def search_lr(
+        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> list[Trial]:
+        """Equal short trials of every learning rate of the grid. `stream(seed)` defaults to text of the corpus."""
+        cell, texts = self.cell, stream or self.stream
         return search_lr(
-            self.build, lambda: self.stream(cell.seed), grid, budget_bytes=budget_bytes, dtype=cell.dtype, device=cell.device)
+            lambda: self._hold_to_contract(self.build()), lambda: texts(cell.seed), grid,
+            budget_bytes=budget_bytes, dtype=cell.dtype, device=cell.device)
 
-    def train(self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes]) -> TrainResult:
-        """Train on the cell's corpus; `heldout` gives the learning curve and decides nothing."""
+    def train(
+        self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
+        stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> TrainResult:
+        """Train on the cell's corpus, or on `stream(seed)`; `heldout` gives the learning curve and decides nothing."""
+        texts, unit = stream or self.stream, "bits/answer" if stream else "bits/byte"
         return train(
-            model, self.stream(self.cell.seed), lr=lr, budget_bytes=budget_bytes, dtype=self.cell.dtype, device=self.cell.device,
-            validate=lambda trained: self.score(trained, heldout).bits_per_byte,
-            progress=lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"))
+            self._hold_to_contract(model), texts(self.cell.seed), lr=lr, budget_bytes=budget_bytes,
+            dtype=self.cell.dtype, device=self.cell.device,
+            validate=(lambda trained: self.score(trained, heldout).bits_per_byte) if heldout else None,
+            progress=lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}"))
 
-    def audit(self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True) -> AuditReport:
-        """Audit these very weights in float32 at these lengths, on random tokens and on text of the corpus."""
-        sample = None
-        if text and self.cell.corpus:
+    def audit(
+        self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,
+        sample: Tensor | None = None,
+    ) -> AuditReport:
+        """Audit these very weights in float32 at these lengths, on random tokens and on a `sample` (N,) of what is
+        scored: by default text of the corpus."""
+        if sample is None and text and self.cell.corpus:
             tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * max(lengths) + 4096])
-            sample = torch.from_numpy(tokens.copy()).long()
-        return audit(model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
+            sample = torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
+        return audit(
+            model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
         """Score text in float32, every token once, in windows of the cell's length."""
         tokens = [self.tokenizer.encode(document) for document in documents]
-        batches = score_batches(tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
+        batches = score_batches(
+            tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
         return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
 
     # Time and memory
 
     def train_step(self, model: LanguageModel) -> TrainStep:
-        return TrainStep(model.train(), lr=1e-4, dtype=self.cell.dtype)
+        return TrainStep(self._hold_to_contract(model).train(), lr=1e-4, dtype=self.cell.dtype)
 
     def inference(self, model: LanguageModel) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
         """The model's forward as generation runs it: eval mode, no graph, the cell's precision."""
-        model.eval()
+        self._hold_to_contract(model).eval()
 
         def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
             with torch.inference_mode(), autocast(self.cell.device, self.cell.dtype):
@@ -173,11 +217,13 @@ class Workbench:
 
     def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
         """Seconds per call, one value a round, interleaved with the other members of the timing group."""
-        return time_rounds(call, rounds or self.cell.get("rounds") or FEW_ROUNDS, clock=Clock(self.cell.device), turn=self.turn)
+        rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
+        return time_rounds(call, rounds, clock=Clock(self.cell.device), turn=self.turn)
 
     def time_cases(self, cases: dict[str, Callable[[], object]], rounds: int = 0) -> dict[str, list[float]]:
         """Seconds per call of several cases in this process, in randomised interleaved rounds."""
-        return time_cases(cases, rounds or self.cell.get("rounds") or FEW_ROUNDS, seed=self.cell.seed, clock=Clock(self.cell.device))
+        rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
+        return time_cases(cases, rounds, seed=self.cell.seed, clock=Clock(self.cell.device))
 
     def kernels(self) -> list[KernelCase]:
         """The kernel cases of the plugin, [] where it names none."""

@@ -51,6 +51,11 @@ class TrainStream:
         n_bytes = int(self._token_bytes[targets].sum())
         return torch.from_numpy(inputs.copy()), torch.from_numpy(targets.copy()), n_bytes
 
+    def skip(self, batches: int) -> None:
+        """Go on as if `batches` had been read."""
+        for _ in range(batches * self.batch_size):
+            next(self._windows)
+
     def _epochs(self) -> Iterator[np.ndarray]:
         while True:
             order = self._documents.copy()

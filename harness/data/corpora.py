@@ -49,12 +49,8 @@ class Documents:
         }
 
 
-def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:
-    """Load what `selector` names: its argument and options are those of the function that `spec` targets.
-
-    Raises UsageError for an option that is unknown or malformed, FileError where there is no text.
-    """
-    require(spec)
+def corpus_options(spec: CorpusSpec, selector: Selector) -> dict[str, Any]:
+    """The typed options of `selector`: those of the function that `spec` targets. Raises UsageError."""
     load = resolve(spec.target)
     hints = get_type_hints(load)
     known = [name for name in inspect.signature(load).parameters if name != "argument"]
@@ -70,7 +66,17 @@ def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:
             options[key] = parse_value(text, hints[key])
         except ValueError as error:
             raise UsageError(f"option {key}={text!r} of corpus {spec.name} must be {error}") from None
-    documents = load(selector.argument, **options)
+    return options
+
+
+def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:
+    """Load what `selector` names.
+
+    Raises UsageError for an option that is unknown or malformed, FileError where there is no text.
+    """
+    require(spec)
+    options = corpus_options(spec, selector)
+    documents = resolve(spec.target)(selector.argument, **options)
     for part, role in ((documents.train, "training"), (documents.heldout, "held-out")):
         if not any(part):
             raise FileError(f"corpus {selector} has no {role} text (0 bytes)")

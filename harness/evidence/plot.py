@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from .view import ASCII, format_value, supports_unicode
 
@@ -22,7 +23,7 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
          colour: bool | None = None) -> str:
     """Draw series of (x, y) in `width` columns and `height` lines of canvas; y None marks an x that gave no value.
 
-    Axes are logarithmic with `log` where all their values are positive. x is ticked at its own values, y at round ones.
+    Axes are logarithmic with `log` where all their values are positive. x is ticked at its own values if few.
     `unicode` and `colour` default to what standard output is. Raises ValueError where no point has a value.
     """
     points = [(x, y) for values in series.values() for x, y in values]
@@ -40,8 +41,11 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
     lines = [f"{'':{left}} {title}"] if title else []
     lines += [f"{'':{left}} {y_label}"] if y_label else []
     bar, tick = ("│", "┤") if canvas.unicode else ("|", "+")
-    lines += [f"{ticks.get(i, ''):>{left}} {tick if i in ticks else bar}{text}" for i, text in enumerate(canvas.lines())]
-    lines += [f"{'':{left}} {line}" for line in _x_ticks(x_axis, sorted({x for x, _ in points}), canvas)]
+    lines += [f"{ticks.get(i, ''):>{left}} {tick if i in ticks else bar}{text}"
+              for i, text in enumerate(canvas.lines())]
+    at = sorted({x for x, _ in points})
+    at = at if len(at) <= 12 else x_axis.round_values(8)
+    lines += [f"{'':{left}} {line}" for line in _x_ticks(x_axis, at, canvas)]
     lines += [f"{'':{left}} {x_label:^{canvas.columns}}"] if x_label else []
     lines.append(f"{'':{left}}  " + "   ".join(
         [canvas.paint(canvas.markers[i % len(canvas.markers)], i) + " " + name for i, name in enumerate(series)]
@@ -71,19 +75,16 @@ class _Axis:
         return (self.scale(value) - self.low) / (self.high - self.low)
 
     def round_values(self, count: int) -> list[float]:
-        """About `count` round values in range: decades, then 1-2-5 within them; multiples of 1, 2 or 5 when linear."""
-        if self.log:
-            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-            for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)):
-                values = [step * 10.0**decade for decade in decades for step in steps]
-                inside = [value for value in values if 0 <= self.place(value) <= 1]
-                if len(inside) >= min(count, 3):
-                    return inside[::math.ceil(len(inside) / (2 * count))]
-        span = self.high - self.low
+        """Some `count` round values in range: decades, or 1-2-5 within them; multiples of 1, 2 or 5 on a short axis."""
         low, high = (10**self.low, 10**self.high) if self.log else (self.low, self.high)
-        span = high - low
-        step = next(s for e in range(-1, 2) for m in (1, 2, 5)
-                    if (s := m * 10.0 ** (math.floor(math.log10(span / count)) + e)) * count >= span)
+        if self.log and high > 5 * low:
+            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
+            for steps in ((1,), (1, 3), (1, 2, 5)):
+                inside = [v for e in decades for step in steps if low <= (v := step * 10.0**e) <= high]
+                if len(inside) >= min(count, 4) or len(steps) == 3:
+                    return inside[::math.ceil(len(inside) / (2 * count))]
+        coarse = math.floor(math.log10((high - low) / count))
+        step = next(m * 10.0**coarse for m in (1, 2, 5, 10) if m * 10.0**coarse * count >= high - low)
         return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -98,13 +99,13 @@ class _Canvas:
 
     def line(self, y: float) -> int:
         """The row of a height 0..1, counted from the top."""
-        return round((1 - y) * (self.rows - 1))
+        return math.floor((1 - y) * (self.rows - 1) + 0.5)
 
     def column(self, x: float) -> int:
-        return round(x * (self.columns - 1))
+        return math.floor(x * (self.columns - 1) + 0.5)
 
     def draw(self, points: Sequence[tuple[float, float | None]], series: int) -> None:
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(points):
             if y0 is not None and y1 is not None:
                 self._join(x0, y0, x1, y1, series)
         for x, y in points:
@@ -115,10 +116,10 @@ class _Canvas:
         steps = max(2 * self.columns, 4 * self.rows)
         for i in range(steps + 1):
             x, y = x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps
-            across, down = round(x * (self.columns - 1) * 2), round((1 - y) * (self.rows - 1) * 4) + 1
-            cell = (min(down // 4, self.rows - 1), min((across + 1) // 2, self.columns - 1))
+            across, down = math.floor(x * (self.columns - 1) * 2 + 1), math.floor((1 - y) * (self.rows - 1) * 4 + 2)
+            cell = down // 4, across // 2
             bits = self.dots.get(cell, (0, 0))[0]
-            self.dots[cell] = bits | BRAILLE[down % 4][(across + 1) % 2], series
+            self.dots[cell] = bits | BRAILLE[down % 4][across % 2], series
 
     def paint(self, text: str, series: int) -> str:
         return f"\x1b[{COLOURS[series % len(COLOURS)]}m{text}\x1b[0m" if self.colour else text

@@ -80,10 +80,9 @@ class Sheet:
                        for name in CONTEXT if name not in self.varying for v in values[name]]
 
     def _key(self, row: Row) -> Key:
-        label = f"{row.plugin}:{row.options}" if row.options else row.plugin
         context = (f"B={value}" if name == "batch_size" else str(value)
                    for name in self.varying if (value := getattr(row, name)))
-        return (label, row.metric.partition(":")[2], *context)
+        return (label(row), row.metric.partition(":")[2], *context)
 
     def at(self, key: Key, length: int | None, column: Column) -> Place:
         """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""
@@ -114,6 +113,11 @@ def _beats_all(key: Key, group: dict[Key, Place]) -> bool:
         return False
     low, high = ends.pop(key)
     return all(high < other_low if better == "lower" else low > other_high for other_low, other_high in ends.values())
+
+
+def label(row: Row) -> str:
+    """The plugin as the command line writes it."""
+    return row.label
 
 
 def metric_name(row: Row) -> str:

@@ -70,6 +70,18 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Es
     return Estimate(mean, mean - half, mean + half, n)
 
 
+def share_interval(share: float, n: int, confidence: float = CONFIDENCE) -> Estimate:
+    """A share of successes in `n` independent trials with Wilson's score interval (Brown, Cai and DasGupta 2001).
+
+    It holds at 0 and at 1. For a mean of shares, one of each text, it is too wide rather than too narrow: their
+    variance is at most that of trials that succeed or fail as a whole.
+    """
+    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
 def student_t(confidence: float, degrees: int) -> float:
     """The t with P(|T| <= t) = confidence, by bisection of the finite series for whole degrees of freedom.
 

@@ -1,4 +1,4 @@
-"""Rows that need several timed cells: paired ratios within a timing group, growth and crossover over lengths. (no torch)
+"""Rows that need several timed cells: paired ratios within a timing group, growth and crossover. (no torch)
 
 Ratios are paired by round with the baseline of the same group. Beside each stands what the A/A control allows to tell:
 `limit` is the ratio below which identical code may appear to differ.
@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from ..store import CellResult, Row
 from . import growth, stats
 
 CONTROL = "control:"
-COMMON = ("cell_id", "suite", "plugin", "options", "family", "params", "params_embedding", "seq_len", "batch_size", "device", "dtype", "seed")
+COMMON = ("cell_id", "suite", "plugin", "options", "family", "params", "params_embedding", "seq_len", "batch_size",
+          "device", "dtype", "seed")
+
+SAME = ("preset", "params", "corpus", "tokenizer", "batch_size", "device", "dtype", "threads", "seed")
 
 
 def label(result: CellResult) -> str:
     """The plugin as the command line writes it."""
-    return result.cell["plugin"] + "".join(f":{k}={v}" for k, v in result.cell["options"].items())
+    cell = result.cell
+    checkpoint = f"@{cell['checkpoint']}" if cell.get("checkpoint") else ""
+    return cell["plugin"] + "".join(f":{k}={v}" for k, v in cell["options"].items()) + checkpoint
 
 
 def derived_row(result: CellResult, metric: str, value: float | None, **fields: Any) -> Row:
@@ -49,7 +55,7 @@ def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row
             if not reference or not twin or len(reference) != len(twin):
                 continue
             floor = stats.noise_floor((reference, twin))
-            rows.append(derived_row(base, "noise_floor", floor if math.isfinite(floor) else None, unit="x", better="lower", phase=phase))
+            rows.append(derived_row(base, "noise_floor", _finite(floor), unit="x", better="lower", phase=phase))
             for member in members:
                 own = member.raw.get(phase)
                 if member is base or not own or len(own) != len(reference):
@@ -58,47 +64,60 @@ def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row
                 clear = stats.distinguishable(ratio, floor)
                 rows.append(derived_row(
                     member, "time_ratio", ratio.value, unit=f"x {label(base)}", better="lower", phase=phase,
-                    ci_low=ratio.low, ci_high=ratio.high, limit=floor if math.isfinite(floor) else None,
+                    ci_low=ratio.low, ci_high=ratio.high, limit=_finite(floor),
                     reason="" if clear else "within the noise: not ranked"))
     return rows
 
 
 def scaling_rows(results: Sequence[CellResult], phase: str = "train") -> list[Row]:
-    """Local slopes, the exponent at the long end, a + b T^p, the largest length that fits, and crossovers to the baseline."""
-    series: dict[str, list[CellResult]] = {}
-    for result in results:
-        series.setdefault(label(result), []).append(result)
-    for members in series.values():
-        members.sort(key=lambda r: r.cell["seq_len"])
+    """Local slopes, the exponent at the long end, a + b T^p, the largest length that fits, crossovers to the baseline.
+
+    Only cells that differ in plugin and length alone are set against each other.
+    """
     rows = []
-    for members in series.values():
-        rows += _growth_rows(members, phase)
-    base = next((name for name, members in series.items() if any(CONTROL + phase in r.raw for r in members)), None)
-    for name, members in series.items():
-        if base not in (None, name):
-            rows += _crossover_rows(members, series[base], phase)
+    for series in _series(results).values():
+        for members in series.values():
+            rows += _growth_rows(members, phase)
+        base = next((name for name, members in series.items() if any(CONTROL + phase in r.raw for r in members)), None)
+        for name, members in series.items():
+            if base not in (None, name):
+                rows += _crossover_rows(members, series[base], phase)
     return rows
+
+
+def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, list[CellResult]]]:
+    """Cells by what they have in common, then by plugin, in the order of length."""
+    table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
+    for result in sorted(results, key=lambda r: r.cell["seq_len"]):
+        common = tuple(result.cell[key] for key in SAME)
+        table.setdefault(common, {}).setdefault(label(result), []).append(result)
+    return table
 
 
 def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
     measured = [r for r in members if r.raw.get(phase)]
     lengths, costs = [r.cell["seq_len"] for r in measured], [r.raw[phase] for r in measured]
     rows = []
-    for (shorter, longer), slope in zip(zip(measured, measured[1:], strict=False), growth.local_slopes(lengths, costs), strict=True):
-        rows.append(derived_row(longer, "local_slope", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
-                                unit=f"from T={shorter.cell['seq_len']}"))
+    for (shorter, longer), slope in zip(pairwise(measured), growth.local_slopes(lengths, costs), strict=True):
+        rows.append(derived_row(
+            longer, "local_slope", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
+            unit=f"from T={shorter.cell['seq_len']}"))
     if len(measured) >= 2:
         slope = growth.exponent(lengths, costs)
-        rows.append(derived_row(measured[-1], "exponent", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
-                                unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}"))
+        rows.append(derived_row(
+            measured[-1], "exponent", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
+            unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}"))
     if len(measured) >= 3:
         fit = growth.fit_power(lengths, costs, _bounds(members))
-        rows.append(derived_row(measured[-1], "fitted_exponent", fit.p, better="lower", phase=phase, ci_low=fit.p_low, ci_high=fit.p_high,
-                                unit=f"{fit.a:.3g} + {fit.b:.3g} T^p s"))
+        rows.append(derived_row(
+            measured[-1], "fitted_exponent", fit.p, better="lower", phase=phase, ci_low=fit.p_low, ci_high=fit.p_high,
+            unit=f"{fit.a:.3g} + {fit.b:.3g} T^p s"))
     if len(members) > len(measured) and measured:
-        largest = growth.largest_fit([r.cell["seq_len"] for r in members], [bool(r.raw.get(phase)) for r in members])
-        rows.append(derived_row(measured[-1], "largest_length", largest.value, unit="tokens", better="higher", phase=phase,
-                                ci_low=largest.low, ci_high=largest.high))
+        largest = growth.largest_fit(
+            [r.cell["seq_len"] for r in members], [bool(r.raw.get(phase)) for r in members])
+        rows.append(derived_row(
+            measured[-1], "largest_length", largest.value, unit="tokens", better="higher", phase=phase,
+            ci_low=largest.low, ci_high=largest.high))
     return rows
 
 
@@ -115,7 +134,8 @@ def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], p
     if len(pairs) < 2:
         return []
     found = growth.crossover(
-        [a.cell["seq_len"] for a, _ in pairs], [a.raw.get(phase, []) for a, _ in pairs], [b.raw.get(phase, []) for _, b in pairs])
+        [a.cell["seq_len"] for a, _ in pairs], [a.raw.get(phase, []) for a, _ in pairs],
+        [b.raw.get(phase, []) for _, b in pairs])
     words = {
         "between": "cheaper from here on", "below the shortest": "cheaper at every length measured",
         "beyond the longest": "dearer at every length measured; the gap closes", "none": "dearer at the longest length",

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from .sheet import Column, Key, Place, Row, Sheet, metric_name
+from .sheet import Column, Key, Place, Row, Sheet, label, metric_name
 
 if TYPE_CHECKING:
     import pandas
@@ -40,23 +40,32 @@ def supports_unicode(wanted: bool | None = None) -> bool:
     return (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf") if wanted is None else wanted
 
 
-def format_value(value: float, unit: str = "", low: float | None = None, high: float | None = None) -> str:
-    """ "12.3 ms", "1.693 ± 0.012", "4.10 MB", "0.85×": SI prefix, as many digits as the interval supports.
+def format_value(value: float, unit: str = "", low: float | None = None, high: float | None = None,
+                 joint: str = " ") -> str:
+    """ "12.3 ms", "1.693 ± 0.012", "4.1 MB", "0.85×": SI prefix, as many digits as the interval supports.
 
     Seconds and bytes carry their unit, ratios (units that begin with "x") a cross; other units belong in a heading.
+    With a `joint` other than a space the symbol stands before it: "12.3 ms", joint, "± 0.4".
     """
     if not math.isfinite(value):
         return str(value)
     power = _power(value, unit)
-    scaled = value / 10**power
-    digits = max(2 - _magnitude(scaled), 0) if scaled % 1 or power else 0
-    text = f"{scaled:.{digits}f}" if digits < 5 else f"{scaled:.2e}"
+    scaled, half = round(value / 10**power, 12), ""
     if low is not None and high is not None and low < high:
-        half = (high - low) / 2 / 10**power
-        digits = min(max(1 - _magnitude(half), 0), max(4 - _magnitude(scaled), 0))
-        text = f"{scaled:.{digits}f} ± " + (f"{half:.{digits}f}" if half * 10**digits >= 1 else f"{half:.1g}")
+        width = (high - low) / 2 / 10**power
+        leading = 1 if width / 10 ** _magnitude(width) < 3.55 else 0             # two digits of 1.2, one of 4
+        digits = min(max(leading - _magnitude(width), 0), max(4 - _magnitude(scaled), 0))
+        text = f"{scaled:.{digits}f}"
+        half = "± " + (f"{width:.{digits}f}" if width * 10**digits >= 1 else f"{width:.1g}")
+    elif scaled % 1 and abs(scaled) >= 0.1:
+        text = f"{scaled:.{max(2 - _magnitude(scaled), 0)}f}"
+    else:
+        text = f"{scaled:.{max(3, _magnitude(scaled) + 1)}g}"
     symbol = PREFIXES[power] + (unit if unit in ("s", "B") else "")
-    return f"{text} {symbol}" if symbol else text + "×" * unit.startswith("x")
+    symbol = f" {symbol}" if symbol else "×" * unit.startswith("x")
+    if not half:
+        return text + symbol
+    return f"{text} {half}{symbol}" if joint == " " else f"{text}{symbol}{joint}{half}"
 
 
 def _magnitude(value: float) -> int:
@@ -71,13 +80,16 @@ def _power(value: float, unit: str) -> int:
     return max(0, min(power, 15)) if unit == "B" or unit.endswith("/s") or abs(value) >= 10_000 else 0
 
 
-def heading(column: Column, units: set[str]) -> str:
-    """Metric and phase in words, with the unit where neither the name nor the values tell it."""
-    metric, phase = column
-    words = (metric.removesuffix("_s") if units == {"s"} else metric).replace("_per_", "/").replace("_", " ")
-    unit = next(iter(units)) if len(units) == 1 else ""
-    return " ".join([words, *([phase] if phase and phase not in words else []),
-                     *([unit] if unit not in ("s", "B", "x") and unit not in words else [])])
+class _Fitting:
+    """The first of several layouts of a table that fits the terminal, or else the narrowest."""
+
+    def __init__(self, tables: Sequence[Table]):
+        self.tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = [table.__rich_measure__(console, options).maximum for table in self.tables]
+        yield next((t for t, w in zip(self.tables, widths, strict=True) if w <= options.max_width),
+                   self.tables[widths.index(min(widths))])
 
 
 class _Writer:
@@ -85,8 +97,8 @@ class _Writer:
 
     def __init__(self, sheet: Sheet, unicode: bool):
         self.sheet, self.unicode = sheet, unicode
-        self.numbers: dict[str, int] = {}
-        self.legend: dict[str, None] = {}
+        self.reasons: dict[str, int] = {}
+        self.legend: dict[str, dict[str, None]] = {}
 
     def show(self, text: str) -> str:
         return text if self.unicode else text.translate(ASCII)
@@ -100,75 +112,96 @@ class _Writer:
             tables.append(self.by_metric(single or [("", "")]))
         above = Text().append(" " + title, "bold").append("  " * bool(title))
         above.append(self.show(" · ".join(sheet.title)), "dim")
-        below = [*self.legend, *(f"[{number}] {text}" for text, number in self.numbers.items())]
+        below = [text + ": " * bool(about) + ", ".join(about) for text, about in self.legend.items()]
+        below += [f"[{number}] {reason}" for reason, number in self.reasons.items()]
         return Group(above, *tables, *(Text(self.show(" " + line), "dim") for line in below))
 
-    def table(self, headings: Iterable[str]) -> Table:
-        style = box.SIMPLE_HEAD if self.unicode else box.ASCII2
-        table = Table(box=style, padding=(0, 1, 0, 1), collapse_padding=True, pad_edge=True)
-        table.add_column("plugin", overflow="fold")
-        if self.sheet.params:
-            table.add_column("params", justify="right", no_wrap=True)
+    def heading(self, column: Column) -> str:
+        """The metric in words, its phase where it has several, its unit where neither name nor values tell it."""
+        metric, phase = column
+        units = self.sheet.units.get(column, set())
+        words = (metric.removesuffix("_s") if units == {"s"} else metric).replace("_per_", "/").replace("_", " ")
+        if sum(name == metric for name, _ in self.sheet.columns) > 1:
+            words += f" {phase}"
+        unit = next(iter(units)) if len(units) == 1 else ""
+        return self.show(words if unit in ("", "s", "B", "x") or unit in words else f"{words} ({unit})")
+
+    def name(self, key: Key, indent: str = "") -> str:
+        """A plugin, its options and what else tells its row from others, on lines of their own."""
+        parts = [part for text in key for part in text.split(":") if part]
+        return "\n".join([indent + parts[0], *(f"{indent}  {part}" for part in parts[1:])])
+
+    def table(self, first: str, headings: Iterable[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD if self.unicode else box.ASCII2, collapse_padding=self.unicode)
+        table.add_column(first, no_wrap=True)
         for words in headings:
-            table.add_column(self.show(words), justify="right", overflow="fold")
+            table.add_column(words, justify="right", overflow="fold")
         return table
 
-    def start(self, key: Key, indent: str = "") -> list[str]:
-        """The first table cells of a row: what it is about."""
-        name = indent + " ".join(filter(None, key))
-        params = self.sheet.params.get(key)
-        return [name, format_value(params) if params else ""] if self.sheet.params else [name]
-
-    def by_metric(self, columns: Sequence[Column]) -> Table:
-        """Plugins down, metrics across."""
+    def by_metric(self, columns: Sequence[Column]) -> _Fitting:
+        """Plugins down and metrics across, or the other way round."""
         sheet = self.sheet
-        table = self.table(heading(column, sheet.units.get(column, set())) or "result" for column in columns)
-        best = {column: sheet.best(None, column) for column in columns}
-        for key in sheet.keys:
-            places = {column: sheet.at(key, None, column) for column in columns}
-            if any(place.rows for place in places.values()):
-                table.add_row(*self.start(key), *(self.text(p, key in best[c], " ") for c, p in places.items()))
-        return table
+        places = {key: [sheet.at(key, None, column) for column in columns] for key in sheet.keys}
+        places = {key: row for key, row in places.items() if any(place.rows for place in row)}
+        best = [sheet.best(None, column) for column in columns]
+        texts = {key: [self.text(place, key in best[i], " ", "\n") for i, place in enumerate(row)]
+                 for key, row in places.items()}
+        sizes = {key: format_value(sheet.params[key]) if key in sheet.params else "" for key in texts}
+        headings = [self.heading(column) or "result" for column in columns]
+        across = self.table("plugin", ["params", *headings])
+        for key, row in texts.items():
+            across.add_row(self.name(key), sizes[key], *row)
+        down = self.table("", map(self.name, texts))
+        down.add_row("params", *sizes.values())
+        for i, words in enumerate(headings):
+            down.add_row(words, *(row[i] for row in texts.values()))
+        return _Fitting([across, down])
 
-    def by_length(self, columns: Sequence[Column]) -> Table:
-        """Plugins down, lengths across, a section for each metric."""
+    def by_length(self, columns: Sequence[Column]) -> _Fitting:
+        """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
         sheet = self.sheet
-        table = self.table(map(str, sheet.lengths))
+        layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
+        tables = [self.table("", map(str, sheet.lengths)) for _ in layouts]
         for column in columns:
-            table.add_row(Text(self.show(heading(column, sheet.units[column])), "bold"))
             best = {length: sheet.best(length, column) for length in sheet.lengths}
-            for key in sheet.keys:
-                places = {length: sheet.at(key, length, column) for length in sheet.lengths}
-                if any(place.rows for place in places.values()):
-                    table.add_row(*self.start(key, "  "), *(
-                        self.text(place, key in best[length], "\n") for length, place in places.items()))
-            table.add_section()
-        return table
+            for table, joints in zip(tables, layouts, strict=True):
+                table.add_row(Text(self.heading(column), "bold"))
+                for key in sheet.keys:
+                    places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+                    if any(place.rows for place in places.values()):
+                        table.add_row(self.name(key, "  "), *(
+                            self.text(place, key in best[length], *joints) for length, place in places.items()))
+                table.add_section()
+        return _Fitting(tables)
 
-    def text(self, place: Place, best: bool, joint: str) -> Text:
-        """Value ± half interval, failures, footnotes; the limit below. `joint` stands before the interval."""
+    def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
+        """Value ± half interval, failures, footnotes, limit. The joints stand before the interval and the limit."""
         text, estimate = Text(), place.estimate
         reasons = [row.reason for row in place.rows if row.status == "ok" and row.reason]
         if estimate is not None:
-            value = format_value(estimate.value, place.measured[0].unit, estimate.low, estimate.high)
-            text.append(self.show(value.replace(" ± ", joint + "± ") + " *" * best), "bold green" if best else "")
+            value = format_value(estimate.value, place.measured[0].unit, estimate.low, estimate.high, joint)
+            text.append(self.show(value), "bold green" if best else "")
             if best:
-                self.legend["* best: its interval overlaps no other"] = None
+                text.append("*", "bold green")
+                self.note("* best: its interval overlaps no other")
             if estimate.n > 1:
-                self.legend[f"mean of {estimate.n} seeds ± half the 95 % t interval"] = None
+                self.note(f"mean of {estimate.n} seeds ± half the 95 % t interval")
         for status in dict.fromkeys(row.status for row in place.failed):
             same = [row for row in place.failed if row.status == status]
             share = f" {len(same)} of {len(place.rows)}" if len(same) < len(place.rows) else ""
             value = f" ({format_value(same[0].value, same[0].unit)})" if same[0].value is not None else ""
             text.append(self.show((joint if text else "") + status + share + value), "red")
-            reasons += [f"{row.plugin}: {status}: {row.reason}" for row in same if row.reason]
+            reasons += [f"{label(row)}: {status}: {row.reason}" for row in same if row.reason]
         if not text:
             text.append(self.show("–"), "dim")
         for reason in dict.fromkeys(reasons):
-            text.append(f" [{self.numbers.setdefault(reason, len(self.numbers) + 1)}]", "dim")
+            text.append(f" [{self.reasons.setdefault(reason, len(self.reasons) + 1)}]", "dim")
         if place.measured and (limit := (row := place.measured[0]).limit) is not None:
             bound = ("≥" if row.better == "lower" else "≤") if row.limit_kind else "limit"
-            text.append(self.show(f"\n{bound} {format_value(limit, row.unit)}"), "dim")
+            text.append(self.show(f"{limit_joint}{bound} {format_value(limit, row.unit)}"), "dim")
             if row.limit_kind:
-                self.legend[f"{bound} limit of {heading((metric_name(row), row.phase), set())}: {row.limit_kind}"] = None
+                self.note(f"{bound} {row.limit_kind} limit", self.heading((metric_name(row), row.phase)))
         return text
+
+    def note(self, text: str, about: str = "") -> None:
+        self.legend.setdefault(text, {}).update({about: None} if about else {})

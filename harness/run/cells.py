@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable, Sequence
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .. import __version__
 from ..specs import CorpusSpec, ModelSpec, Selector, TokenizerSpec, missing
 
 HASH_LENGTH = 16
+RELATIVE_IMPORT = re.compile(rb"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+([^#\n]*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class Cell:
     group: str = ""
     alone: bool = False                     # a timing without a group: nothing else runs beside it
     needs: tuple[str, ...] = ()
-    code: str = ""
+    code: str = ""                          # digest of the plugin's source
+    text: str = ""                          # digest of a corpus that is a local file
+    checkpoint: str = ""                    # trained weights in the place of fresh ones, and their digest
+    weights: str = ""
     version: str = __version__
 
     @property
@@ -57,7 +63,7 @@ class Cell:
     @property
     def label(self) -> str:
         """How the plugin is written on the command line: `phasefield:episodic=false`."""
-        return str(Selector(self.plugin, options=self.options))
+        return str(Selector(self.plugin, options=self.options, checkpoint=self.checkpoint))
 
     def get(self, key: str, default: Any = None) -> Any:
         """A value of the protocol."""
@@ -70,11 +76,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Choice:
-    """One selected plugin: its spec, the selector as written, the digest of its source."""
+    """One selected plugin: its spec, the selector as written, the digests of its source and of its trained weights."""
 
     spec: ModelSpec
     selector: Selector
     code: str = ""
+    weights: str = ""
 
     @property
     def label(self) -> str:
@@ -92,6 +99,7 @@ class Request:
 
     models: tuple[Choice, ...]
     corpora: tuple[tuple[CorpusSpec, Selector], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()             # corpus as written, digest of the local files it names
     tokenizer: TokenizerSpec | None = None
     params: int = 0
     preset: str = ""
@@ -109,10 +117,13 @@ class Request:
     def cell(self, suite: str, choice: Choice, **fields: Any) -> Cell:
         """A cell of `suite` for `choice`, with what the request fixes for all suites filled in."""
         protocol = fields.pop("protocol", {})
+        trained = choice.selector.checkpoint
         given: dict[str, Any] = {
-            "options": choice.selector.options, "preset": self.preset, "params": 0 if self.preset else self.params,
+            "options": choice.selector.options, "checkpoint": trained, "weights": choice.weights,
+            "preset": "" if trained else self.preset, "params": 0 if self.preset or trained else self.params,
             "tokenizer": self.tokenizer.name if self.tokenizer else "", "device": self.device,
             "dtype": self.dtype or "float32", "threads": self.threads, "code": choice.code,
+            "text": dict(self.texts).get(fields.get("corpus", ""), ""),
         }
         given |= fields
         return Cell(suite=suite, plugin=choice.spec.name, protocol=tuple(sorted(protocol.items())), **given)
@@ -124,18 +135,48 @@ def timing_group(cells: Iterable[Cell]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
-@cache
 def source_digest(target: str) -> str:
-    """A short hash of the Python files beside the module of `target` ("module:attribute"), found without importing it."""
-    module = target.partition(":")[0]
-    package, _, _ = module.rpartition(".")
-    found = importlib.util.find_spec(module) if package else None
-    origin = Path(found.origin) if found and found.origin else None
+    """A short hash of the source of `target` ("module:attribute"), found without importing it; "" where there is none.
+
+    It covers the file of the module, for a package its folder, and whatever these import relatively, packages whole.
+    """
+    origin = _origin(target.partition(":")[0])
     if origin is None:
         return ""
+    pending, seen = [origin, origin.parent / "__init__.py"], set[Path]()
+    while pending:
+        path = pending.pop()
+        if path not in seen and path.is_file():
+            seen.add(path)
+            pending += path.parent.glob("*.py") if path.name == "__init__.py" else ()
+            pending += _relative_imports(path)
+    return files_digest(seen, origin.parent)
+
+
+def _origin(module: str) -> Path | None:
+    if loaded := getattr(sys.modules.get(module), "__file__", None):        # a plugin file is found nowhere else
+        return Path(loaded)
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(found.origin) if found and found.origin and Path(found.origin).is_file() else None
+
+
+def _relative_imports(path: Path) -> Iterator[Path]:
+    """Files that `path` may import relatively: `from ..blocks import x` is ../blocks.py, ../blocks/__init__.py or x."""
+    for dots, module, names in RELATIVE_IMPORT.findall(path.read_bytes()):
+        place = path.parents[len(dots) - 1].joinpath(*filter(None, module.decode().split(".")))
+        yield from (place.with_suffix(".py"), place / "__init__.py")
+        yield from (place / f"{name}.py" for name in re.findall(r"\w+", names.decode("utf-8", "replace")))
+
+
+def files_digest(paths: Iterable[Path], root: Path) -> str:
+    """A short hash of files and of where they lie relative to `root`."""
     digest = hashlib.sha256()
-    for path in sorted(origin.parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    for name, path in sorted((os.path.relpath(path, root), path) for path in paths):
+        content = path.read_bytes()
+        digest.update(f"{name} {len(content)}\n".encode("utf-8", "surrogatepass") + content)
     return digest.hexdigest()[:HASH_LENGTH]
 
 

@@ -1,7 +1,7 @@
 """Running cells in spawned local processes. (no torch)
 
-Plain cells run side by side, a fresh process each. Timing groups run alone, one worker per lane, woken round by round in
-random order and never two at once; their workers stay for the next group. The parent sleeps in `wait`: it never spins.
+Plain cells run side by side, a fresh process each. Timing groups run alone, one worker per lane, woken round by round
+in random order, never two at once; their workers stay for the next group. The parent sleeps in `wait`, it never spins.
 A crash, a signal, a timeout or memory that ran out ends one cell with a reason; the run goes on.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -24,6 +26,7 @@ from .cells import Cell
 
 CONTROL = "control:"                        # prefix of the raw timings of the A/A control lane
 SPAWN_LIMIT_S = 120.0
+LONGEST_SLEEP_S = 3600.0
 
 
 class Interrupted(Exception):
@@ -41,9 +44,11 @@ class Events:
 
 @dataclass
 class Stop:
-    """Ctrl-C once: start nothing more, let what runs finish. Twice: stop at once."""
+    """Ctrl-C once: start nothing more, let what runs finish. Twice: stop at once, but not inside `shield`."""
 
     requested: bool = False
+    at_once: bool = False
+    shielded: bool = False
     notify: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
@@ -53,16 +58,30 @@ class Stop:
             return
 
         def handler(*_: Any) -> None:
-            if self.requested:
+            if not self.requested:
+                self.requested = True
+                self.notify()
+                return
+            self.at_once = True
+            if not self.shielded:
                 raise Interrupted
-            self.requested = True
-            self.notify()
 
         before = signal.signal(signal.SIGINT, handler)
         try:
             yield self
         finally:
             signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
+    def shield(self) -> Iterator[None]:
+        """Store a result, or end a process, whole: a second Ctrl-C takes effect afterwards."""
+        self.shielded = True
+        try:
+            yield
+        finally:
+            self.shielded = False
+        if self.at_once:
+            raise Interrupted
 
 
 class Worker:
@@ -72,22 +91,22 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=worker.main, args=(theirs, setup), daemon=True)
-        before = None
-        if threading.current_thread() is threading.main_thread():
-            before = signal.signal(signal.SIGINT, signal.SIG_IGN)     # inherited: Ctrl-C is for the parent alone
+        # The child inherits the mask, so that Ctrl-C is for the parent alone, which gets it a moment later.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process.start()
         finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.cell: Cell | None = None
         self.deadline = time.monotonic() + SPAWN_LIMIT_S
         self.waiting = False                # in a timing group: it asked for the baton
+        self.left = 0.0                     # in a timing group: seconds its turns may still take
 
-    def assign(self, cell: Cell, context: dict[str, Any], timeout: float) -> None:
-        self.cell, self.waiting = cell, False
-        self.deadline = time.monotonic() + timeout
+    def assign(self, cell: Cell, context: dict[str, Any], timeout: float, start: float = 0.0) -> None:
+        """Give it a cell to finish within `timeout` seconds, and `start` more to get ready."""
+        self.cell, self.waiting, self.left = cell, False, timeout
+        self.deadline = time.monotonic() + timeout + start
         with contextlib.suppress(OSError):                            # a dead worker shows in receive()
             self.connection.send(("cell", cell, context))
 
@@ -112,15 +131,12 @@ class Worker:
         return "error", f"the worker died of {name}"
 
     def kill(self) -> None:
+        """End the process and whatever it has started: it leads a group of its own."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
         self.process.kill()
         self.process.join()
         self.connection.close()
-
-    def stop(self) -> None:
-        with contextlib.suppress(OSError):
-            self.connection.send(("stop",))
-        self.process.join(5)
-        self.kill()
 
 
 @dataclass
@@ -162,7 +178,7 @@ class LocalExecutor:
                 events.finished(done[cell.id])
         try:
             self._run_plain([c for c in todo if not c.group and not c.alone], self.jobs, specs, done, events, stop)
-            self._run_plain([c for c in todo if c.alone], 1, specs, done, events, stop)
+            self._run_plain([c for c in todo if c.alone and not c.group], 1, specs, done, events, stop)
             self._run_groups([c for c in todo if c.group], specs, events, stop)
         except Interrupted:
             stop.requested = True
@@ -170,7 +186,8 @@ class LocalExecutor:
     # Plain cells: side by side, a fresh process each
 
     def _run_plain(
-        self, cells: Sequence[Cell], jobs: int, specs: dict[str, Any], done: dict[str, CellResult], events: Events, stop: Stop,
+        self, cells: Sequence[Cell], jobs: int, specs: dict[str, Any], done: dict[str, CellResult], events: Events,
+        stop: Stop,
     ) -> None:
         pending, running = list(cells), list[Worker]()
         promised = {cell.id for cell in cells}
@@ -181,7 +198,7 @@ class LocalExecutor:
         try:
             while (pending and not stop.requested) or running:
                 while not stop.requested and len(running) < jobs:
-                    cell = next((c for c in pending if ready(c)), None)
+                    cell = next((c for c in pending if ready(c)), None if running or not pending else pending[0])
                     if cell is None:
                         break
                     pending.remove(cell)
@@ -192,13 +209,16 @@ class LocalExecutor:
                 for current, message in self._messages(running):
                     result = self._handle(current, message, specs, events)
                     if result is not None:
-                        running.remove(current)
-                        current.kill()
-                        done[result.id] = result
-                        events.finished(result)
+                        with stop.shield():
+                            running.remove(current)
+                            current.kill()
+                            done[result.id] = result
+                            events.finished(result)
         finally:
+            stop.shielded = True
             for current in running:
                 current.kill()
+            stop.shielded = False
 
     def _context(self, cell: Cell, done: dict[str, CellResult]) -> dict[str, Any]:
         needs = {need: {"raw": done[need].raw, "ok": done[need].ok} for need in cell.needs if need in done}
@@ -208,7 +228,7 @@ class LocalExecutor:
         """Sleep until a worker speaks, dies or runs out of time; then yield (worker, message)."""
         by_connection: dict[Connection, Worker] = {w.connection: w for w in workers}
         soonest = min(w.deadline for w in workers)
-        spoke = wait(list(by_connection), max(0.0, soonest - time.monotonic()))
+        spoke = wait(list(by_connection), min(max(0.0, soonest - time.monotonic()), LONGEST_SLEEP_S))
         for connection in spoke:
             current = by_connection[connection]                       # type: ignore[index]
             yield current, current.receive() or ("died",)
@@ -230,7 +250,8 @@ class LocalExecutor:
             rows, raw = rest
             return CellResult(cell.record(), rows, raw)
         status, reason = current.death() if kind == "died" else ("timeout", f"took longer than {self.timeout:g} s")
-        return CellResult(cell.record(), [Row(**worker.base_fields(cell, specs[cell.plugin]), status=status, reason=reason)])
+        fields = worker.base_fields(cell, specs[cell.plugin])
+        return CellResult(cell.record(), [Row(**fields, status=status, reason=reason)])
 
     # Timing groups: one worker per lane, one lane at a time
 
@@ -243,47 +264,55 @@ class LocalExecutor:
             for members in groups.values():
                 if stop.requested:
                     return
-                for result in self._run_group(members, specs, workers, events):
-                    events.finished(result)
+                results = self._run_group(members, specs, workers, events)
+                with stop.shield():
+                    for result in results:
+                        events.finished(result)
         finally:
+            stop.shielded = True
             for current in workers.values():
-                current.stop()
+                current.kill()
+            stop.shielded = False
 
     def _run_group(
         self, members: Sequence[Cell], specs: dict[str, Any], workers: dict[str, Worker], events: Events,
     ) -> list[CellResult]:
         """Interleave the members and an A/A control, a second worker with the baseline's (or first) cell."""
-        control = next((c for c in members if c.plugin == "baseline"), members[0])
-        lanes = {cell.label: cell for cell in members} | {CONTROL + control.label: control}
+        lanes = _lanes(members)
+        control = next((label for label, cell in lanes.items() if cell.plugin == "baseline"), next(iter(lanes)))
+        lanes[CONTROL + control] = lanes[control]
         order = random.Random(f"{self.seed}{members[0].group}")
         results: dict[str, CellResult] = {}
         for label, cell in lanes.items():
             if label not in workers:
                 workers[label] = Worker(self.setup)
-            workers[label].assign(cell, {"limits": self.limits, "needs": {}}, self.timeout + SPAWN_LIMIT_S)
+            workers[label].assign(cell, {"limits": self.limits, "needs": {}}, self.timeout, SPAWN_LIMIT_S)
         for cell in members:
             events.started(cell)
         live = list(lanes)
         while live:
-            self._until_all_wait([label for label in live if not workers[label].waiting], lanes, workers, specs, events, results)
+            unready = [label for label in live if not workers[label].waiting]
+            self._until_all_wait(unready, workers, specs, events, results)
             live = [label for label in live if label not in results]
             order.shuffle(live)
             for label in live:
                 current = workers[label]
                 current.waiting = False
-                current.deadline = time.monotonic() + self.timeout
+                started = time.monotonic()
+                current.deadline = started + current.left
                 with contextlib.suppress(OSError):
                     current.connection.send(("go",))
-                self._until_all_wait([label], lanes, workers, specs, events, results)
+                self._until_all_wait([label], workers, specs, events, results)
+                current.left -= time.monotonic() - started
             live = [label for label in live if label not in results]
-        twin = results.pop(CONTROL + control.label)
-        main = results[control.label]
+        twin = results.pop(CONTROL + control)
+        main = results[control]
         main.raw = {**main.raw, **{CONTROL + key: value for key, value in twin.raw.items()}}
-        return [results[cell.label] for cell in members]
+        return [results[label] for label in lanes if label in results]
 
     def _until_all_wait(
-        self, labels: Sequence[str], lanes: dict[str, Cell], workers: dict[str, Worker], specs: dict[str, Any],
-        events: Events, results: dict[str, CellResult],
+        self, labels: Sequence[str], workers: dict[str, Worker], specs: dict[str, Any], events: Events,
+        results: dict[str, CellResult],
     ) -> None:
         """Listen to these lanes until each asks for the baton or has ended."""
         busy = {label: workers[label] for label in labels}
@@ -301,3 +330,13 @@ class LocalExecutor:
                     if message[0] != "done":
                         current.kill()
                         del workers[label]
+
+
+def _lanes(members: Sequence[Cell]) -> dict[str, Cell]:
+    """Members by lane: named after the plugin, so that the next group finds its worker; a further one has a number."""
+    count = Counter[str]()
+    lanes = {}
+    for cell in members:
+        count[cell.label] += 1
+        lanes[cell.label + (f" {count[cell.label]}" if count[cell.label] > 1 else "")] = cell
+    return lanes

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import UsageError
+from ..checkpoint import CONFIG, open_checkpoint
+from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..registry import Registry
 from ..specs import Suite, parse_selector
 from ..store import SCHEMA, CellResult, Row, Store
-from .cells import Cell, Choice, Request, source_digest, unique
+from .cells import Cell, Choice, Request, files_digest, source_digest, unique
 from .environment import environment, environment_id
 from .executors import Events, LocalExecutor, Stop
 
@@ -25,20 +26,39 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
     for text in selectors:
         selector = parse_selector(text)
         spec = registry.model(selector)
-        choices.append(Choice(spec, selector, source_digest(spec.target)))
+        choices.append(Choice(spec, selector, source_digest(spec.target), weights_digest(selector.checkpoint)))
     labels = [choice.label for choice in choices]
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")
     return tuple(choices)
 
 
-def check_options(choices: Sequence[Choice], preset: str) -> None:
-    """Build every available plugin's config, so that a wrong option or size is told before anything runs."""
+def weights_digest(checkpoint: str) -> str:
+    """A short hash of trained weights and their config, "" without any. Raises FileError where they cannot be used."""
+    if not checkpoint:
+        return ""
+    weights = open_checkpoint(checkpoint).weights
+    return files_digest([weights, weights.with_name(CONFIG)], weights.parent)
+
+
+def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:
+    """Build every available plugin's config, so that a wrong option or size is told before anything runs.
+
+    Trained weights bring their own size; they must be of this plugin, these options and this tokenizer.
+    """
     from ..options import make_config
 
     for choice in choices:
-        if not choice.missing:
+        if choice.missing:
+            continue
+        if not choice.selector.checkpoint:
             make_config(choice.spec, dict(choice.selector.options), preset)
+            continue
+        checkpoint = open_checkpoint(choice.selector.checkpoint)
+        checkpoint.hold_to(choice.spec, choice.selector)
+        if tokenizer and checkpoint.config.tokenizer != tokenizer:
+            raise UsageError(f"{checkpoint.name} was trained with --tokenizer {checkpoint.config.tokenizer}, "
+                             f"not {tokenizer}")
 
 
 @dataclass
@@ -58,19 +78,35 @@ class Plan:
 
 
 def make_plan(registry: Registry, suites: Sequence[str], request: Request, store: Store | None, retry: bool) -> Plan:
-    """Plan the suites. What the store holds counts as finished, save the unavailable and, with `retry`, failures."""
+    """Plan the suites. What the store holds is finished, save what was unavailable and is not now, or failed (`retry`).
+
+    Raises UsageError, PluginError, and FileError where a stored cell is corrupt.
+    """
     chosen = tuple(registry.suite(name) for name in dict.fromkeys(suites))
-    cells = unique([cell for suite in chosen for cell in suite.plan(request)])
+    cells = unique([cell for suite in chosen for cell in _plan_suite(suite, request)])
     if not cells:
         raise UsageError("nothing to measure: the suites planned no cell for these plugins")
-    finished = {}
-    for cell in cells if store else ():
-        result = store.read(cell.id) if store else None
-        if result is None or any(row.status == "unavailable" for row in result.rows):
-            continue
-        if result.ok or not retry:
-            finished[cell.id] = result
-    return Plan(chosen, request, cells, finished)
+    stored = {result.id: result for result in store.results()} if store else {}
+    here = {choice.spec.name for choice in request.models if not choice.missing}
+
+    def counts(cell: Cell) -> bool:
+        result = stored.get(cell.id)
+        if result is None:
+            return False
+        if any(row.status == "unavailable" for row in result.rows):
+            return cell.plugin not in here
+        return result.ok or not retry
+
+    return Plan(chosen, request, cells, {cell.id: stored[cell.id] for cell in cells if counts(cell)})
+
+
+def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
+    try:
+        return list(suite.plan(request))
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise PluginError(f"suite {suite.name!r} cannot plan its cells: {one_line(error)}") from error
 
 
 def now() -> str:
@@ -78,7 +114,8 @@ def now() -> str:
 
 
 def execute(
-    plan: Plan, registry: Registry, store: Store, executor: LocalExecutor, events: Events, stop: Stop, command: Sequence[str],
+    plan: Plan, registry: Registry, store: Store, executor: LocalExecutor, events: Events, stop: Stop,
+    command: Sequence[str],
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:
     """Run what is missing and write the tables. Returns every row of the plan, derived ones last."""
@@ -86,15 +123,15 @@ def execute(
     where = environment()
     place = environment_id(where)
     manifest["environments"][place] = where
-    for facts in registry.manager.hook.harness_environment():
-        manifest["environments"][place].update(facts)
+    for facts in _guarded(registry.manager.hook.harness_environment, note) or ():
+        where.update(facts)
     limits = manifest["limits"].setdefault(place, {})
     device = plan.request.device
-    if plan.missing and device not in limits:
+    if plan.missing and not limits.get(device):
         note("measuring the machine's limits")
         limits[device] = executor.measure_limits(device)
     store.write_manifest(manifest)
-    executor = replace(executor, limits=limits.get(device, {}))
+    executor.limits = limits.get(device, {})
     done = dict(plan.finished)
 
     def finished(result: CellResult) -> None:
@@ -104,7 +141,7 @@ def execute(
             row.started_at = row.started_at or now()
         store.write(result)
         done[result.id] = result
-        registry.manager.hook.harness_cell_finished(result=result, directory=store.directory)
+        _guarded(lambda: registry.manager.hook.harness_cell_finished(result=result, directory=store.directory), note)
         events.finished(result)
 
     specs = {choice.spec.name: choice.spec for choice in plan.request.models}
@@ -115,9 +152,19 @@ def execute(
     return [row for result in mine for row in result.rows] + conclude(plan.suites, mine, manifest["run_id"])
 
 
+def _guarded(hook: Callable[[], Any], note: Callable[[str], None]) -> Any:
+    """Call a hook; what a plugin raises there is told and stops nothing."""
+    try:
+        return hook()
+    except Exception as error:
+        note(f"a plugin's hook failed: {one_line(error)}")
+        return None
+
+
 def _open_manifest(store: Store, command: Sequence[str]) -> dict[str, Any]:
     manifest = store.manifest() or {
-        "schema": SCHEMA, "run_id": uuid.uuid4().hex[:12], "created": now(), "commands": [], "environments": {}, "limits": {},
+        "schema": SCHEMA, "run_id": uuid.uuid4().hex[:12], "created": now(),
+        "commands": [], "environments": {}, "limits": {},
     }
     manifest["harness"] = __version__
     manifest["commands"].append({"at": now(), "argv": list(command)})
@@ -130,7 +177,11 @@ def conclude(suites: Sequence[Suite], results: Sequence[CellResult], run_id: str
     for suite in suites:
         own = [r for r in results if r.cell["suite"] == suite.name]
         if suite.conclude and own:
-            rows += suite.conclude(own)
+            try:
+                rows += suite.conclude(own)
+            except Exception as error:                      # the measured rows are worth more than the derived ones
+                reason = f"cannot conclude: {one_line(error)}"
+                rows.append(Row(suite=suite.name, status="error", reason=reason))
     for row in rows:
         row.run_id = run_id
     return rows
@@ -139,7 +190,8 @@ def conclude(suites: Sequence[Suite], results: Sequence[CellResult], run_id: str
 def conclude_all(registry: Registry, store: Store, run_id: str) -> None:
     """Write the tables of everything the store holds."""
     results = store.results()
-    suites = [registry.suites[name] for name in dict.fromkeys(r.cell["suite"] for r in results) if name in registry.suites]
+    measured = dict.fromkeys(result.cell["suite"] for result in results)
+    suites = [registry.suites[name] for name in measured if name in registry.suites]
     store.write_tables(conclude(suites, results, run_id))
 
 

@@ -9,17 +9,24 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from ..data.corpora import corpus_options
 from ..errors import FileError, PluginError, UsageError, unknown
 from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
-from .cells import Request
+from ..specs import CorpusSpec, Selector
+from .cells import Request, files_digest
 from .executors import LocalExecutor
 from .plan import check_options, choose
 from .worker import Setup
 
 DEVICES, DTYPES = ("auto", "cpu", "cuda"), ("auto", "float32", "bfloat16")
+RANGES = (                                              # flag, least, most
+    ("seeds", 1, 1000), ("threads", 1, 1024), ("jobs", 0, 1024), ("rounds", 0, 10_000), ("batch_size", 0, 1 << 30),
+    ("timeout", 1, 10_000_000),
+)
+LEAST_MEMORY = 1 << 30
 FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
@@ -27,8 +34,11 @@ FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 class RunOptions:
     """The flags as written; a field has the name of its flag."""
 
-    suite: str
-    plugins: str
+    suite: str = ""
+    plugins: str = ""
+    out: str = ""
+    plugin_file: tuple[str, ...] = ()
+    retry: bool = False
     corpus: str = "pydoc"
     tokenizer: str = "bytes"
     field: str = ""
@@ -47,10 +57,11 @@ class RunOptions:
     jobs: int = 0
     timeout: float = 900.0
     memory_limit: str = ""
+    executor: str = "local"
 
 
-def with_config(options: RunOptions, path: Path | None, arguments: set[str]) -> RunOptions:
-    """`options` with what a TOML file sets; a flag on the command line wins. Raises FileError, UsageError."""
+def with_config(options: RunOptions, path: Path | None, given: set[str]) -> RunOptions:
+    """`options` with what a TOML file sets; what was `given` on the command line wins. Raises FileError, UsageError."""
     if path is None:
         return options
     try:
@@ -59,20 +70,35 @@ def with_config(options: RunOptions, path: Path | None, arguments: set[str]) -> 
         raise FileError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    known = {f.name: f for f in fields(options)}
-    given = {a.partition("=")[0] for a in arguments}
+    known, hints = {f.name.replace("_", "-"): f.name for f in fields(options)}, get_type_hints(RunOptions)
     values: dict[str, Any] = {}
     for key, value in table.items():
-        name = key.replace("-", "_")
-        if name not in known:
+        flag = key.replace("_", "-")
+        if flag not in known:
             raise unknown(f"option in {path}", key, known)
-        if f"--{name.replace('_', '-')}" in given:
-            continue
-        default = getattr(options, name)
-        if isinstance(value, list):
-            value = ",".join(map(str, value))
-        values[name] = str(value) if isinstance(default, str) else value
+        name = known[flag]
+        if name not in given:
+            values[name] = _typed(value, hints[name], f"{key} in {path}")
     return replace(options, **values)
+
+
+def _typed(value: Any, kind: Any, what: str) -> Any:
+    """A TOML value as the flag of type `kind` would give it. Raises UsageError."""
+    plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if kind == tuple[str, ...]:
+        return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
+    if kind is str and isinstance(value, list):
+        return ",".join(map(str, value))
+    if kind is str and plain:
+        return str(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind is int and type(value) is int:
+        return value
+    if kind not in (str, bool, int) and plain and not isinstance(value, str):
+        return float(value)
+    names = {str: "text, a number or a list of them", bool: "true or false", int: "an integer"}
+    raise UsageError(f"{what} must be {names.get(kind, 'a number')}, got {value!r}")
 
 
 def make_request(registry: Registry, options: RunOptions) -> Request:
@@ -80,29 +106,52 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     for name, allowed in (("device", DEVICES), ("dtype", DTYPES)):
         if getattr(options, name) not in allowed:
             raise UsageError(f"--{name} must be one of {', '.join(allowed)}, got {getattr(options, name)!r}")
-    for name, least in (("seeds", 1), ("threads", 1), ("jobs", 0), ("rounds", 0), ("batch_size", 0), ("timeout", 1)):
-        if getattr(options, name) < least:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(options, name)}")
+    for name, least, most in RANGES:
+        if not least <= getattr(options, name) <= most:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be between {least:,} and {most:,}, got {getattr(options, name)}")
     if options.lr is not None and not 0 < options.lr < 100:
         raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
     if not split(options.plugins):
         raise UsageError("--plugins names no plugin; `harness plugins` lists them")
     models = choose(registry, split(options.plugins))
-    check_options(models, options.size)
+    tokenizer = registry.tokenizer(options.tokenizer)
+    check_options(models, options.size, tokenizer.name)
     device = resolve_device(options.device)
     corpora = []
     for text in split(options.corpus):
         if options.field and ":field=" not in text:
             text += f":field={options.field}"
         corpora.append(registry.corpus(text))
+    texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
     return Request(
-        models=models, corpora=tuple(corpora), tokenizer=registry.tokenizer(options.tokenizer),
+        models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=tokenizer,
         params=0 if options.size else parse_count(options.params, "--params"), preset=options.size,
         seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
         dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
-        budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr, rounds=options.rounds,
-        unaudited=options.unaudited,
+        budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr,
+        rounds=options.rounds, unaudited=options.unaudited,
     )
+
+
+def text_digest(spec: CorpusSpec, selector: Selector) -> str:
+    """Check a corpus's options; where it is a PATH, a digest of the files it names. Raises UsageError, FileError."""
+    options = corpus_options(spec, selector)
+    if spec.argument != "PATH":
+        return ""
+    found = []
+    try:
+        paths = [Path(text).expanduser() for text in (selector.argument, options.get("heldout")) if text]
+        for path in paths:
+            files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+            if not any(file.stat().st_size for file in files):
+                raise FileError(f"{path} holds no text")
+            found += files
+        return files_digest(found, paths[0].parent)
+    except OSError as error:
+        raise FileError(f"cannot read {error.filename or selector.argument}: {error.strerror}") from None
+    except RuntimeError as error:                           # ~nobody
+        raise FileError(f"cannot read {selector.argument}: {error}") from None
 
 
 def resolve_device(name: str) -> str:
@@ -156,11 +205,23 @@ def available_memory() -> int:
         return 0
 
 
-def make_executor(registry: Registry, options: RunOptions, request: Request, files: Sequence[Path], log: Path) -> LocalExecutor:
-    """The local executor for these flags. A GPU is never shared, nor its host memory limited."""
+def pick_executor(registry: Registry, name: str, local: LocalExecutor) -> Any:
+    """`local`, or what a plugin brings under this name. Raises UsageError."""
+    if name == "local":
+        return local
+    found = registry.manager.hook.harness_executor(name=name, local=local)
+    if found is None:
+        raise UsageError(f"unknown executor {name!r}; known: local, and what plugins bring with harness_executor")
+    return found
+
+
+def make_executor(options: RunOptions, request: Request, files: Sequence[Path], log: Path) -> LocalExecutor:
+    """The local executor for these flags. A GPU is never shared, nor its host memory limited. Raises UsageError."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = options.jobs or (1 if request.device == "cuda" else max(1, cores // options.threads))
     limit = parse_count(options.memory_limit, "--memory-limit") if options.memory_limit else available_memory()
+    if options.memory_limit and limit < LEAST_MEMORY:
+        raise UsageError(f"--memory-limit must leave room for PyTorch itself, 1GiB, got {options.memory_limit!r}")
     setup = Setup(
         tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit, str(log))
     return LocalExecutor(setup, jobs, options.timeout)

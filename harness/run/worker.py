@@ -1,9 +1,9 @@
-"""The child process: it takes one cell at a time and answers with its rows, whatever happens. (torch on first cell only)
+"""The child process: it takes a cell at a time and answers with its rows, whatever happens. (torch on first cell only)
 
 A timed cell holds the baton while it computes and hands it back wherever the suite writes `with bench.turn():`, so that
 the workers of a timing group run in interleaved rounds and never two at once.
 
-Messages to the child:    ("cell", record, context) · ("limits", device) · ("go",) · ("stop",)
+Messages to the child:    ("cell", cell, context) · ("limits", device) · ("go",)
 Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("done", rows, raw) · ("limits", values)
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -24,10 +25,11 @@ from typing import Any
 
 from ..errors import HarnessError, PluginError
 from ..specs import missing, require
-from ..store import Row
+from ..store import STATUSES, Row, finite
 from .cells import Cell
 
 PR_SET_PDEATHSIG = 1
+OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,17 @@ class Setup:
 
 
 class Abort(Exception):
-    """The parent went away or asked to stop."""
+    """The parent asked for something else than was agreed."""
 
 
 def main(connection: Connection, setup: Setup) -> None:
     """Serve cells until told to stop. stdout and stderr of the child go to the log file of its run."""
     _prepare(setup)
+    os.register_at_fork(after_in_child=connection.close)    # what a plugin forks has no say, and keeps no pipe open
     connection.send(("hello",))
-    with contextlib.suppress(EOFError, BrokenPipeError, Abort):
+    with contextlib.suppress(EOFError, OSError, Abort):
         while True:
             kind, *rest = connection.recv()
-            if kind == "stop":
-                return
             if kind == "limits":
                 connection.send(("limits", _limits(*rest)))
             elif kind == "cell":
@@ -62,6 +63,8 @@ def main(connection: Connection, setup: Setup) -> None:
 def _prepare(setup: Setup) -> None:
     """Threads, signals, memory limit, log: before torch is imported."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    os.setpgid(0, 0)                                        # one signal ends it with all that a plugin starts
     with contextlib.suppress(OSError, AttributeError):      # die with the parent, where the system can do that
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -83,16 +86,15 @@ def _limits(device: str) -> dict[str, float]:
 def run_cell(connection: Connection, setup: Setup, cell: Cell, context: dict[str, Any]) -> tuple[list[Row], dict]:
     """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
     turn = _turns(connection) if cell.group else contextlib.nullcontext
-    workbench = None
+    workbench = spec = None
+    failures = []
     try:
         from ..bench.workbench import Workbench
-        from ..registry import import_file, load
+        from ..registry import load
 
         if cell.group:                                      # after the imports, which lanes may do side by side
             _wait_for_baton(connection)
         registry = load([Path(file) for file in setup.plugin_files])
-        for file in setup.plugin_files:
-            import_file(Path(file))
         spec = registry.models.get(cell.plugin)
         if spec is None:
             reasons = [b.reason for b in registry.broken.values()]
@@ -100,18 +102,22 @@ def run_cell(connection: Connection, setup: Setup, cell: Cell, context: dict[str
         require(spec)
         workbench = Workbench(cell, registry, spec, context, turn, lambda text: connection.send(("progress", text)))
         registry.suite(cell.suite).measure(cell, workbench)
-        return workbench.rows, workbench.raw
     except (Abort, EOFError, BrokenPipeError):
         raise
     except BaseException as error:
         traceback.print_exc()
-        status, reason = classify(error)
-        rows = workbench.rows if workbench else []
-        failed = workbench.row_fields() if workbench else {}
-        return [*rows, Row(**failed, status=status, reason=reason)], workbench.raw if workbench else {}
+        failures.append(classify(error))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+    rows, raw = (workbench.rows, workbench.raw) if workbench else ([], {})
+    try:
+        raw = json.loads(json.dumps(finite(raw)))           # a resumed result and a fresh one are the same
+    except (TypeError, ValueError) as error:
+        raw = {}
+        failures.append(("error", f"raw measurements that are not JSON: {error}"))
+    fields = workbench.row_fields() if workbench else base_fields(cell, spec)
+    return rows + [Row(**fields | {"status": status, "reason": reason}) for status, reason in failures], raw
 
 
 def _wait_for_baton(connection: Connection) -> None:
@@ -134,10 +140,10 @@ def classify(error: BaseException) -> tuple[str, str]:
     """(status, reason in one line) of an exception that ended a cell."""
     text = " ".join(str(error).split())[:300]
     name = type(error).__name__
-    if isinstance(error, MemoryError) or "OutOfMemory" in name or "allocate memory" in text or "DefaultCPUAlloc" in text:
+    if isinstance(error, MemoryError) or "OutOfMemory" in name or any(sign in text for sign in OUT_OF_MEMORY):
         return "oom", f"out of memory: {text or name}"
     status = getattr(error, "status", "")
-    if status:                                             # AuditFailed, Unsupported: they know what they are
+    if status in STATUSES:                                 # Unsupported knows what it is
         return status, text
     if isinstance(error, NotImplementedError):
         return "unsupported", text or name
@@ -145,7 +151,7 @@ def classify(error: BaseException) -> tuple[str, str]:
         return "error", text
     where = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(where[-1].filename).name}:{where[-1].lineno})" if where else ""
-    return "error", f"{name}: {text}{place}"
+    return "error", (f"{name}: {text}" if text else name) + place
 
 
 def unavailable(cell: Cell, spec: Any) -> Row | None:
@@ -158,7 +164,7 @@ def base_fields(cell: Cell, spec: Any = None) -> dict[str, Any]:
     """The columns of a row that its cell already fixes."""
     return {
         "cell_id": cell.id, "suite": cell.suite, "plugin": cell.plugin,
-        "options": ":".join(f"{k}={v}" for k, v in cell.options), "family": spec.family if spec else "",
+        "options": cell.label.removeprefix(cell.plugin).removeprefix(":"), "family": spec.family if spec else "",
         "corpus": cell.corpus, "tokenizer": cell.tokenizer, "seq_len": cell.seq_len or None,
         "batch_size": cell.batch_size or None, "device": cell.device, "dtype": cell.dtype, "seed": cell.seed,
     }

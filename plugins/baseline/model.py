@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from harness import LanguageModel
 
-from ..blocks import RMSNorm, ShortConv, SwiGLU, rotary_table, rotate, swiglu_hidden
-from . import cache
+from .. import cache
+from ..blocks import RMSNorm, ShortConv, SwiGLU, gemm_flops, rotary_table, rotate, swiglu_hidden
 from .config import TransformerConfig
 
 
 class Attention(nn.Module):
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads, self.dropout = config.attention_heads, config.dropout
         self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.out = nn.Linear(config.dim, config.dim, bias=False)
 
@@ -99,7 +99,7 @@ class Transformer(LanguageModel):
         config, T, start = self.config, tokens.shape[1], cache.length(state)
         buffers, written = ([None] * config.layers, None) if state is None else cache.reserve(state, T)
         windows = [None] * config.layers if state is None else state["windows"]
-        table = rotary_table(start, T, config.dim // config.heads, device=tokens.device)
+        table = rotary_table(start, T, config.dim // config.attention_heads, device=tokens.device)
 
         x = self.dropout(self.embedding(tokens))                                     # (B, T, D)
         after: list[Any] = []
@@ -109,3 +109,10 @@ class Transformer(LanguageModel):
         logits = self.head(self.norm(x))                                             # (B, T, V)
         pasts, windows = zip(*after, strict=True)
         return logits, {**cache.close(list(pasts), written, start + T), "windows": list(windows)}
+
+    def flops(self, batch: int, seq_len: int, phase: str) -> int:
+        """Floating-point operations of one call; attention counts the pairs that the causal mask leaves."""
+        tokens, pairs = (1, seq_len + 1) if phase == "decode" else (seq_len, seq_len * (seq_len + 1) // 2)
+        local = tokens * (gemm_flops(self) + 2 * self.config.layers * self.config.conv * self.config.dim)
+        attention = pairs * 4 * self.config.layers * self.config.dim
+        return (3 if phase == "train" else 1) * batch * (local + attention)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from ..scan import complex_scan
 from .config import PhaseFieldConfig
 from .parts import Parts
-from .phase import cayley, complex_matrix, magnitude, multiply, unit
+from .phase import ComplexLinear, cayley, drop_channels, magnitude, multiply, unit
 
 BRANCH = 0.1                    # scale of every residual branch
 BANK_LAYERS = 2
@@ -46,14 +46,14 @@ def small_linear(in_features: int, out_features: int) -> nn.Linear:
     return linear
 
 
-class BiasedComplexLinear(nn.Module):
+class BiasedComplexLinear(ComplexLinear):
     def __init__(self, in_features: int, out_features: int):
-        super().__init__()
+        super().__init__(in_features, out_features)
         self.weight = small(2, out_features, in_features)
         self.bias = nn.Parameter(torch.zeros(2 * out_features))
 
     def forward(self, z: Tensor) -> Tensor:
-        return F.linear(z, complex_matrix(self.weight), self.bias)
+        return F.linear(z, self.matrix(z), self.bias)
 
 
 class FlippingNorm(nn.Module):
@@ -71,12 +71,6 @@ class FlippingNorm(nn.Module):
 
 def normed_map(dim: int) -> nn.Sequential:
     return nn.Sequential(FlippingNorm(dim), BiasedComplexLinear(dim, dim))
-
-
-def drop_channels(z: Tensor, rate: float, training: bool) -> Tensor:
-    """Dropout with one mask for both planes."""
-    return (z.unflatten(-1, (2, -1)) * F.dropout(torch.ones_like(z[..., None, :z.shape[-1] // 2]), rate, training)
-            ).flatten(-2)
 
 
 class PublishedBank(nn.Module):
@@ -100,7 +94,7 @@ class PublishedSemanticBank(PublishedBank):
     def __init__(self, config: PhaseFieldConfig):
         super().__init__(config)
         self.concepts = small(config.concepts, 2 * config.dim)
-        self.concept_proj = small(2, config.concepts, config.dim)
+        self.concept_proj = BiasedComplexLinear(config.dim, config.concepts)
 
     def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
         coherence = F.linear(F.normalize(z, dim=-1), F.normalize(self.concepts, dim=-1))
@@ -168,7 +162,7 @@ class PublishedOscillatorLayer(nn.Module):
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         length = x.shape[1]
         padded = F.pad(x, (0, 0, 0, -length % CHUNK)) if length > CHUNK else x
-        gate = torch.sigmoid(self.gate(padded).float())
+        gate = torch.sigmoid(self.gate(padded).to(self.floor.dtype))
         drive = (gate.unsqueeze(-2) * self.input(padded).unflatten(-1, (2, -1))).flatten(-2)
         decay = (1 - gate) * (0.5 + 0.5 * torch.sigmoid(self.floor))
         h = complex_scan(decay, *cayley(self.half_tangent), drive, state)
@@ -238,7 +232,7 @@ class PublishedEpisodicMemory(nn.Module):
         queries = F.pad(query, (0, 0, 0, pad)).unflatten(1, (-1, block)).flatten(0, 1)
         row, column = torch.arange(block, device=device)[:, None], torch.arange(2 * block, device=device)
         later = column < row + block
-        first = later & (column >= block) | (row + column == block)                   # row 0 has no past: it is zeroed
+        first = later & (column >= block) | (row == 0) & (column == block)            # row 0 has no past: it is zeroed
         mask = torch.stack([first] + [later] * ((length + pad) // block - 1)).repeat(batch, 1, 1)
         read = F.scaled_dot_product_attention(queries, pairs(key), pairs(value), attn_mask=mask)
         return read.reshape(batch, length + pad, dim)[:, :length]

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..scan import complex_scan, gated_complex_scan
-from .banks import complex_convolution
 from .config import PhaseFieldConfig
-from .phase import ComplexLinear, GatedMLP, cayley, complex_fan_in, complex_matrix, fan_in, phase_norm
+from .phase import ComplexLinear, GatedMLP, cayley, convolve, drop_channels, phase_norm
 
 SLOWEST = 0.9999                # the largest retention a token, a half-life of 6931 tokens
 
@@ -28,11 +27,11 @@ class OscillatorLayer(nn.Module):
     def __init__(self, config: PhaseFieldConfig, gain: float):
         super().__init__()
         dim, size = config.dim, config.oscillators
-        self.gates = fan_in((1 + config.output_gate) * size, 2 * dim)                # G, then the output gate
-        self.input = complex_fan_in(size, dim)
+        self.input = ComplexLinear(dim, size, rows=(1 + config.output_gate) * size)  # G, the output gate; B
+        self.gated = config.output_gate
         self.output = ComplexLinear(size, dim, gain)
-        self.skip = ComplexLinear(dim, dim, gain)
-        self.taps = nn.Parameter(F.pad(torch.ones(1, dim), (0, dim, config.conv - 1, 0))) if config.conv else None
+        self.skip = ComplexLinear(dim, dim, gain) if config.skip else None
+        self.taps = nn.Parameter(F.pad(torch.ones(dim, 1), (config.conv - 1, 0))) if config.conv else None
         half_life = 2.0 ** (8 * torch.rand(size))
         self.log_floor = nn.Parameter(torch.full((size,), 6.0))
         self.gate_bias = nn.Parameter(-torch.logit(0.5 ** (1 / half_life) / self.delta().detach()))
@@ -46,22 +45,18 @@ class OscillatorLayer(nn.Module):
     def forward(self, x: Tensor, state: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
         size, carried = self.gate_bias.shape[0], {}
         if self.taps is not None:
-            past = self.taps.shape[0] - 1
-            window = x.new_zeros(x.shape[0], past, x.shape[2]) if state is None else state["window"]
-            seen = torch.cat([window, x], dim=1)
-            carried["window"] = seen[:, seen.shape[1] - past:].clone()
-            x = complex_convolution(seen, self.taps)
-        packed = F.linear(x, torch.cat([self.gates, complex_matrix(self.input)]),
-                          F.pad(self.gate_bias, (0, self.gates.shape[0] + size)))    # (B, T, [G | gate | Bx])
+            x, carried["window"] = convolve(x, self.taps, None if state is None else state["window"])
+        packed = self.input(x)                                                       # (B, T, [gates | Bx])
         cos, sin = cayley(self.half_tangent)
         initial = None if state is None else state["h"]
-        if self.gates.shape[0] > size:
-            read, carried["h"] = gated_complex_scan(packed, self.delta(), cos, sin, initial)             # (B, T, 2S)
+        if self.gated:
+            read, carried["h"] = gated_complex_scan(packed, self.delta(), cos, sin, initial, bias=self.gate_bias)
         else:
-            decay = torch.sigmoid(-packed[..., :size]) * self.delta()
-            read = complex_scan(decay, cos, sin, packed[..., size:], initial, normalise=True)
+            decay = torch.sigmoid(-packed[..., :size] - self.gate_bias) * self.delta()
+            read = complex_scan(decay, cos, sin, packed[..., size:], initial, normalise=True)            # (B, T, 2S)
             carried["h"] = read[:, -1].clone()
-        return self.output(read) + self.skip(x), carried
+        y = self.output(read)
+        return (y if self.skip is None else y + self.skip(x)), carried
 
 
 class Backbone(nn.Module):
@@ -72,13 +67,14 @@ class Backbone(nn.Module):
         gain = (config.layers * (1 + config.mlp)) ** -0.5
         self.layers = nn.ModuleList(OscillatorLayer(config, gain) for _ in range(config.layers))
         self.mlps = nn.ModuleList(GatedMLP(config.dim, config.mlp_hidden, gain) for _ in self.layers if config.mlp)
+        self.dropout = config.dropout_rate
 
     def forward(self, z: Tensor, state: list[Any] | None = None) -> tuple[Tensor, list[Any]]:
         carried = []
         for index, layer in enumerate(self.layers):
             y, after = layer(phase_norm(z), state and state[index])
-            z = z + y
+            z = z + drop_channels(y, self.dropout, self.training)
             if self.mlps:
-                z = z + self.mlps[index](phase_norm(z))
+                z = z + drop_channels(self.mlps[index](phase_norm(z)), self.dropout, self.training)
             carried.append(after)
         return z, carried

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import PhaseFieldConfig
-from .phase import ComplexLinear, GatedMLP, multiply, phase_norm, unit
+from .phase import ComplexLinear, GatedMLP, convolve, multiply, phase_norm, unit
 
 
 class SemanticBank(nn.Module):
@@ -40,25 +40,12 @@ class ContextBank(nn.Module):
 
     def __init__(self, config: PhaseFieldConfig):
         super().__init__()
-        self.taps = nn.Parameter(torch.randn(config.context, 2 * config.dim) * config.context ** -0.5)
+        self.taps = nn.Parameter(torch.randn(config.dim, config.context) * config.context ** -0.5)
         self.own = ComplexLinear(config.dim, config.dim)
         self.mixed = ComplexLinear(config.dim, config.dim)
         self.mlp = GatedMLP(config.dim, config.dim)
 
     def forward(self, z: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        past = self.taps.shape[0] - 1
-        if state is None:
-            state = z.new_zeros(z.shape[0], past, z.shape[2])
-        seen = torch.cat([state, z], dim=1)                                          # (B, past + T, 2d)
-        mixture = complex_convolution(seen, self.taps)
+        mixture, window = convolve(z, self.taps, state)
         h = multiply(z, unit(self.own(z) + self.mixed(mixture)))
-        return h + self.mlp(phase_norm(h)), seen[:, seen.shape[1] - past:].clone()
-
-
-def complex_convolution(z: Tensor, taps: Tensor) -> Tensor:
-    """Depthwise complex convolution: sum_k taps[k] * z_{t - K + 1 + k}. (B, K - 1 + T, 2n), (K, 2n) -> (B, T, 2n)."""
-    length = z.shape[1] - taps.shape[0] + 1
-    products = [multiply(z[:, k:k + length], tap) for k, tap in enumerate(taps)]
-    return torch.stack(products).sum(dim=0)
-
-
+        return h + self.mlp(phase_norm(h)), window

@@ -16,7 +16,7 @@ class PhaseFieldConfig:
     `memory`, `episodic` and `dropout` have a meaning. Raises ValueError for sizes that do not fit.
     """
 
-    dim: int = 42
+    dim: int = 48
     layers: int = 3
     state_dim: int | None = None            # oscillators a layer; 2 dim
     hidden: int | None = None               # hidden channels of the gated MLP; 2 dim
@@ -26,8 +26,9 @@ class PhaseFieldConfig:
     coupler: bool = True                    # routed mixing of the banks; false adds them up
     diversity: float = 0.01                 # weight of the loss on the coherence between banks
     mlp: bool = True
-    conv: int = 4                           # tokens of the short convolution in a layer; 0 for none
+    conv: int = 0                           # tokens of the short convolution in a layer; 0 for none
     output_gate: bool = True
+    skip: bool = False                      # the published D x beside C h, which the residual sum makes redundant
     memory: bool = True                     # phase associative memory
     slots: int = 64                         # of the associative memory
     episodic: bool = True                   # attention over the last `window` tokens
@@ -37,7 +38,7 @@ class PhaseFieldConfig:
     dropout: float | None = None            # 0, or 0.1 as published
     as_published: bool = False
 
-    width_step: ClassVar[int] = 2
+    # The published sizes; `large` without its language and emotion banks, which read nothing of their own.
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dim": 64, "layers": 4, "state_dim": 128, "slots": 512, "concepts": 512, "banks": ("semantic",)},
         "small": {"dim": 256, "layers": 8, "state_dim": 512, "slots": 512, "concepts": 512, "banks": ("semantic",)},
@@ -49,8 +50,14 @@ class PhaseFieldConfig:
         for bank in self.banks:
             if bank not in BANKS:
                 raise ValueError(f"no bank {bank!r}; the banks are {', '.join(BANKS)}, or none")
-        if (2 * self.dim) % (2 * self.heads):
+        if min(self.layers, self.context, self.window, self.heads) < 1 or self.conv < 0:
+            raise ValueError("layers, context, window and heads must be at least 1, conv at least 0")
+        if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
+
+    @property
+    def width_step(self) -> int:
+        return self.heads
 
     @property
     def oscillators(self) -> int:

@@ -77,5 +77,23 @@ class PhaseField(LanguageModel):
             return {}
         return {"routing_entropy": routing_entropy(self._routing)}
 
+    def flops(self, batch: int, seq_len: int, phase: str) -> int:
+        """Of one call; a complex multiply-accumulate is 8, a step of an oscillator with its gates 24.
+
+        Attention counts the `window` tokens that are read, though blocks compute up to twice as many.
+        """
+        config, per_token = self.config, 2 * self.head.weight.numel()
+        for name, weight in self.named_parameters():
+            if weight.ndim == 3 and "concept_proj" not in name:
+                per_token += 8 * weight[0].numel()
+            elif weight.ndim == 2 and weight is not self.embedding.weight and weight is not self.head.weight:
+                read = 2 if name.endswith(("concepts", "taps")) else 1      # as keys and values; for both planes
+                per_token += 2 * read * weight.numel()
+        per_token += 24 * config.layers * config.oscillators
+        if self.episodic is not None:
+            per_token += 8 * config.dim * min(config.window, seq_len)
+        tokens = batch * (1 if phase == "decode" else seq_len)
+        return (3 if phase == "train" else 1) * tokens * per_token
+
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
         yield from {self.embedding.weight, self.head.weight}

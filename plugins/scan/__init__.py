@@ -7,6 +7,9 @@ kernels; "auto" takes the fastest that is there. All of them accumulate in float
 
 Complex numbers are planes [re | im] along the last axis: inner loops over channels vectorise, and a complex linear map
 is one real GEMM.
+
+Measured on one thread of a shared Xeon (AVX-512) in CPU time, B=4, T=1024, N=512, float32, forward and backward: `cpu`
+16 ms, 1.6 times the copy time of the bytes it must move; `portable` 86 ms; the published per-token loop 7.9 s.
 """
 
 from __future__ import annotations
@@ -32,9 +35,12 @@ def real_scan(
     """h_t = a_t h_{t-1} + u_t with u = x, or sqrt(1 - a²) x with `normalise`.
 
     decay, x (B, T, N); initial (B, N), zero where None -> h (B, T, N), of which h[:, -1] is the state to carry.
-    `normalise` expects decay in [0, 1]; from 1 on nothing of x enters. Raises RuntimeError where `backend` is absent.
+    `normalise` expects decay in [0, 1]; from 1 on nothing of x enters. Raises ValueError on a wrong shape, RuntimeError
+    where `backend` is absent.
     """
-    decay, x, initial = _promote(decay, x, initial)
+    batch, length, width = _shape("x", x)
+    decay, x, initial = _promote(decay, x, _or_zeros(initial, (batch, width), x))
+    _expect(decay=(decay, batch, length, width), initial=(initial, batch, width))
     return _backend(backend, x).real_scan(decay, x, initial, normalise)
 
 
@@ -45,9 +51,11 @@ def complex_scan(
     """h_t = a_t R h_{t-1} + u_t, R the rotation (cos, sin) of each channel; u as in `real_scan`.
 
     decay (B, T, N); cos, sin (N,); x (B, T, 2N) and initial (B, 2N) as planes [re | im] -> h (B, T, 2N).
-    Raises RuntimeError where `backend` is absent.
+    Raises ValueError on a wrong shape, RuntimeError where `backend` is absent.
     """
-    decay, cos, sin, x, initial = _promote(decay, cos, sin, x, initial)
+    batch, length, width = _shape("decay", decay)
+    decay, cos, sin, x, initial = _promote(decay, cos, sin, x, _or_zeros(initial, (batch, 2 * width), x))
+    _expect(cos=(cos, width), sin=(sin, width), x=(x, batch, length, 2 * width), initial=(initial, batch, 2 * width))
     return _backend(backend, x).complex_scan(decay, cos, sin, x, initial, normalise)
 
 
@@ -59,10 +67,13 @@ def gated_real_scan(
 
     packed (B, T, 3N) is one projection's result [gate | out | x], float32 or bfloat16; delta (N,) in [0, 1) and bias
     (N,), zero where None; initial (B, N) -> y (B, T, N) of packed's dtype and the last state (B, N) in float32.
+    Raises as `complex_scan` does.
     """
-    dtype = torch.promote_types(packed.dtype, torch.float32)
-    delta, bias, initial = _cast(dtype, delta, _or_zeros(bias, delta.shape, delta), _or_zeros(
-        initial, (packed.shape[0], delta.numel()), delta))
+    batch, length, _ = _shape("packed", packed)
+    width = delta.numel()
+    bias, initial = _or_zeros(bias, (width,), delta), _or_zeros(initial, (batch, width), delta)
+    delta, bias, initial = _cast(torch.promote_types(packed.dtype, torch.float32), delta, bias, initial)
+    _expect(packed=(packed, batch, length, 3 * width), bias=(bias, width), initial=(initial, batch, width))
     return _backend(backend, packed).gated_real_scan(packed, bias, delta, initial)
 
 
@@ -74,38 +85,63 @@ def gated_complex_scan(
 
     packed (B, T, 4N) is one projection's result [gate | out | x_re | x_im], float32 or bfloat16: both gates are real,
     so phases turn by R alone. delta (N,) in [0, 1) and bias (N,), zero where None; cos, sin (N,); initial (B, 2N)
-    -> y (B, T, 2N) of packed's dtype and the last state (B, 2N) in float32.
+    -> y (B, T, 2N) of packed's dtype and the last state (B, 2N) in float32. Raises as `complex_scan` does.
     """
+    batch, length, _ = _shape("packed", packed)
+    width = delta.numel()
+    bias, initial = _or_zeros(bias, (width,), delta), _or_zeros(initial, (batch, 2 * width), delta)
     dtype = torch.promote_types(packed.dtype, torch.float32)
-    delta, cos, sin, bias, initial = _cast(dtype, delta, cos, sin, _or_zeros(bias, delta.shape, delta), _or_zeros(
-        initial, (packed.shape[0], 2 * delta.numel()), delta))
+    delta, cos, sin, bias, initial = _cast(dtype, delta, cos, sin, bias, initial)
+    _expect(
+        packed=(packed, batch, length, 4 * width), cos=(cos, width), sin=(sin, width), bias=(bias, width),
+        initial=(initial, batch, 2 * width),
+    )
     return _backend(backend, packed).gated_complex_scan(packed, bias, delta, cos, sin, initial)
+
+
+def runnable(device: str) -> list[Backend]:
+    """The backends that run on `device`, the fastest last."""
+    kernels: dict[str, Backend] = {"cpu": "cpu", "cuda": "cuda"}
+    return ["portable", *([kernels[device]] if _available(device) else [])]
+
+
+def _shape(name: str, tensor: Tensor) -> torch.Size:
+    if tensor.dim() != 3 or tensor.shape[1] == 0:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not (batch, steps, channels) with steps")
+    return tensor.shape
+
+
+def _expect(**tensors: tuple[Any, ...]) -> None:
+    """Kernels index without looking: a wrong shape must not reach them."""
+    for name, (tensor, *shape) in tensors.items():
+        if list(tensor.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {tuple(shape)}")
 
 
 def _or_zeros(tensor: Tensor | None, shape: Sequence[int], like: Tensor) -> Tensor:
     return like.new_zeros(shape) if tensor is None else tensor
 
 
-def _promote(*tensors: Tensor | None) -> list[Any]:
+def _promote(*tensors: Tensor) -> list[Tensor]:
     """Everything in float32, or in float64 where any of it is."""
-    double = any(t is not None and t.dtype == torch.float64 for t in tensors)
-    return _cast(torch.float64 if double else torch.float32, *tensors)
+    return _cast(torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32, *tensors)
 
 
-def _cast(dtype: torch.dtype, *tensors: Tensor | None) -> list[Any]:
-    return [None if t is None else t.to(dtype) for t in tensors]
+def _cast(dtype: torch.dtype, *tensors: Tensor) -> list[Tensor]:
+    return [tensor.to(dtype) for tensor in tensors]
 
 
 def _backend(name: Backend, x: Tensor) -> Any:
+    fits = x.dtype in (torch.float32, torch.bfloat16)
     if name == "auto":
-        name = "portable" if x.dtype == torch.float64 or not _available(x.device.type) else x.device.type  # type: ignore
+        name = x.device.type if fits and _available(x.device.type) else "portable"  # type: ignore[assignment]
     if name == "portable":
         return portable
     if name == "cpu" and not _available("cpu"):
         raise RuntimeError("the cpu backend of the scan needs numba: pip install 'qllm-harness[fast]'")
     if name == "cuda" and not _available("cuda"):
         raise RuntimeError("the cuda backend of the scan needs Triton, which comes with PyTorch's CUDA builds")
-    if x.dtype == torch.float64 or (x.device.type != name and not _interpreted(name)):
+    if not fits or (x.device.type != name and not _interpreted(name)):
         raise RuntimeError(f"the {name} backend of the scan takes no {x.dtype} on {x.device.type}; use 'portable'")
     return import_module(f".{name}", __package__)
 

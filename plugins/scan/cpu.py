@@ -23,16 +23,14 @@ LANES = 16                         # float32 values of one AVX-512 register: cha
 THREAD_WORK = 1 << 17              # elements below which a further thread costs more than it brings
 
 
-def real_scan(decay: Tensor, x: Tensor, initial: Tensor | None, normalise: bool) -> Tensor:
-    return _RealScan.apply(decay, x, x.new_zeros(x[:, 0].shape) if initial is None else initial, normalise)
+def real_scan(decay: Tensor, x: Tensor, initial: Tensor, normalise: bool) -> Tensor:
+    return _RealScan.apply(decay, x, initial, normalise)
 
 
 def complex_scan(
-    decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor | None, normalise: bool,
+    decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor, normalise: bool,
 ) -> Tensor:
-    return _ComplexScan.apply(
-        decay, cos, sin, x, x.new_zeros(x[:, 0].shape) if initial is None else initial, normalise,
-    )
+    return _ComplexScan.apply(decay, cos, sin, x, initial, normalise)
 
 
 def gated_real_scan(packed: Tensor, bias: Tensor, delta: Tensor, initial: Tensor) -> tuple[Tensor, Tensor]:

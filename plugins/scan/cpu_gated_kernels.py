@@ -1,8 +1,8 @@
 """The gated recurrences as fused loops, compiled by numba: from a projection's result to the next projection's input.
 
-With b = sigmoid(gate + bias): a = delta (1 - b), h = a R h + sqrt(1 - a²) x, y = silu(out) h. As separate operations the
-gates move several times the bytes of the recurrence itself. Here a row is read once, in bfloat16 where the projection
-gave that, and nothing but y and every CHUNK-th state is written; the backward recomputes the states between, which stay
+With b = sigmoid(gate + bias): a = delta (1 - b), h = a R h + sqrt(1 - a²) x, y = silu(out) h. As separate operations
+the gates move several times the bytes of the recurrence. Here a row is read once, in bfloat16 where the projection gave
+that, and nothing but y and every CHUNK-th state is written; the backward recomputes the states between, which stay
 in the second-level cache. 1 - a is kept as (1 - delta) + delta b, exact to roundings for the longest memory.
 """
 
@@ -45,7 +45,7 @@ def _complex_step(gate, out, xr, xi, bias, delta, cos, sin, hr, hi, yr, yi):
 
 @kernel
 def complex_forward(b0, b1, n0, n1, packed, bias, delta, cos, sin, state, y, saved):
-    """packed (B, T, 4N), y (B, T, 2N), saved (B, ceil(T / CHUNK) or 0, 2N); state (B, 2N) initial before, last after."""
+    """packed (B, T, 4N), y (B, T, 2N), saved (B, ceil(T / CHUNK) or 0, 2N); state (B, 2N) initial, then last."""
     width = delta.size
     m0, m1 = width + n0, width + n1
     p0, p1 = width + m0, width + m1
@@ -150,7 +150,7 @@ def _real_step(gate, out, x, bias, delta, h, y):
 
 @kernel
 def real_forward(b0, b1, n0, n1, packed, bias, delta, state, y, saved):
-    """packed (B, T, 3N), y (B, T, N), saved (B, ceil(T / CHUNK) or 0, N); state (B, N): initial before, last after."""
+    """packed (B, T, 3N), y (B, T, N), saved (B, ceil(T / CHUNK) or 0, N); state (B, N) initial, then last."""
     width = delta.size
     m0, m1 = width + n0, width + n1
     p0, p1 = width + m0, width + m1

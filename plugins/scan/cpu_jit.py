@@ -2,6 +2,8 @@
 
 numba knows no bfloat16: such arrays come as int16 views, and every element is widened when read and rounded to nearest
 even when written. libm's exp is a call per element, which no loop vectorises around; the polynomial here is inlined.
+
+numba's cache watches the file of a kernel, not this one: after a change here, remove the `*.nbi` beside the kernels.
 """
 
 from __future__ import annotations

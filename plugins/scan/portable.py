@@ -15,22 +15,21 @@ from torch.autograd.function import once_differentiable
 SMALLEST = 1e-12                   # of 1 - a²: keeps the slope of its root finite at a = 1
 
 
-def real_scan(decay: Tensor, x: Tensor, initial: Tensor | None, normalise: bool) -> Tensor:
+def real_scan(decay: Tensor, x: Tensor, initial: Tensor, normalise: bool) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         if normalise:
             x = input_scale(decay) * x
-        return _Scan.apply(decay, x, x.new_zeros(x[:, 0].shape) if initial is None else initial)
+        return _Scan.apply(decay, x, initial)
 
 
 def complex_scan(
-    decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor | None, normalise: bool,
+    decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor, normalise: bool,
 ) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         u = _from_planes(x)
         if normalise:
             u = input_scale(decay) * u
-        start = u.new_zeros(u[:, 0].shape) if initial is None else _from_planes(initial)
-        h = _Scan.apply(decay * torch.complex(cos, sin), u, start)
+        h = _Scan.apply(decay * torch.complex(cos, sin), u, _from_planes(initial))
         return torch.cat([h.real, h.imag], dim=-1)
 
 

@@ -37,13 +37,12 @@ def sequential_complex(
     return torch.stack(states, dim=1)
 
 
-def published_complex(gate: Tensor, delta: Tensor, cos: Tensor, sin: Tensor, x: Tensor) -> Tensor:
-    """h_t = g_t x_t + (1 - g_t) delta R h_{t-1}, token by token: gate (B, T, N), x (B, T, N, 2) -> (B, T, N, 2)."""
+def published_complex(decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor) -> Tensor:
+    """h_t = a_t R h_{t-1} + x_t token by token on pairs: decay (B, T, N), cos, sin (N,), x (B, T, N, 2) -> h, as x."""
     h = torch.zeros_like(x[:, 0])
     states = []
     for t in range(x.shape[1]):
         rotated = torch.stack([h[..., 0] * cos - h[..., 1] * sin, h[..., 0] * sin + h[..., 1] * cos], dim=-1)
-        retained = ((1 - gate[:, t]) * delta).unsqueeze(-1) * rotated
-        h = gate[:, t].unsqueeze(-1) * x[:, t] + retained
+        h = x[:, t] + decay[:, t].unsqueeze(-1) * rotated
         states.append(h)
     return torch.stack(states, dim=1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from harness import LanguageModel
 
-from ..blocks import RMSNorm, ShortConv, SwiGLU, swiglu_hidden
+from ..blocks import RMSNorm, ShortConv, SwiGLU, gemm_flops, swiglu_hidden
 from ..scan import gated_real_scan
 from .config import StateSpaceConfig
 
@@ -97,3 +97,9 @@ class StateSpace(LanguageModel):
             x, past = block(x, *past)
             after.append(past)
         return self.head(self.norm(x)), after
+
+    def flops(self, batch: int, seq_len: int, phase: str) -> int:
+        """Floating-point operations of one call; the recurrence takes 7 a channel: step, sqrt(1 - a^2), gate."""
+        config, tokens = self.config, batch * (1 if phase == "decode" else seq_len)
+        local = config.layers * (2 * config.conv * config.dim + 7 * (config.state or config.dim))
+        return (3 if phase == "train" else 1) * tokens * (gemm_flops(self) + local)

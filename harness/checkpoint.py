@@ -1,0 +1,159 @@
+"""A training run on disk: what it trains, and where its weights lie. (no torch)
+
+    runs/NAME/config.toml           everything that rebuilds the model, its tokenizer and its data
+    runs/NAME/best.safetensors      the weights with the lowest validation loss
+    runs/NAME/last.safetensors      the newest weights, with optimiser and random state: what --resume goes on from
+    runs/NAME/log.jsonl             one event a line: intervals, validations, checkpoints, the end
+
+Nothing here is pickled, so a checkpoint from elsewhere is safe to open. Weights carry the id of their run: a file that
+was copied over another is told before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from .errors import FileError, PluginError, UsageError
+from .options import config_class, format_value, make_config, parse_options
+from .specs import ModelSpec, Selector
+from .store import write_atomically
+
+FORMAT = 1
+CONFIG, LOG, BEST, LAST = "config.toml", "log.jsonl", "best.safetensors", "last.safetensors"
+FACTS = {"run_id": str, "plugin": str, "tokenizer": str, "vocab_size": int, "corpus_sha256": str, "code": str}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What config.toml holds. `model` is the model's whole config and `train` the flags of the run."""
+
+    run_id: str
+    plugin: str
+    tokenizer: str
+    vocab_size: int
+    corpus_sha256: str
+    code: str = ""                                          # digest of the plugin's source
+    model: dict[str, str] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, directory: Path) -> None:
+        facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
+        write_atomically(directory / CONFIG, to_toml({"": facts, "model": self.model, "train": self.train}))
+
+
+def read_config(directory: Path) -> RunConfig:
+    """The config of a run. Raises FileError where there is none, or one that is corrupt or not ours."""
+    path = directory / CONFIG
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(f"no training run at {directory}; `harness train PLUGIN --out {directory}` makes one") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise FileError(f"{path} is corrupt: {error}") from None
+    if table.get("format", 0) != FORMAT:
+        raise FileError(f"{path} was not written by this version of the harness: format {table.get('format')!r}")
+    kinds: dict[str, type] = {**FACTS, "model": dict, "train": dict}
+    for name, kind in kinds.items():
+        if not isinstance(table.get(name), kind):
+            raise FileError(f"{path} is not the config of a training run: {name} is missing or of a wrong kind")
+    return RunConfig(**{name: table[name] for name in kinds})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights on disk with the config of their run. `name` is how the command line called them."""
+
+    name: str
+    weights: Path
+    config: RunConfig
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """The header of the weights. Raises FileError where they are corrupt or of another run."""
+        require_safetensors()
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.weights, framework="numpy") as file:
+                metadata = file.metadata() or {}
+        except (OSError, SafetensorError) as error:
+            raise FileError(f"{self.weights} is corrupt: {' '.join(str(error).split())}") from None
+        if metadata.get("run_id") != self.config.run_id:
+            raise FileError(f"{self.weights} does not belong to the {CONFIG} beside it")
+        return metadata
+
+    @property
+    def bytes_seen(self) -> int:
+        """Bytes of text that these weights were trained on."""
+        return int(self.metadata["bytes_seen"])
+
+    def hold_to(self, spec: ModelSpec, selector: Selector) -> None:
+        """Raise UsageError where a selector asks for another plugin or other options than were trained."""
+        if spec.name != self.config.plugin:
+            raise UsageError(f"{self.name} holds a trained {self.config.plugin}, not {spec.name}")
+        asked = parse_options(config_class(spec), dict(selector.options), spec.name)
+        trained = make_config(spec, self.config.model)
+        for key, value in asked.items():
+            if getattr(trained, key) != value:
+                own = format_value(getattr(trained, key))
+                raise UsageError(f"{self.name} was trained with {key}={own}, not {key}={format_value(value)}; "
+                                 "the options of trained weights are fixed")
+
+
+def open_checkpoint(name: str) -> Checkpoint:
+    """The checkpoint that `name` stands for: a run's directory (its best weights) or a weights file in one.
+
+    Raises FileError where it is missing, corrupt, or not of this harness.
+    """
+    path = Path(name).expanduser()
+    if not path.exists():
+        raise FileError(f"no checkpoint at {path}; `harness train PLUGIN --out {path}` makes one")
+    directory = path if path.is_dir() else path.parent
+    config = read_config(directory)
+    found = [p for p in (directory / BEST, directory / LAST) if p.exists()] if path.is_dir() else [path]
+    if not found:
+        raise FileError(f"{directory} holds no weights yet; its training stopped before the first checkpoint")
+    checkpoint = Checkpoint(name, found[0], config)
+    _ = checkpoint.metadata
+    return checkpoint
+
+
+def require_safetensors() -> None:
+    """Raise PluginError where checkpoints can be neither written nor read."""
+    if find_spec("safetensors") is None:
+        raise PluginError("checkpoints need the package safetensors: pip install safetensors")
+
+
+def model_options(spec: ModelSpec, config: Any) -> dict[str, str]:
+    """A config as the options that rebuild it. Raises UsageError where options cannot express it."""
+    from dataclasses import fields
+
+    options = {f.name: format_value(getattr(config, f.name)) for f in fields(config) if f.init}
+    try:
+        same = make_config(spec, options) == config
+    except UsageError as error:
+        raise UsageError(f"the config of {spec.name} cannot be kept in a checkpoint: {error}") from None
+    if not same:
+        raise UsageError(f"the config of {spec.name} cannot be kept in a checkpoint: its options do not rebuild it")
+    return options
+
+
+def to_toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """TOML of flat tables of texts, numbers and truth values; the table "" stands first, without a heading."""
+    blocks = []
+    for name, table in tables.items():
+        lines = [f"[{name}]"] if name else []
+        # A JSON text is a TOML text, but for DEL, which TOML wants escaped.
+        lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+                  for key, value in table.items()]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"

@@ -1,0 +1,140 @@
+"""What the flags of `harness train` mean: checked, resolved for this machine, kept beside the weights. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint import CONFIG, LOG, RunConfig, read_config
+from ..errors import FileError, UsageError
+from ..options import make_config
+from ..quantities import parse_count
+from ..registry import Registry
+from ..specs import CorpusSpec, ModelSpec, Selector, TokenizerSpec, parse_selector, require
+from .request import DEVICES, DTYPES, resolve_device, resolve_dtype
+
+RULES = ("backprop", "local")
+RANGES = (                                              # flag, least, most
+    ("seq_len", 1, 1 << 24), ("batch_size", 1, 1 << 20), ("accumulate", 1, 1 << 20), ("threads", 0, 1024),
+    ("minutes", 0, 1e7), ("epochs", 0, 1e7), ("lr", 1e-12, 100), ("warmup", 0, 0.9), ("clip", 1e-9, 1e9),
+    ("seed", 0, (1 << 63) - 1),
+)
+OF_THE_MACHINE = ("device", "threads")                  # what a resumed run may have otherwise
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The flags that say what is trained; a field has the name of its flag."""
+
+    plugin: str
+    corpus: str = "pydoc"
+    tokenizer: str = "bytes"
+    params: str = "300k"
+    size: str = ""
+    bytes: str = ""
+    minutes: float = 0.0
+    epochs: float = 0.0
+    seq_len: int = 256
+    batch_size: int = 16
+    accumulate: int = 1
+    lr: float = 3e-3
+    warmup: float = 0.1
+    clip: float = 1.0
+    rule: str = "backprop"
+    dtype: str = "auto"
+    device: str = "auto"
+    threads: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Checked flags with the specs that they name. `budget_bytes` is 0 where none is set."""
+
+    options: TrainOptions
+    spec: ModelSpec
+    selector: Selector
+    corpus: tuple[CorpusSpec, Selector]
+    tokenizer: TokenizerSpec
+    device: str
+    params: int
+    budget_bytes: int
+
+
+def make_job(registry: Registry, options: TrainOptions) -> Job:
+    """Check every flag. Raises UsageError, PluginError or FileError before anything runs."""
+    for name, allowed in (("device", DEVICES), ("dtype", DTYPES), ("rule", RULES)):
+        if getattr(options, name) not in allowed:
+            raise UsageError(f"--{name} must be one of {', '.join(allowed)}, got {getattr(options, name)!r}")
+    for name, least, most in RANGES:
+        if not least <= getattr(options, name) <= most:
+            flag = name.replace("_", "-")
+            raise UsageError(f"--{flag} must be between {least:,} and {most:,}, got {getattr(options, name)}")
+    if options.batch_size % options.accumulate:
+        raise UsageError(f"--batch-size {options.batch_size} is not a multiple of --accumulate {options.accumulate}")
+    if options.rule == "local" and options.accumulate > 1:
+        raise UsageError("--accumulate sums gradients, which --rule local has none of")
+    selector = parse_selector(options.plugin)
+    if selector.checkpoint:
+        raise UsageError(f"train takes a plugin, not the checkpoint {selector.checkpoint}; "
+                         f"to go on with a run: --out {selector.checkpoint} --resume")
+    spec = registry.model(selector)
+    require(spec)
+    make_config(spec, dict(selector.options), options.size)
+    device = resolve_device(options.device)
+    corpus = registry.corpus(options.corpus)
+    options = replace(options, dtype=resolve_dtype(options.dtype, device), corpus=str(_absolute(*corpus)))
+    return Job(
+        options, spec, selector, registry.corpus(options.corpus), registry.tokenizer(options.tokenizer), device,
+        params=0 if options.size else parse_count(options.params, "--params"),
+        budget_bytes=parse_count(options.bytes, "--bytes") if options.bytes else 0)
+
+
+def _absolute(spec: CorpusSpec, selector: Selector) -> Selector:
+    """`selector` with its paths made absolute, so that a run can be resumed from any folder."""
+    if spec.argument != "PATH":
+        return selector
+
+    def resolved(path: str) -> str:
+        return str(Path(path).expanduser().resolve())
+
+    options = tuple((key, resolved(text) if key == "heldout" else text) for key, text in selector.options)
+    return replace(selector, argument=resolved(selector.argument), options=options)
+
+
+def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tuple[Job, RunConfig]:
+    """The job of the run in `directory`, and its config. `given` are the flags on the command line.
+
+    Raises UsageError where one of them contradicts the run, FileError where there is no run.
+    """
+    config = read_config(directory)
+    known = {f.name: type(f.default) for f in fields(TrainOptions)} | {"plugin": str}
+    strange = [key for key, value in config.train.items() if key not in known or not isinstance(value, known[key])]
+    if strange or "plugin" not in config.train:
+        raise FileError(f"{directory / CONFIG} is not the config of a training run: train.{(strange or ['plugin'])[0]}")
+    machine = {key: value for key, value in given.items() if key in OF_THE_MACHINE}
+    kept = make_job(registry, TrainOptions(**config.train | machine))
+    asked = make_job(registry, replace(kept.options, **given))
+    for key, value in asdict(asked.options).items():
+        if key not in OF_THE_MACHINE and value != getattr(kept.options, key):
+            flag = f"--{key.replace('_', '-')}"
+            raise UsageError(f"{directory} runs with {flag} {getattr(kept.options, key)}, not {value}; "
+                             "a run keeps its flags, start another with --out")
+    return kept, config
+
+
+def new_directory(directory: Path) -> None:
+    """Make the directory of a new run. Raises FileError where it cannot be written or holds something already."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        found = sorted(path.name for path in directory.iterdir() if not path.name.startswith("."))
+        if CONFIG in found:
+            raise FileError(f"{directory} holds a training run; go on with --resume, or name another with --out")
+        if found:
+            raise FileError(f"{directory} holds other files ({found[0]}); name a new directory with --out")
+        (directory / LOG).touch()
+        (directory / LOG).unlink()
+    except OSError as error:
+        raise FileError(f"cannot write to {directory}: {error.strerror}") from None

@@ -1,0 +1,81 @@
+"""Kernel cases of `--suite kernels`: interference attention beside standard attention, forward, as seed 003 sizes it.
+
+1024 tokens, width 512 in 8 heads, float32, from phases (and amplitudes) to outputs. The published forms hold an array
+of tokens x tokens x channels, 4 GB at that length, so they are timed at 128 tokens, beside ours at 128.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from harness import KernelCase
+
+from . import attention, linear_attention, wave
+from .reference import materialised, materialised_cosine, standard
+
+LENGTH, SHORT, HEADS, HEAD_DIM = 1024, 128, 8, 64
+
+
+def modulus_cases(device: str, length: int = LENGTH, short: int = SHORT) -> list[KernelCase]:
+    """Scores |sum exp(i(p_q - p_k))| against naive and fused standard attention, and against the published form."""
+    def ours(q: Tensor, k: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
+        return attention(wave(None, q) / math.sqrt(HEAD_DIM), wave(None, k), v, "modulus", chunk)
+
+    q, k, v = _normal(3, length, HEAD_DIM, device)
+    few = _normal(3, short, HEAD_DIM, device)
+    return [
+        _case("modulus/standard", "baseline", "modulus", standard, q, k, v),
+        _case("modulus/fused standard", "implementation", "modulus", _fused, q, k, v),
+        _case("modulus/chunked", "implementation", "modulus", ours, q, k, v),
+        _case("modulus/at once", "implementation", "modulus", partial(ours, chunk=length), q, k, v),
+        _case("modulus short/published", "reference", "modulus short", materialised, *few),
+        _case("modulus short/chunked", "implementation", "modulus short", ours, *few),
+    ]
+
+
+def real_cases(device: str, length: int = LENGTH, short: int = SHORT) -> list[KernelCase]:
+    """Scores a_q a_k cos(p_q - p_k) against fused standard attention of twice the head dimension, and as published."""
+    def ours(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
+        return attention(wave(qa, qp), wave(ka, kp), v, "real", chunk)
+
+    def linear(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor) -> Tensor:
+        return linear_attention(wave(qa, qp), wave(ka, kp), v)[0]
+
+    waves, few = (_waves(n, device) for n in (length, short))
+    doubled = _normal(3, length, 2 * HEAD_DIM, device)
+    return [
+        _case("real/fused standard, doubled", "baseline", "real", _fused, *doubled),
+        _case("real/fused standard", "implementation", "real", _fused, *_normal(3, length, HEAD_DIM, device)),
+        _case("real/fused", "implementation", "real", ours, *waves),
+        _case("real/chunked", "implementation", "real", partial(ours, chunk=SHORT), *waves),
+        _case("real/linear", "implementation", "real", linear, *waves),
+        _case("real short/published", "reference", "real short", materialised_cosine, *few),
+        _case("real short/fused", "implementation", "real short", ours, *few),
+    ]
+
+
+def _case(name: str, role: str, group: str, function, *inputs: Tensor) -> KernelCase:
+    def run() -> Tensor:
+        with torch.inference_mode():
+            return function(*inputs)
+
+    return KernelCase(name, run, role, group)
+
+
+def _fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def _normal(count: int, length: int, width: int, device: str) -> Tensor:
+    return torch.randn(count, 1, HEADS, length, width, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def _waves(length: int, device: str) -> list[Tensor]:
+    """Amplitudes and phases of queries, of keys, and values."""
+    qa, qp, ka, kp, v = _normal(5, length, HEAD_DIM, device)
+    return [qa.sigmoid(), math.pi * qp.tanh(), ka.sigmoid(), math.pi * kp.tanh(), v]

@@ -1,0 +1,24 @@
+"""The phase-rotator transformer, the first version 2: rotated embeddings, global memory tokens, LoRA layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import ModelSpec, hookimpl
+
+
+@hookimpl
+def harness_models() -> list[ModelSpec]:
+    return [ModelSpec(
+        name="phaserotator",
+        target="harness.plugins.phaserotator.model:PhaseRotatorTransformer",
+        config="harness.plugins.phaserotator.config:PhaseRotatorConfig",
+        family="phase",
+        summary="Pre-norm transformer behind a fixed rotation of its embeddings, with a learned prefix and LoRA layers",
+        source="qllm2 v2 of August 2025 (Vishwakarma), seed 004",
+    )]
+
+
+@hookimpl
+def harness_claims() -> list[Path]:
+    return [Path(__file__).with_name("claims.toml")]

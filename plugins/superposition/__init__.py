@@ -1,0 +1,24 @@
+"""The second version 2: superposed concepts, phase coherence over windows, entangled tokens, an energy objective."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import ModelSpec, hookimpl
+
+
+@hookimpl
+def harness_models() -> list[ModelSpec]:
+    return [ModelSpec(
+        name="superposition",
+        target="harness.plugins.superposition.model:Superposition",
+        config="harness.plugins.superposition.config:SuperpositionConfig",
+        family="phase",
+        summary="phase coherence over windows, decaying token couplings, concept mixtures; linear in the length",
+        source="qllm2 v2 of 2025 (Vishwakarma), seed 001",
+    )]
+
+
+@hookimpl
+def harness_claims() -> list[Path]:
+    return [Path(__file__).with_name("claims.toml")]

@@ -1,0 +1,25 @@
+"""Attention heads that see tokens as waves: a score is the interference of two amplitudes and phases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import ModelSpec, hookimpl
+
+
+@hookimpl
+def harness_models() -> list[ModelSpec]:
+    return [ModelSpec(
+        name="wave",
+        target="harness.plugins.wave.model:Wave",
+        config="harness.plugins.wave.config:WaveConfig",
+        family="phase",
+        summary="transformer in which some heads score a_q a_k cos(phase_q - phase_k), the others a dot product",
+        source="seed 003",
+        kernels="harness.plugins.interference.cases:real_cases",
+    )]
+
+
+@hookimpl
+def harness_claims() -> list[Path]:
+    return [Path(__file__).with_name("claims.toml")]

@@ -1,0 +1,63 @@
+"""What several test files share: a toy plugin, plugins written on the spot, the command in a process of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+
+if not shutil.which("nvidia-smi"):
+    os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
+
+ROOT = Path(harness.__file__).parents[1]
+TOY = Path(__file__).with_name("toy.py")
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory):
+    """A copy of the toy plugin's file, in a folder whose name has a space."""
+    folder = tmp_path_factory.mktemp("toy plugin")
+    return Path(write(folder / "toy.py", TOY.read_text()))
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """A function that writes a plugin file of this test: (name, source) -> path."""
+    return lambda name, source: write(tmp_path / name, source)
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def environment():
+    """Of a command: it finds this source tree from any folder, on one thread."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def start(*arguments, cwd=None):
+    """The command as a running process with its outputs as text pipes."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, env=environment(), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope="session")
+def command(tmp_path_factory):
+    """Run `harness ARGUMENTS…` to its end, in an empty folder unless told otherwise."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    def run(*arguments, cwd=elsewhere, timeout=120):
+        process = start(*arguments, cwd=cwd)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    return run

@@ -1,0 +1,207 @@
+"""Plan: what the store holds is not measured again, what is new is; hooks and suites of others cannot spoil a run."""
+
+import json
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FileError, PluginError, UsageError
+from harness.registry import load, module_name
+from harness.run.cells import Request
+from harness.run.executors import Events, Stop
+from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
+from harness.specs import Suite
+from harness.store import CellResult, Row, Store, load_results
+
+
+@pytest.fixture(scope="module")
+def registry(toy):
+    return load([toy])
+
+
+def request(registry, *selectors, **fields):
+    return Request(choose(registry, selectors or ("toy",)), seeds=(0, 1), params=1, **fields)
+
+
+@dataclass
+class Pretend:
+    """An executor that gives every cell one row of a status."""
+
+    status: str = "ok"
+    limits: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    measured: list = field(default_factory=list)
+
+    def measure_limits(self, device):
+        self.asked.append(device)
+        return {"copy_bytes_per_s": 1.0}
+
+    def run(self, cells, specs, done, events, stop):
+        for cell in cells:
+            self.measured.append(cell)
+            row = Row(suite=cell.suite, plugin=cell.plugin, metric="m", value=1.0, status=self.status)
+            events.finished(CellResult(cell.record(), [row], {"limits": self.limits}))
+
+
+def perform(registry, store, suites, request, executor, retry=False, notes=None):
+    planned = make_plan(registry, suites, request, store, retry)
+    note = notes.append if notes is not None else lambda text: None
+    rows = execute(planned, registry, store, executor, Events(), Stop(), ["harness", "run"], note)
+    return planned, rows
+
+
+def test_the_same_plan_again_measures_nothing(registry, tmp_path):
+    first, again = Pretend(), Pretend()
+    perform(registry, Store(tmp_path), ["poke"], request(registry), first)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*")}
+    planned, rows = perform(registry, Store(tmp_path), ["poke", "poke"], request(registry), again)
+    assert (len(first.measured), len(again.measured), len(rows)) == (2, 0, 2)
+    assert first.asked == ["cpu"]
+    assert again.asked == []
+    assert planned.missing == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*")} == before
+    assert len(json.loads((tmp_path / "manifest.json").read_text())["commands"]) == 2
+
+
+def test_only_what_is_new_is_measured(registry, tmp_path):
+    perform(registry, Store(tmp_path), ["poke"], request(registry), Pretend())
+    more = Pretend()
+    _, rows = perform(registry, Store(tmp_path), ["poke"], replace(request(registry), seeds=(0, 1, 2)), more)
+    assert [cell.seed for cell in more.measured] == [2]
+    assert len(rows) == 3
+    assert len(load_results(tmp_path)) == 3
+
+
+def test_failures_are_finished_until_a_retry(registry, tmp_path):
+    perform(registry, Store(tmp_path), ["poke"], request(registry), Pretend("error"))
+    patient, eager = Pretend(), Pretend()
+    perform(registry, Store(tmp_path), ["poke"], request(registry), patient)
+    perform(registry, Store(tmp_path), ["poke"], request(registry), eager, retry=True)
+    assert (len(patient.measured), len(eager.measured)) == (0, 2)
+    assert set(load_results(tmp_path)["status"]) == {"ok"}
+
+
+def test_what_was_unavailable_is_tried_once_it_is_there(registry, tmp_path):
+    both = request(registry, "toy", "absent")
+    perform(registry, Store(tmp_path), ["poke"], both, Pretend("unavailable"))
+    again = Pretend()
+    perform(registry, Store(tmp_path), ["poke"], both, again)
+    assert [cell.plugin for cell in again.measured] == ["toy", "toy"]
+
+
+def test_a_timing_group_is_measured_whole(registry, tmp_path):
+    store, asked = Store(tmp_path), request(registry, "toy", "toy:dim=4", "absent")
+    planned, _ = perform(registry, store, ["rounds"], asked, Pretend())
+    lost = planned.cells[0]
+    (tmp_path / "cells" / f"{lost.id}.json").unlink()
+    assert {cell.id for cell in make_plan(registry, ["rounds"], asked, store, False).missing} == {
+        cell.id for cell in planned.cells}
+
+
+def test_a_group_with_an_unavailable_member_is_finished(registry, tmp_path):
+    store, asked = Store(tmp_path), request(registry, "toy", "absent")
+    planned, _ = perform(registry, store, ["rounds"], asked, Pretend())
+    absent = next(cell for cell in planned.cells if cell.plugin == "absent")
+    store.write(CellResult(absent.record(), [Row(status="unavailable")]))
+    assert make_plan(registry, ["rounds"], asked, store, False).missing == []
+
+
+def test_an_edited_plugin_file_is_measured_again(plugin, toy, tmp_path):
+    def planned(source):
+        file = plugin("edited.py", source)
+        sys.modules.pop(module_name(file), None)
+        found = load([file])
+        return {cell.id for cell in make_plan(found, ["poke"], request(found), None, False).cells}
+
+    before = planned(toy.read_text())
+    assert planned(toy.read_text()) == before
+    assert not planned(toy.read_text() + "\n# edited") & before
+
+
+def test_a_corrupt_cell_is_told_before_anything_runs(registry, tmp_path):
+    store = Store(tmp_path)
+    (tmp_path / "cells" / "0123456789abcdef.json").write_text("{")
+    with pytest.raises(FileError, match=r"0123456789abcdef\.json is corrupt"):
+        make_plan(registry, ["poke"], request(registry), store, False)
+
+
+@pytest.mark.parametrize(("plan", "error", "words"), [
+    (lambda request: [], UsageError, "nothing to measure"),
+    (lambda request: 1 / 0, PluginError, "suite 'odd' cannot plan its cells: ZeroDivisionError"),
+])
+def test_a_suite_that_cannot_plan_is_told(registry, plan, error, words, monkeypatch):
+    monkeypatch.setitem(registry.suites, "odd", Suite("odd", "", plan, lambda cell, bench: None))
+    with pytest.raises(error, match=words):
+        make_plan(registry, ["odd"], request(registry), None, False)
+
+
+def test_a_suite_that_cannot_conclude_loses_no_row(registry, tmp_path, monkeypatch):
+    poke = registry.suites["poke"]
+    monkeypatch.setitem(registry.suites, "poke", replace(poke, conclude=lambda results: results[99]))
+    _, rows = perform(registry, Store(tmp_path), ["poke"], request(registry), Pretend())
+    assert [row.status for row in rows] == ["ok", "ok", "error"]
+    assert rows[-1].reason == "cannot conclude: IndexError: list index out of range"
+    assert load_results(tmp_path)["status"].tolist() == ["ok", "ok", "error"]
+
+
+HOOKS = '''
+from harness import hookimpl
+
+@hookimpl
+def harness_cell_finished(result, directory):
+    (directory / "exported.txt").open("a").write(result.id + " ")
+    raise ValueError("exporter")
+
+@hookimpl
+def harness_environment():
+    raise ValueError("facts")
+'''
+
+
+def test_exporters_hear_of_every_cell_and_cannot_stop_a_run(plugin, toy, tmp_path):
+    registry, notes = load([toy, plugin("hooks.py", HOOKS)]), []
+    store = Store(tmp_path / "run")
+    planned, rows = perform(registry, store, ["poke"], request(registry), Pretend(), notes=notes)
+    assert (tmp_path / "run" / "exported.txt").read_text().split() == [cell.id for cell in planned.cells]
+    assert {row.status for row in rows} == {"ok"}
+    failed = [note for note in notes if "hook failed" in note]
+    assert [note.partition(": ")[2] for note in failed] == ["ValueError: facts", *["ValueError: exporter"] * 2]
+
+
+def test_limits_are_measured_once_and_reach_the_executor(registry, tmp_path):
+    executor = Pretend()
+    perform(registry, Store(tmp_path), ["poke"], request(registry), executor)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (place, limits), = manifest["limits"].items()
+    assert limits == {"cpu": {"copy_bytes_per_s": 1.0}}
+    assert place in manifest["environments"]
+    assert {result.environment for result in Store(tmp_path).results()} == {place}
+    assert [r.raw["limits"] for r in Store(tmp_path).results()] == [{"copy_bytes_per_s": 1.0}] * 2
+
+
+def test_rows_carry_their_run(registry, tmp_path):
+    _, rows = perform(registry, Store(tmp_path), ["poke"], request(registry), Pretend())
+    run_id = json.loads((tmp_path / "manifest.json").read_text())["run_id"]
+    assert {row.run_id for row in rows} == {run_id}
+    assert all(row.started_at for row in rows)
+
+
+def test_a_plugin_selected_twice_is_refused(registry):
+    with pytest.raises(UsageError, match="selected twice"):
+        choose(registry, ["toy:dim=3:rate=1", "toy:rate=1:dim=3"])
+    assert [c.label for c in choose(registry, ["toy", "toy:dim=3"])] == ["toy", "toy:dim=3"]
+
+
+def test_exit_codes():
+    ok, bad = Row(), Row(status="oom")
+    assert exit_code([ok], Stop()) == 0
+    assert exit_code([ok, bad], Stop()) == 1
+    assert exit_code([ok], Stop(requested=True)) == 130
+
+
+def test_the_same_command_finds_its_directory_again(registry):
+    chosen = choose(registry, ["toy:rate=0.25", "toy"])
+    assert default_directory(["a", "b"], chosen) == Path("results/a+b-toy-rate=0.25+toy")
+    assert len(default_directory(["a"] * 200, chosen).name) <= 100

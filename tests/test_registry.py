@@ -1,0 +1,164 @@
+"""Registry: built-ins, packages and files come through one door; a broken one is listed and stops no other."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import registry as registry_module
+from harness.errors import FileError, PluginError, UsageError
+from harness.registry import BUILTIN, load
+from harness.specs import parse_selector, resolve
+
+MODEL = '''
+from dataclasses import dataclass
+from harness import ModelSpec, hookimpl
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 1
+
+@hookimpl
+def harness_models():
+    return [ModelSpec("{name}", f"{{__name__}}:Config", f"{{__name__}}:Config", "classical", "{summary}", "")]
+'''
+
+
+def model(name, summary=""):
+    return MODEL.format(name=name, summary=summary)
+
+
+def reason(file):
+    """Why a plugin file is broken; everything else must still be there."""
+    found = load([file])
+    assert set(load().models) == set(found.models)
+    assert set(found.broken) == {file.stem}
+    assert "\n" not in found.broken[file.stem].reason
+    return found.broken[file.stem].reason
+
+
+def test_every_builtin_loads():
+    found = load()
+    assert not found.broken
+    assert {name.rpartition(".")[2] for name in BUILTIN} >= set(found.models)
+    assert found.models
+    assert found.suites
+    assert found.corpora
+    assert found.tokenizers
+
+
+def test_a_file_registers_like_a_builtin(plugin):
+    found = load([plugin("mine.py", model("mine"))])
+    assert found.origins["mine"] == "mine"
+    assert found.origins["baseline"] == "harness.plugins.baseline"
+    assert resolve(found.models["mine"].config).__name__ == "Config"
+
+
+@pytest.mark.parametrize(("source", "words"), [
+    ("def f(:\n", "SyntaxError"),
+    ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+    ("import sys; sys.exit(0)", "SystemExit"),
+    ("x = 1", "implements no hook"),
+    ("from harness import hookimpl\n@hookimpl\ndef harness_model(): return []",
+     "unknown hook 'harness_model'; did you mean 'harness_models'"),
+    ("from harness import hookimpl\n@hookimpl\ndef harness_models(extra): return []", "extra"),
+    ("from harness import hookimpl\n@hookimpl\ndef harness_models(): pass", "a NoneType, not a list of ModelSpec"),
+    ("from harness import hookimpl\n@hookimpl\ndef harness_models(): return ['x']", "returned a str, not a ModelSpec"),
+    ("from harness import hookimpl\n@hookimpl\ndef harness_models(): raise OSError('disk')", "OSError: disk"),
+    (model("baseline"), "ModelSpec 'baseline' is already registered"),
+    (model("mine").replace("return [", "return 2 * ["), "ModelSpec 'mine' is already registered"),
+    (model("a b"), "no name for a model"),
+])
+def test_a_broken_file_says_why_and_stops_nothing(plugin, source, words):
+    file = plugin("mine.py", source)
+    assert words in reason(file)
+    with pytest.raises(PluginError, match="plugin 'mine' failed to load: "):
+        load([file]).model(parse_selector("mine"))
+
+
+def test_a_file_that_hangs_is_given_up(plugin, monkeypatch):
+    monkeypatch.setattr(registry_module, "IMPORT_LIMIT_S", 1)
+    before = signal.getsignal(signal.SIGALRM)
+    assert reason(plugin("slow.py", "import time\ntime.sleep(60)")) == "importing slow took longer than 1 s"
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.alarm(0) == 0
+
+
+def test_an_unknown_model_tells_of_the_file_that_may_have_defined_it(plugin):
+    with pytest.raises(PluginError, match=r"unknown plugin 'phaser'.*mine failed to load: ValueError: no"):
+        load([plugin("mine.py", "raise ValueError('no')")]).model(parse_selector("phaser"))
+
+
+@pytest.mark.parametrize(("ask", "words"), [
+    (lambda r: r.model(parse_selector("basline")), "unknown plugin 'basline'; did you mean 'baseline'"),
+    (lambda r: r.model(parse_selector("☃")), "unknown plugin '☃'; known: baseline"),
+    (lambda r: r.suite("perplexty"), "unknown suite 'perplexty'; did you mean 'perplexity'"),
+    (lambda r: r.corpus("pidoc"), "unknown corpus 'pidoc'; did you mean 'pydoc'"),
+    (lambda r: r.corpus("file"), "corpus 'file' needs PATH: write file:PATH"),
+    (lambda r: r.corpus("pydoc:x"), "corpus 'pydoc' takes no argument, got 'x'"),
+    (lambda r: r.tokenizer("byte"), "unknown tokenizer 'byte'; did you mean 'bytes'"),
+])
+def test_unknown_names_come_with_the_nearest(ask, words):
+    with pytest.raises(UsageError) as refused:
+        ask(load())
+    assert words in str(refused.value)
+
+
+def test_two_files_may_share_a_name(plugin, tmp_path):
+    (tmp_path / "other").mkdir()
+    first, second = plugin("model.py", model("one")), plugin("other/model.py", model("two"))
+    found = load([first, second])
+    assert {"one", "two"} <= set(found.models)
+    assert not found.broken
+    again = load([first, Path(os.path.relpath(first))])
+    assert "one" in again.models
+    assert not again.broken
+
+
+def test_a_broken_file_does_not_take_a_loaded_one_of_its_name_away(plugin, tmp_path):
+    (tmp_path / "other").mkdir()
+    found = load([plugin("model.py", model("one")), plugin("other/model.py", "raise ValueError")])
+    assert "one" in found.models
+    assert [hook.plugin_name for hook in found.manager.hook.harness_models.get_hookimpls()].count("model") == 1
+
+
+def test_a_file_may_be_called_as_a_module_of_the_standard_library(plugin):
+    import random
+
+    found = load([plugin("random.py", model("mine"))])
+    assert "mine" in found.models
+    assert sys.modules["random"] is random
+
+
+def test_what_a_plugin_prints_goes_to_stderr(plugin, capsys):
+    load([plugin("loud.py", "print('hello')\n" + model("loud"))])
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "hello\n"
+
+
+@pytest.mark.parametrize("name", ["absent.py", "."])
+def test_a_file_that_is_none_is_an_error(tmp_path, name):
+    with pytest.raises(FileError, match="no plugin file"):
+        load([tmp_path / name])
+
+
+def test_installed_packages_come_through_the_entry_point(tmp_path, monkeypatch):
+    """Also where one is broken, or takes the name of another."""
+    sources = {"good_model": model("good"), "bad_model": "raise ValueError('no')", "rival_model": model("rival")}
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+        info = tmp_path / f"{name}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+        entry = name.replace("rival", "good")
+        (info / "entry_points.txt").write_text(f"[harness]\n{entry} = {name}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = load()
+    assert found.broken["bad_model"].reason == "ValueError: no"
+    assert len({"good", "rival"} & set(found.models)) == 1
+    assert "already registered" in found.broken["good_model"].reason
+    assert "good_model" in {hook.plugin_name for hook in found.manager.hook.harness_models.get_hookimpls()}

@@ -1,0 +1,55 @@
+"""Scaffold: `harness new` writes a plugin that registers, keeps the law and passes its own test."""
+
+import importlib
+import sys
+import tomllib
+
+import pytest
+import torch
+
+from harness.errors import FileError, UsageError
+from harness.registry import load
+from harness.scaffold import create
+
+
+def test_the_new_plugin_registers_and_passes_its_test(tmp_path, monkeypatch):
+    files = create("my_model", tmp_path / "a folder")
+    assert [f.name for f in files] == ["my_model.py", "test_my_model.py", "pyproject.toml"]
+    assert load([files[0]]).models["my_model"].target.endswith(":MyModel")
+    monkeypatch.syspath_prepend(files[0].parent)
+    own = importlib.import_module("test_my_model")
+    for name in ("my_model", "test_my_model"):
+        del sys.modules[name]
+    own.test_splitting_a_text_changes_nothing()
+    monkeypatch.setattr(own.MyModel, "forward", lambda self, tokens, state=None: (torch.rand(*tokens.shape, 11), None))
+    with pytest.raises(AssertionError):
+        own.test_splitting_a_text_changes_nothing()
+
+
+def test_the_new_plugin_installs_through_the_entry_point(tmp_path):
+    table = tomllib.loads(create("my_model", tmp_path)[2].read_text())
+    assert table["project"]["entry-points"]["harness"] == {"my_model": "my_model"}
+    assert table["tool"]["setuptools"]["py-modules"] == ["my_model"]
+
+
+@pytest.mark.parametrize("name", [
+    "", "My", "my-model", "1st", "a b", "../x", "class", "none", "true", "config", "_", "é", "json", "torch", "harness",
+])
+def test_a_name_that_python_or_its_modules_have_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="name"):
+        create(name, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_nothing_is_overwritten(tmp_path):
+    create("mine", tmp_path)
+    (tmp_path / "mine.py").write_text("precious")
+    with pytest.raises(FileError, match=r"mine\.py exists"):
+        create("mine", tmp_path)
+    assert (tmp_path / "mine.py").read_text() == "precious"
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="cannot write to"):
+        create("mine", tmp_path / "file")

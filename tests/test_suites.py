@@ -1,0 +1,155 @@
+"""Suites: each from the command line to the tables on a tiny model; a leak costs a model its score."""
+
+import json
+
+import pytest
+
+from harness import load_results
+from harness.registry import load
+from harness.store import COLUMNS, Store
+
+TINY = ("--params", "2k", "--batch-size", "16", "--budget", "6k", "--rounds", "5", "--corpus", "markov", "--json")
+
+
+@pytest.fixture(scope="module")
+def run(command, toy, tmp_path_factory):
+    """Three commands into one directory: their outcomes, and the directory."""
+    out = tmp_path_factory.mktemp("suites") / "a run"
+
+    def go(*arguments):
+        return command("run", "-p", toy, "--out", out, *TINY, *arguments, timeout=600)
+
+    return [
+        go("--suite", "perplexity,memory,kernels,audit", "--plugins", "toy", "--seq-len", "16"),
+        go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
+        go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
+    ], out
+
+
+@pytest.fixture(scope="module")
+def table(run):
+    return load_results(run[1])
+
+
+def rows(table, suite, metric, **fields):
+    honest = table["options"].fillna("") != "fault=leak"
+    found = table[(table["suite"] == suite) & (table["metric"] == metric) & honest]
+    for key, value in fields.items():
+        found = found[found[key] == value]
+    return found
+
+
+def test_every_suite_is_run_to_its_end(run, table):
+    outcomes, _ = run
+    assert [outcome.returncode for outcome in outcomes] == [0, 0, 1], [outcome.stderr for outcome in outcomes]
+    assert set(table["suite"]) == set(load().suites)
+    honest = table[table["options"].fillna("") != "fault=leak"]
+    assert set(honest["status"]) == {"ok"}
+
+
+def test_everything_is_on_disk_and_says_the_same(run, table):
+    outcomes, out = run
+    assert {path.name for path in out.iterdir()} >= {"cells", "manifest.json", "table.csv", "table.parquet"}
+    assert tuple(table.columns) == COLUMNS
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert len(manifest["commands"]) == len(outcomes)
+    assert set(table["run_id"]) == {manifest["run_id"]}
+    (limits,) = manifest["limits"].values()
+    assert limits["cpu"]["copy_bytes_per_s"] > 0
+    printed = [json.loads(line) for outcome in outcomes for line in outcome.stdout.splitlines()]
+    assert len(printed) == len(table)
+    assert sorted(row["metric"] for row in printed) == sorted(table["metric"])
+    assert {result.id for result in Store(out).results()} == set(table["cell_id"])
+
+
+EXPECTED = {                                # suite -> metrics with (unit, better, phases)
+    "perplexity": {
+        "bits_per_byte": ("bits/byte", "lower", {"score"}), "excess_bits": ("bits/byte", "lower", {"score"}),
+        "perplexity_per_byte": ("", "lower", {"score"}), "learning_curve": ("bits/byte", "lower", {"train"}),
+        "tuning_trials": ("trials", "", {"train"}), "train_tokens_per_s": ("tokens/s", "higher", {"train"}),
+    },
+    "memory": {
+        "peak_bytes": ("B", "lower", {"train", "prefill", "decode"}), "weights_bytes": ("B", "lower", {""}),
+        "state_bytes": ("B", "lower", {"decode"}), "gradients_optimizer_bytes": ("B", "lower", {"train"}),
+        "activations_bytes": ("B", "lower", {"train"}),
+    },
+    "throughput": {
+        "tokens_per_s": ("tokens/s", "higher", {"train", "prefill", "decode"}),
+        "time_to_first_token_s": ("s", "lower", {"prefill"}), "latency_p95_s": ("s", "lower", {"decode"}),
+        "time_ratio": ("x toy", "lower", {"train", "prefill", "decode"}),
+        "noise_floor": ("x", "lower", {"train", "prefill", "decode"}),
+    },
+    "scaling": {
+        "step_time_s": ("s", "lower", {"train"}), "peak_bytes": ("B", "lower", {"train"}),
+        "exponent": ("T 16-32", "lower", {"train"}), "local_slope": ("from T=16", "lower", {"train"}),
+        "crossover_length": ("tokens", "lower", {"train"}),
+    },
+    "kernels": {
+        "time_s:whole": ("s", "lower", {""}), "ratio_to_floor:whole": ("x", "lower", {""}),
+        "speedup_over_published:whole": ("x", "higher", {""}), "harness_overhead": ("x", "lower", {"train"}),
+    },
+    "audit": {"split law": ("std", "lower", {""}), "suffix perturbation": ("std", "lower", {""})},
+}
+
+
+@pytest.mark.parametrize(("suite", "metric"), [(suite, metric) for suite in EXPECTED for metric in EXPECTED[suite]])
+def test_metrics_have_unit_direction_and_phase(table, suite, metric):
+    unit, better, phases = EXPECTED[suite][metric]
+    found = rows(table, suite, metric)
+    assert len(found)
+    assert set(found["unit"].fillna("")) == {unit}
+    assert set(found["better"].fillna("")) == {better}
+    assert set(found["phase"].fillna("")) == phases
+    assert (found["params"] > 0).all()
+
+
+def test_a_known_entropy_is_the_floor_of_the_score(table):
+    (score,), (excess,) = (rows(table, "perplexity", m).to_dict("records") for m in ("bits_per_byte", "excess_bits"))
+    assert score["limit_kind"] == "entropy"
+    assert score["ci_low"] <= score["value"] <= score["ci_high"]
+    assert score["value"] - score["limit"] == pytest.approx(excess["value"], abs=1e-6)
+    assert excess["ci_high"] > 0
+    assert len(score["corpus_sha256"]) == 64
+    assert 6000 <= score["bytes_seen"] < 7000
+
+
+def test_the_search_is_a_ledger_and_its_best_is_used(table):
+    trials = table[table["metric"].str.startswith("trial_bits_per_byte@", na=False)]
+    assert len(trials) == rows(table, "perplexity", "tuning_trials")["value"].item()
+    best = trials.loc[trials["value"].idxmin(), "metric"].partition("@")[2]
+    assert {f"{lr:.3g}" for lr in rows(table, "perplexity", "learning_rate")["value"]} == {best}
+
+
+def test_a_leak_costs_the_score_and_says_where(run, table):
+    leak = table[table["options"].fillna("") == "fault=leak"]
+    (lost,) = leak[leak["metric"] == "bits_per_byte"].to_dict("records")
+    assert lost["status"] == "audit_failed"
+    assert lost["value"] != lost["value"]                           # there is none
+    assert "suffix perturbation at length 16" in lost["reason"]
+    assert "position" in lost["reason"]
+    (apart,) = leak[leak["metric"] == "unaudited_bits_per_byte"].to_dict("records")
+    assert apart["status"] == "audit_failed"
+    assert apart["value"] > 0
+    assert apart["reason"].startswith("not a score")
+
+
+def test_parameters_are_matched_save_where_the_width_is_given(table):
+    matched = rows(table, "throughput", "tokens_per_s")
+    assert set(matched[matched["options"].fillna("") == ""]["params"]) <= set(range(1900, 2100))
+    assert len(set(matched["params"])) == 2
+
+
+def test_the_state_is_measured(table):
+    (state,) = rows(table, "memory", "state_bytes").to_dict("records")
+    (sequence,) = rows(table, "memory", "state_bytes_per_sequence").to_dict("records")
+    assert state["value"] == state["state_bytes"] == 16 * sequence["value"]
+    assert state["value"] % (16 * 4) == 0                           # batch of 16, float32
+    (weights,) = rows(table, "memory", "weights_bytes").to_dict("records")
+    assert weights["value"] == 4 * (weights["params"] + weights["params_embedding"])
+
+
+def test_values_stand_beside_the_limits_of_the_machine(table):
+    speed = rows(table, "throughput", "tokens_per_s")
+    assert set(speed[speed["phase"] == "decode"]["limit_kind"]) == {"bandwidth"}
+    assert set(speed[speed["phase"] != "decode"]["limit_kind"]) == {"compute"}
+    assert (speed["value"] < speed["limit"]).all()
