@@ -22,7 +22,8 @@ readme: $(VENV)/.run
 
 # On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
 gpu:
-	@$(PYTHON) -c 'import sys, torch; sys.exit(0 if torch.cuda.is_available() else "make gpu: torch sees no CUDA device here; nothing was run")'
+	@$(PYTHON) -c 'import sys, importlib.util as u; torch = u.find_spec("torch") and __import__("torch"); \
+	  sys.exit(0 if torch and torch.cuda.is_available() else "make gpu: $(PYTHON) has no torch that sees a CUDA device; nothing was run")'
 	PYTHONPATH=. $(PYTHON) -m harness run --suite perplexity,memory,throughput,scaling,kernels --plugins phasefield,ssm,baseline \
 	  --device cuda --params 3M --budget 3M --timeout 120 \
 	  --out results/reference/$$($(PYTHON) -c 'import torch; print("-".join(torch.cuda.get_device_name().lower().split()))')

@@ -50,6 +50,8 @@ def test_options_of_a_selector_reach_the_corpus():
     ("pydoc:argument=x", "unknown option"),
 ])
 def test_a_wrong_selector_names_the_mend(selector, message):
+    if selector.startswith("hf:"):
+        pytest.importorskip("datasets", reason="datasets is absent: no hf corpora")
     with pytest.raises(UsageError, match=message):
         load(selector)
 

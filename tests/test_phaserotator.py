@@ -1,4 +1,4 @@
-"""The rotator is a rotation (published: a gain that the tables absorb), and the counts are those of the facts."""
+"""The phase-rotator transformer: published counts, what folds into what, cached decoding, a prefix blind to text."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ def run(command, toy, tmp_path_factory):
         go("--suite", "perplexity,memory,kernels,audit", "--plugins", "toy", "--seq-len", "16"),
         go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
         go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
+        go("--suite", "recall", "--plugins", "toy", "--seq-len", "32"),
     ], out
 
 
@@ -41,7 +42,7 @@ def rows(table, suite, metric, **fields):
 
 def test_every_suite_is_run_to_its_end(run, table):
     outcomes, _ = run
-    assert [outcome.returncode for outcome in outcomes] == [0, 0, 1], [outcome.stderr for outcome in outcomes]
+    assert [outcome.returncode for outcome in outcomes] == [0, 0, 1, 0], [outcome.stderr for outcome in outcomes]
     assert set(table["suite"]) == set(load().suites)
     honest = table[table["options"].fillna("") != "fault=leak"]
     assert set(honest["status"]) == {"ok"}
@@ -52,7 +53,7 @@ def test_everything_is_on_disk_and_says_the_same(run, table):
     assert {path.name for path in out.iterdir()} >= {"cells", "manifest.json", "table.csv", "table.parquet"}
     assert tuple(table.columns) == COLUMNS
     manifest = json.loads((out / "manifest.json").read_text())
-    assert len(manifest["commands"]) == len(outcomes)
+    assert len(manifest["commands"]) == 4
     assert set(table["run_id"]) == {manifest["run_id"]}
     (limits,) = manifest["limits"].values()
     assert limits["cpu"]["copy_bytes_per_s"] > 0
@@ -83,6 +84,15 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "step_time_s": ("s", "lower", {"train"}), "peak_bytes": ("B", "lower", {"train"}),
         "exponent": ("T 16-32", "lower", {"train"}), "local_slope": ("from T=16", "lower", {"train"}),
         "crossover_length": ("tokens", "lower", {"train"}),
+    },
+    "recall": {
+        "mqar_accuracy@8": ("", "higher", {"score"}), "copy_accuracy@15": ("", "higher", {"score"}),
+        "induction_accuracy@16": ("", "higher", {"score"}), "needle_accuracy@16": ("", "higher", {"score"}),
+        "needle4_accuracy@8": ("", "higher", {"score"}), "mqar_chance": ("", "", {"score"}),
+        "capacity": ("bits", "higher", {"score"}), "capacity_per_state_byte": ("bits/B", "higher", {"score"}),
+        "persistence": ("tokens", "higher", {"score"}), "interference": ("accuracy lost", "lower", {"score"}),
+        "state_rank": ("", "", {"score"}), "state_bytes_per_sequence": ("B", "lower", {"score"}),
+        "tuning_trials": ("trials", "", {"train"}), "train_tokens_per_s": ("tokens/s", "higher", {"train"}),
     },
     "kernels": {
         "time_s:whole": ("s", "lower", {""}), "ratio_to_floor:whole": ("x", "lower", {""}),

@@ -32,6 +32,7 @@ from .audit import AuditReport, audit
 from .limits import Flops, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
 from .probe import Broken, Probe
+from .recall import Recall
 from .score import Score, score
 from .train import Batch, Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
 
@@ -199,6 +200,11 @@ class Workbench:
         batches = score_batches(
             tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
         return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
+
+    @cached_property
+    def recall(self) -> Recall:
+        """The recall tasks and memory probes at the cell's length."""
+        return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos, self.cell.device)
 
     # Time and memory
 

@@ -13,11 +13,12 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..options import config_class
 from ..specs import CorpusSpec, ModelSpec, Selector, TokenizerSpec, missing
 
 HASH_LENGTH = 16
@@ -91,6 +92,10 @@ class Choice:
     def missing(self) -> str:
         """Why the plugin is unavailable here, or ""."""
         return missing(self.spec)
+
+    def takes(self, option: str) -> bool:
+        """Whether the plugin's config has such a field; an unavailable plugin takes nothing."""
+        return not self.missing and option in {f.name for f in fields(config_class(self.spec))}
 
 
 @dataclass(frozen=True)

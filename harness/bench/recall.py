@@ -1,0 +1,77 @@
+"""Recall at the workbench: texts to practise on, right answers counted.
+
+The loss falls on answers alone: all else in these texts is drawn at random, and noise that nobody can predict would be
+most of the gradient.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.tasks import Case, Draws, cases, practice, practice_lengths
+from .probes import Forward, Probes
+from .train import Batch
+
+IGNORED = -100                          # the target that `cross_entropy` leaves out
+ROWS = 4                                # texts of one case in a batch of practice
+
+
+class Recall:
+    """The recall tasks at one length. What it draws depends on the length and a seed alone, not on the model."""
+
+    def __init__(self, seq_len: int, batch_size: int, bos: int, device: str = "cpu"):
+        self.seq_len, self.batch_size, self.bos, self.device = seq_len, batch_size, bos, device
+
+    @cached_property
+    def cases(self) -> list[Case]:
+        """Every load and distance that the length holds. Raises UsageError where it is too short."""
+        return cases(self.seq_len)
+
+    def practice(self, seed: int, budget_bytes: int) -> Iterator[Batch]:
+        """Batches without end, (inputs, targets, n_bytes), (B, T) int64 each: a mixture of all tasks to train on.
+
+        Texts start short and double in length in equal parts of the budget, the last part at the scored length: among
+        few tokens the answer is found soon. A batch holds as many tokens throughout.
+        """
+        generator, lengths, seen = random.Random(f"practice {seed}"), practice_lengths(self.seq_len), 0
+        while True:
+            length = lengths[min(len(lengths) - 1, seen * len(lengths) // budget_bytes)]
+            mixture, rows, parts = practice(length), self.batch_size * self.seq_len // length, []
+            for first in range(0, rows, ROWS):
+                case = mixture[generator.randrange(len(mixture))]
+                parts.append(tensors(case.draws(min(ROWS, rows - first), length, self.bos, generator)))
+            inputs, targets = (torch.cat(part) for part in zip(*parts, strict=True))
+            seen += targets.numel()
+            yield inputs, targets, targets.numel()
+
+    def right_answers(self, forward: Forward, case: Case, texts: int, seed: int) -> np.ndarray:
+        """The share of right answers in each of `texts` held-out texts, the likeliest token being the answer."""
+        generator, shares = random.Random(f"held out {case} {seed}"), []
+        for first in range(0, texts, self.batch_size):
+            rows = min(self.batch_size, texts - first)
+            inputs, targets = tensors(case.draws(rows, self.seq_len, self.bos, generator))
+            answers = forward(inputs.to(self.device), None)[0].argmax(-1).cpu()
+            asked = targets != IGNORED
+            shares.append(((answers == targets) & asked).sum(1).double() / asked.sum(1))
+        return torch.cat(shares).numpy()
+
+    def sample(self, texts: int, seed: int) -> Tensor:
+        """Texts of every case one after the other, (N,) int64, BOS first."""
+        generator = random.Random(f"sample {seed}")
+        drawn = [case.draws(texts, self.seq_len, self.bos, generator).tokens.ravel() for case in self.cases]
+        return torch.from_numpy(np.concatenate(drawn))
+
+    def probes(self, forward: Forward, seed: int) -> Probes:
+        return Probes(forward, self.bos, seed=seed, device=self.device)
+
+
+def tensors(draws: Draws) -> tuple[Tensor, Tensor]:
+    """Inputs and targets (N, T) int64; what is not asked is IGNORED."""
+    targets = np.where(draws.asked, draws.tokens, IGNORED)
+    return torch.from_numpy(draws.tokens[:, :-1].copy()), torch.from_numpy(targets[:, 1:].copy())

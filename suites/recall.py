@@ -1,0 +1,130 @@
+"""Recall: can a model give back what it has read? By load, by distance, and for how many bytes of state.
+
+Notable:
+- one mixture of all tasks to practise on, from short texts to the scored length, the same texts in the same order for
+  every model, the loss on answers alone;
+- every model is trained with each learning rate of the grid on the whole budget, and the run whose last fifth of
+  practice, on texts never seen before, went best is scored: short trials end before recall has set in;
+- output heads are untied where a plugin has the option and none is given, which its rows say: a transformer whose head
+  is its embedding has not learned associative recall with twice the practice;
+- accuracies are of weights that passed the audit at the scored length, on held-out texts, by load and distance: the
+  column `mqar_accuracy@16` is associative recall among 16 pairs (tasks, chance and ceiling: harness.data.tasks);
+- the probes ask the state itself (harness.bench.probes); bits recalled per byte of state compare models at equal state,
+  whatever each of them spends.
+
+Intervals are Wilson's with as many trials as texts, as though the answers of a text stood or fell together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite, stats
+
+BUDGET_BYTES = 400_000                      # for each learning rate
+SEQ_LEN, BATCH_SIZE = 64, 8
+GRID = (3e-3, 6e-3)
+TEXTS = 128                                 # held-out texts of every case
+LISTED = tuple(2**k for k in range(2, 12))  # loads and distances of the summary table
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    for choice in request.models:
+        for seq_len in request.seq_lens or (SEQ_LEN,):
+            shape: dict[str, Any] = {
+                "seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE, "tokenizer": "bytes"}
+            if choice.selector.checkpoint:
+                yield request.cell("recall", choice, **shape)
+                continue
+            protocol = {"grid": (request.lr,) if request.lr else GRID,
+                        "budget_bytes": request.budget_bytes or BUDGET_BYTES}
+            for seed in request.seeds:
+                yield request.cell("recall", choice, **shape, options=untied(choice), seed=seed, protocol=protocol)
+
+
+def untied(choice: Any) -> tuple[tuple[str, str], ...]:
+    """The options of a choice, with an output head of its own unless they decide that."""
+    options = dict(choice.selector.options)
+    if choice.takes("tied") and not {"tied", "as_published"} & set(options):
+        options["tied"] = "false"
+    return tuple(sorted(options.items()))
+
+
+def measure(cell: Cell, bench: Any) -> None:
+    """Train, unless the cell names trained weights; audit, ask, probe."""
+    model, bytes_seen = (bench.build(), bench.checkpoint.bytes_seen) if bench.checkpoint else fit(cell, bench)
+    if model is None:
+        return
+    report = bench.audit(model, [cell.seq_len], sample=bench.recall.sample(BATCH_SIZE, cell.seed))
+    if not report.passed:
+        bench.fail("", report.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
+        return
+    forward = bench.inference(model)
+    state = bench.state_bytes(forward(bench.tokens(1, cell.seq_len), None)[1])
+    common = {"phase": "score", "bytes_seen": bytes_seen, "state_bytes": state}
+    bench.row("state_bytes_per_sequence", state, "B", "lower", **common)
+    ask(cell, bench, forward, common)
+    probe(cell, bench, forward, common)
+
+
+def fit(cell: Cell, bench: Any) -> tuple[Any, int]:
+    """The best model of the grid by the tail of its practice, and the bytes it saw; None where all diverged."""
+    best, runs, budget = None, [], cell.get("budget_bytes")
+    for index, lr in enumerate(cell.get("grid")):
+        model = bench.build()
+        run = bench.train(model, lr, budget, stream=lambda seed: bench.recall.practice(seed, budget))
+        bench.row(f"trial_bits_per_answer@{lr:.3g}", run.tail_bits_per_byte, "bits/answer", "lower", phase="train",
+                  repeat=index, bytes_seen=run.bytes_seen, reason="diverged" if run.diverged else "")
+        runs.append(run)
+        if not run.diverged and run is min(runs, key=lambda r: r.tail_bits_per_byte):
+            best = model
+    chosen = min(runs, key=lambda r: r.tail_bits_per_byte)
+    bench.raw.update(lr=chosen.lr, curve=[list(point) for point in chosen.curve])
+    if best is None:
+        bench.fail("", "training diverged at every learning rate; set another with --lr", phase="train")
+    else:
+        bench.row("learning_rate", chosen.lr, phase="train")
+        bench.row("tuning_trials", len(runs), "trials", phase="train")
+        bench.row("train_tokens_per_s", chosen.tokens_seen / chosen.seconds, "tokens/s", "higher", phase="train")
+    return best, chosen.bytes_seen
+
+
+def ask(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
+    """Accuracy on held-out texts of every case; chance and ceiling of every task."""
+    for case in bench.recall.cases:
+        shares = bench.recall.right_answers(forward, case, TEXTS, cell.seed)
+        accuracy = stats.share_interval(float(shares.mean()), len(shares))
+        bench.row(f"{case.task.name}_accuracy@{case.size}", accuracy.value, "", "higher",
+                  ci_low=accuracy.low, ci_high=accuracy.high, **common)
+        bench.raw[f"right@{case}"] = shares.tolist()
+    for task in dict.fromkeys(case.task for case in bench.recall.cases):
+        bench.row(f"{task.name}_chance", task.chance, **common)
+        bench.row(f"{task.name}_ceiling", task.ceiling, **common)
+
+
+def probe(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
+    """What the state holds, for how long, what disturbs it, how much of it is used."""
+    probes, cases = bench.recall.probes(forward, cell.seed), bench.recall.cases
+    loads = [case.size for case in cases if case.task.name == "mqar"]
+    distances = [case.size for case in cases if case.task.name == "needle"]
+    bits, by_load = probes.capacity(loads, cell.seq_len)
+    kept, by_distance = probes.persistence(distances)
+    rank, possible = probes.rank(max(loads))
+    bench.row("capacity", bits, "bits", "higher", **common)
+    if common["state_bytes"]:
+        bench.row("capacity_per_state_byte", bits / common["state_bytes"], "bits/B", "higher", **common)
+    bench.row("persistence", kept, "tokens", "higher", limit=max(distances), **common)
+    bench.row("interference", probes.interference(), "accuracy lost", "lower", **common)
+    bench.row("state_rank", rank, "", limit=possible, **common)
+    bench.raw.update(capacity_accuracy=list(by_load.items()), persistence_accuracy=list(by_distance.items()))
+
+
+suite = Suite(
+    name="recall", summary="associative recall, copy, induction and needles by load and distance; probes of the state",
+    plan=plan, measure=measure,
+    primary=(*(f"mqar_accuracy@{load}" for load in LISTED), *(f"copy_accuracy@{size - 1}" for size in LISTED),
+             *(f"{task}_accuracy@{size}" for task in ("induction", "needle", "needle4") for size in LISTED),
+             "capacity", "capacity_per_state_byte", "persistence", "interference", "state_rank",
+             "state_bytes_per_sequence", "learning_rate"),
+)
