@@ -19,9 +19,10 @@ _PUBLIC = {
     "Unsupported": "errors",
 }
 
-_MODULES = {"stats": "evidence.stats", "timing": "evidence.timing"}
+_MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
 
 if TYPE_CHECKING:
+    from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
     from .evidence import stats as stats
     from .evidence import timing as timing

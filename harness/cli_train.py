@@ -223,7 +223,7 @@ def _continued(
                         "here; load its file with -p")
     require(spec)
     tokenizer = resolve(registry.tokenizer(checkpoint.config.tokenizer).target)()
-    model = build_trained(spec, checkpoint, tokenizer.vocab_size, device).model
+    model = build_trained(spec, checkpoint, tokenizer, device).model
     start = [tokenizer.bos, *tokenizer.encode(prompt.encode("utf-8", "surrogateescape")).tolist()]
     return text_pieces(tokenizer, draw(model, start, tokens, sampling, seed=seed, end=tokenizer.bos))
 

@@ -9,7 +9,7 @@ Notable:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -37,6 +37,10 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """(B, T) int64 -> logits (B, T, V), state after the last token."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def read_vocabulary(self, vocabulary: Sequence[bytes]) -> None:
+        """Told once, after building: the bytes that each token stands for, b"" for specials. For models that look at
+        the text of a token; whatever they make of it belongs into buffers that are not saved."""
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
         """Further terms of the loss of the last forward, already weighted by the plugin's own config."""
@@ -163,9 +167,12 @@ class Built:
 
 def build(
     spec: ModelSpec, options: Mapping[str, str], vocab_size: int, *,
-    preset: str = "", params: int = 0, seed: int = 0, device: str = "cpu",
+    preset: str = "", params: int = 0, seed: int = 0, device: str = "cpu", vocabulary: Sequence[bytes] = (),
 ) -> Built:
-    """Build a model: a published `preset`, or the width that gives `params`, or its default config."""
+    """Build a model: a published `preset`, or the width that gives `params`, or its default config.
+
+    `vocabulary` (the bytes of every token) is shown to the model where it is known.
+    """
     config, note = make_config(spec, options, preset), ""
     if params and not preset:
         match = match_parameters(spec, config, set(options), vocab_size, params)
@@ -174,5 +181,7 @@ def build(
     model = resolve(spec.target)(config, vocab_size)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"{spec.target} is a {type(model).__name__}, not a LanguageModel")
+    if vocabulary:
+        model.read_vocabulary(vocabulary)
     model = model.to(device)
     return Built(model, config, count_parameters(model), note)

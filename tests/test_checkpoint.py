@@ -16,6 +16,7 @@ from harness.bench.weights import (
     save,
 )
 from harness.checkpoint import BEST, CONFIG, LAST, RunConfig, model_options, open_checkpoint, read_config, to_toml
+from harness.data.tokenizers import Bytes
 from harness.errors import FileError, HarnessError, PluginError, UsageError
 from harness.model import build
 from harness.options import config_class, make_config
@@ -46,7 +47,7 @@ def run(tmp_path, registry):
 def test_weights_come_back_bit_for_bit_and_tied_ones_once(run, registry):
     built = build(registry.models["ssm"], OPTIONS, 257, seed=1)
     checkpoint = open_checkpoint(str(run))
-    trained = build_trained(registry.models["ssm"], checkpoint, 257)
+    trained = build_trained(registry.models["ssm"], checkpoint, Bytes())
     assert checkpoint.bytes_seen == 1234
     assert trained.config == built.config
     for (name, ours), theirs in zip(built.model.named_parameters(), trained.model.parameters(), strict=True):
@@ -98,8 +99,10 @@ def test_weights_that_do_not_fit_change_nothing(registry, change, reason, tmp_pa
 
 
 def test_another_vocabulary_is_told(run, registry):
+    other = Bytes()
+    other.vocab_size = 300
     with pytest.raises(FileError, match="was trained with 257 tokens"):
-        build_trained(registry.models["ssm"], open_checkpoint(str(run)), 300)
+        build_trained(registry.models["ssm"], open_checkpoint(str(run)), other)
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(run, monkeypatch):

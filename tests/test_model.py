@@ -78,6 +78,20 @@ def spec(model: type, config: type) -> ModelSpec:
 TINY, COARSE = spec(Tiny, TinyConfig), spec(Coarse, CoarseConfig)
 
 
+class Reader(Tiny):
+    """Keeps what it is told of the vocabulary."""
+    pieces = ()
+
+    def read_vocabulary(self, vocabulary):
+        self.pieces = vocabulary
+
+
+def test_a_built_model_is_shown_the_vocabulary():
+    pieces = [b"ab", b"", *([b"c"] * (VOCAB - 2))]
+    assert build(spec(Reader, TinyConfig), {}, VOCAB, vocabulary=pieces).model.pieces == pieces
+    assert build(spec(Reader, TinyConfig), {}, VOCAB).model.pieces == ()
+
+
 def test_counts_are_real_degrees_of_freedom():
     model = Tiny(TinyConfig(dim=4, hidden=3), VOCAB)
     assert count_parameters(model).embedding == VOCAB * 4                    # tied, so once

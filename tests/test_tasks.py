@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.data import tasks
-from harness.data.tasks import Case, cases, practice
+from harness.data.tasks import Case, cases, practice, practice_length
 from harness.errors import UsageError
 
 BOS, SEQ_LEN = 256, 64
@@ -128,3 +128,10 @@ def test_repeated_strings_repeat():
     (period,) = {int(asked.argmax()) - 3 for asked in draws.asked}      # asked from the second letter's follower on
     assert 3 <= period <= 16
     assert (draws.tokens[:, 1 + period:] == draws.tokens[:, 1:-period]).all()
+
+
+def test_practice_grows_to_the_scored_length():
+    """Half of it at 16 tokens, the rest in equal parts: 32, 64 and what is asked for."""
+    shares = (0, 0.49, 0.5, 0.66, 0.67, 0.83, 0.84, 1.0, 1.1)
+    assert [practice_length(done, 100) for done in shares] == [16, 16, 32, 32, 64, 64, 100, 100, 100]
+    assert [practice_length(done, 24) for done in (0.4, 0.5, 1.0)] == [16, 24, 24]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.tokenizers import GPT2_FILES, Bytes, gpt2_tokenizer
+from harness.data.tokenizers import GPT2_FILES, Bytes, gpt2_tokenizer, vocabulary
 from harness.errors import FileError
 
 MERGES = Path(__file__).parents[1] / "../shared/data/gpt2-bpe"
@@ -33,6 +33,10 @@ def test_byte_ids_are_the_bytes_and_bos_stands_for_none():
     assert tokenizer.encode(bytes(range(256))).tolist() == list(range(256))
     assert tokenizer.token_bytes.shape == (257,) and tokenizer.token_bytes[256] == 0
     assert tokenizer.decode([256, 72, 105, 256]) == b"Hi"
+
+
+def test_a_vocabulary_is_the_bytes_of_every_token():
+    assert vocabulary(Bytes()) == [*(bytes([value]) for value in range(256)), b""]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.tasks import Case, Draws, cases, practice, practice_lengths
+from ..data.tasks import Case, Draws, cases, practice, practice_length
 from .probes import Forward, Probes
 from .train import Batch
 
@@ -36,12 +36,12 @@ class Recall:
     def practice(self, seed: int, budget_bytes: int) -> Iterator[Batch]:
         """Batches without end, (inputs, targets, n_bytes), (B, T) int64 each: a mixture of all tasks to train on.
 
-        Texts start short and double in length in equal parts of the budget, the last part at the scored length: among
-        few tokens the answer is found soon. A batch holds as many tokens throughout.
+        Texts grow from short ones to the scored length in the course of the budget; a batch holds as many tokens
+        throughout.
         """
-        generator, lengths, seen = random.Random(f"practice {seed}"), practice_lengths(self.seq_len), 0
+        generator, seen = random.Random(f"practice {seed}"), 0
         while True:
-            length = lengths[min(len(lengths) - 1, seen * len(lengths) // budget_bytes)]
+            length = practice_length(seen / budget_bytes, self.seq_len)
             mixture, rows, parts = practice(length), self.batch_size * self.seq_len // length, []
             for first in range(0, rows, ROWS):
                 case = mixture[generator.randrange(len(mixture))]

@@ -28,7 +28,7 @@ from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, model_options
 from ..data.batches import TrainStream, score_batches
 from ..data.corpora import Documents, load_documents
 from ..data.files import hold_out
-from ..data.tokenizers import Tokenizer
+from ..data.tokenizers import Tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, Unsupported, UsageError
 from ..model import LanguageModel, build
@@ -112,7 +112,8 @@ class TrainingRun:
         self.stream = TrainStream(train, self.tokenizer, options.seq_len, options.batch_size, options.seed)
         self.budget = _budget(job, sum(map(len, train)))
         built = build(job.spec, dict(job.selector.options), self.tokenizer.vocab_size, preset=options.size,
-                      params=job.params, seed=options.seed, device=job.device)
+                      params=job.params, seed=options.seed, device=job.device,
+                      vocabulary=vocabulary(self.tokenizer))
         self.model: LanguageModel = built.model
         self.facts: Event = {"plugin": options.plugin, "params": built.count.non_embedding, "note": built.note}
         with self._forked_random(), torch.no_grad():

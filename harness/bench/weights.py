@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
+from ..data.tokenizers import Tokenizer, vocabulary
 from ..errors import FileError
 from ..model import Built, LanguageModel, build
 from ..specs import ModelSpec
@@ -81,12 +82,13 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def build_trained(spec: ModelSpec, checkpoint: Checkpoint, vocab_size: int, device: str = "cpu") -> Built:
+def build_trained(spec: ModelSpec, checkpoint: Checkpoint, tokenizer: Tokenizer, device: str = "cpu") -> Built:
     """The model of a checkpoint with its weights. Raises FileError where they do not fit its config."""
     config = checkpoint.config
-    if config.vocab_size != vocab_size:
+    if config.vocab_size != tokenizer.vocab_size:
         raise FileError(f"{checkpoint.name} was trained with {config.vocab_size} tokens ({config.tokenizer}), "
-                        f"the tokenizer here has {vocab_size}")
-    built = build(spec, config.model, vocab_size, device=device)
+                        f"the tokenizer here has {tokenizer.vocab_size}")
+    built = build(
+        spec, config.model, tokenizer.vocab_size, device=device, vocabulary=vocabulary(tokenizer))
     restore_model(built.model, load(checkpoint.weights), checkpoint.weights)
     return built

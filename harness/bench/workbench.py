@@ -20,7 +20,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import Documents, load_documents
-from ..data.tokenizers import Tokenizer
+from ..data.tokenizers import Tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import HarnessError
 from ..model import Built, LanguageModel, build, state_bytes
@@ -104,11 +104,11 @@ class Workbench:
         if self.checkpoint:
             from .weights import build_trained  # needs safetensors, which nothing else does
 
-            built = build_trained(self.spec, self.checkpoint, self.tokenizer.vocab_size, cell.device)
+            built = build_trained(self.spec, self.checkpoint, self.tokenizer, cell.device)
         else:
             built = build(
                 self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
-                seed=cell.seed if seed is None else seed, device=cell.device)
+                seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer))
         if self.built is None:
             self.built = built
             self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}

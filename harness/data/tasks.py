@@ -191,9 +191,11 @@ def practice(seq_len: int) -> list[Case]:
         Case(REPEAT, size) for size in powers_of_two(4, seq_len // 2)]
 
 
-def practice_lengths(seq_len: int) -> list[int]:
-    """FIRST, doubled up to `seq_len` itself."""
-    return [*powers_of_two(FIRST, seq_len - 1), seq_len]
+def practice_length(done: float, seq_len: int) -> int:
+    """How long the texts are after a share `done` of the practice: FIRST for its first half, then doubled in equal
+    parts up to `seq_len` itself. Among few tokens an answer is found soon."""
+    longer = [*powers_of_two(2 * FIRST, seq_len - 1), seq_len]
+    return FIRST if done < 0.5 else longer[min(len(longer) - 1, int((2 * done - 1) * len(longer)))]
 
 
 def _fitting(seq_len: int, pairs: int, letters: int, distance: int) -> list[Case]:

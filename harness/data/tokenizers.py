@@ -34,6 +34,11 @@ class Tokenizer(Protocol):
         ...
 
 
+def vocabulary(tokenizer: Tokenizer) -> list[bytes]:
+    """The bytes that each token stands for, b"" for specials."""
+    return [tokenizer.decode([index]) for index in range(tokenizer.vocab_size)]
+
+
 class Bytes:
     """Ids 0-255 are bytes, 256 is BOS."""
 
