@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
+from .cli_audit import audit
 from .cli_options import (
     Device,
     Dtype,
@@ -23,6 +23,7 @@ from .cli_options import (
     complete_suites,
     given,
     load_registry,
+    print_json,
 )
 from .cli_train import generate, train, watch
 from .errors import PluginError, UsageError
@@ -131,7 +132,7 @@ def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: 
             reporter.note)
         stop = reporter.stop
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         from .evidence.console import print_report
 
@@ -140,15 +141,6 @@ def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: 
         left = len([c for c in planned.cells if store.read(c.id) is None])
         reporter.note(f"every finished cell is kept, {left} left; the same command resumes")
     return planning.exit_code(rows, stop)
-
-
-def _print_json(rows: list[Any]) -> None:
-    from dataclasses import asdict
-
-    from .store import finite
-
-    for row in rows:
-        print(json.dumps(finite({k: v for k, v in asdict(row).items() if v not in (None, "")})))
 
 
 def _print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
@@ -244,47 +236,6 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def audit(
-    plugin: Annotated[str, typer.Argument(help="A plugin or several, separated by commas; `all` takes every one.",
-                                          autocompletion=complete_models)],
-    params: Params = "300k",
-    size: Size = "",
-    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
-    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
-    device: Device = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
-    plugin_file: PluginFiles = None,
-    as_json: Json = False,
-) -> None:
-    """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval."""
-    from .progress import print_audit
-    from .run import plan as planning
-    from .run.executors import Events, Stop
-    from .run.request import RunOptions, make_executor, make_request
-
-    registry = load_registry(plugin_file)
-    wanted = ",".join(registry.models) if plugin == "all" else plugin
-    options = RunOptions(
-        suite="audit", plugins=wanted, params=params, size=size, seq_len=seq_len, tokenizer=tokenizer, device=device,
-        dtype="float32", timeout=timeout, corpus="")
-    request = make_request(registry, options)
-    planned = planning.make_plan(registry, ["audit"], request, None, False)
-    specs = {choice.spec.name: choice.spec for choice in request.models}
-    results: list[Any] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
-        stop = Stop(notify=lambda: print("harness: stopping after the running audit", file=sys.stderr))
-        with stop.on_interrupt():
-            executor.run(planned.cells, specs, {}, Events(finished=results.append), stop)
-    rows = [row for result in results for row in result.rows]
-    if as_json:
-        _print_json(rows)
-    else:
-        print_audit(results)
-    raise typer.Exit(planning.exit_code(rows, stop))
-
-
-@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.")],
     directory: Annotated[Path | None, typer.Option(
@@ -329,5 +280,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (train, generate, watch):
+for command in (audit, train, generate, watch):
     app.command()(command)

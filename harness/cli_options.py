@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from .registry import Registry
+    from .store import Row
 
 
 def load_registry(files: list[Path] | None) -> Registry:
@@ -31,6 +34,16 @@ def given(context: typer.Context) -> set[str]:
     """Names of the parameters that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
+def print_json(rows: Iterable[Row]) -> None:
+    """A row a line, what is empty left out."""
+    from dataclasses import asdict
+
+    from .store import finite
+
+    for row in rows:
+        print(json.dumps(finite({k: v for k, v in asdict(row).items() if v not in (None, "")})))
 
 
 PluginFiles = Annotated[list[Path] | None, typer.Option(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -105,21 +104,3 @@ def _name(cell: Cell | dict[str, Any]) -> str:
 def _span(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def print_audit(results: Sequence[CellResult]) -> None:
-    """One line per check, then the verdict; the worst row of a check stands for its lengths."""
-    for result in results:
-        print(_name({**result.cell, "protocol": {}, "suite": "audit"}))
-        checks: dict[str, list[Any]] = {}
-        for row in result.rows:
-            checks.setdefault(row.metric or row.status, []).append(row)
-        for check, rows in checks.items():
-            bad = [row for row in rows if row.status != "ok"]
-            if bad:
-                print(f"  FAIL  {check}: {bad[0].reason}")
-                continue
-            worst = max((row.value or 0.0 for row in rows), default=0.0)
-            notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
-            print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
-        print("  passed" if result.ok else "  failed: no score of this model would be believed")

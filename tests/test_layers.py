@@ -95,7 +95,7 @@ def test_the_engine_names_no_plugin_and_no_suite():
     # The control of a timing is the baseline where that takes part; the command `audit` runs the suite of that name;
     # the README's table has columns of its own.
     assert {(name, text) for name, text in strings if name != "harness.evidence.readme"} <= {
-        ("harness.run.executors", "baseline"), ("harness.cli", "audit"), ("harness.progress", "audit")}
+        ("harness.run.executors", "baseline"), ("harness.cli_audit", "audit")}
     assert all(within(name, "harness.plugins", "harness.suites", "harness.data") for name in BUILTIN)
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from ..specs import Suite
 from ..store import Row
 from .plot import plot
@@ -14,11 +16,14 @@ from .view import summary_table
 WIDTH_WITHOUT_TERMINAL = 120
 
 
+def wide_console() -> Console:
+    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+
+
 def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
     """Print every suite that has rows."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    console = wide_console()
     for suite in suites:
         own = [row for row in rows if row.suite == suite.name]
         if not own:
