@@ -47,6 +47,20 @@ def perform(toy, folder, suite, selectors, jobs=2, stop=None, timeout=LIMIT_S, *
     return results, told
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_has_its_threads_and_the_environment_of_now(toy, tmp_path, monkeypatch, threads):
+    """Not those of the time at which the server of all workers was started."""
+    monkeypatch.setenv("TOY_MARK", f"mark {threads}")
+    monkeypatch.chdir(tmp_path)
+    registry = load([toy])
+    request = Request(choose(registry, ["toy:fault=tell"]))
+    results = []
+    LocalExecutor(Setup((str(toy),), threads, 0, str(tmp_path / "log")), 1, LIMIT_S).run(
+        make_plan(registry, ["poke"], request, None, False).cells, registry.models, {},
+        Events(finished=results.append), Stop())
+    assert results[0].raw["place"] == [threads, f"mark {threads}", str(tmp_path)]
+
+
 @pytest.fixture(scope="module")
 def endings(toy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("endings")

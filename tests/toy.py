@@ -122,6 +122,8 @@ def misbehave(fault, bench):
         bench.row("number", float("nan"), "")
     if fault == "raw":
         bench.raw["thing"] = object()
+    if fault == "tell":
+        bench.raw["place"] = [sys.modules["torch"].get_num_threads(), os.environ.get("TOY_MARK"), os.getcwd()]
     if fault == "fork":
         for seconds in (0, 600):                        # one returns into the harness as a second copy of the worker
             if not os.fork():

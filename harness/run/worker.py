@@ -10,16 +10,17 @@ Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("don
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
+import multiprocessing
 import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from ..specs import missing, require
 from ..store import STATUSES, Row, finite
 from .cells import Cell
 
-PR_SET_PDEATHSIG = 1
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc")
 
 
@@ -46,8 +47,10 @@ class Abort(Exception):
     """The parent asked for something else than was agreed."""
 
 
-def main(connection: Connection, setup: Setup) -> None:
+def main(connection: Connection, setup: Setup, environ: dict[str, str]) -> None:
     """Serve cells until told to stop. stdout and stderr of the child go to the log file of its run."""
+    os.environ.clear()
+    os.environ.update(environ)                              # the parent's: a fork server keeps that of its own start
     _prepare(setup)
     os.register_at_fork(after_in_child=connection.close)    # what a plugin forks has no say, and keeps no pipe open
     connection.send(("hello",))
@@ -61,20 +64,28 @@ def main(connection: Connection, setup: Setup) -> None:
 
 
 def _prepare(setup: Setup) -> None:
-    """Threads, signals, memory limit, log: before torch is imported."""
+    """Threads, signals, memory limit, log: before torch does anything."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.setpgid(0, 0)                                        # one signal ends it with all that a plugin starts
-    with contextlib.suppress(OSError, AttributeError):      # die with the parent, where the system can do that
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[name] = str(setup.threads)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    os.environ.update(dict.fromkeys(THREADS, str(setup.threads)))
+    if "torch" in sys.modules:                              # it read the environment when it was imported
+        sys.modules["torch"].set_num_threads(setup.threads)
     if setup.memory_limit:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     log = os.open(setup.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
+
+
+def _die_with_parent() -> None:
+    """Also in the middle of a cell. The system's own signal would do for a child, not for one of a fork server."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.killpg(0, signal.SIGKILL)
 
 
 def _limits(device: str) -> dict[str, float]:
