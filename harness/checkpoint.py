@@ -3,14 +3,16 @@
     runs/NAME/config.toml           everything that rebuilds the model, its tokenizer and its data
     runs/NAME/best.safetensors      the weights with the lowest validation loss
     runs/NAME/last.safetensors      the newest weights, with optimiser and random state: what --resume goes on from
+    runs/NAME/tokenizer.json        what its tokenizer has learned from the training text, where it learns
     runs/NAME/log.jsonl             one event a line: intervals, validations, checkpoints, the end
 
 Nothing here is pickled, so a checkpoint from elsewhere is safe to open. Weights carry the id of their run: a file that
-was copied over another is told before it is used.
+was copied over another is told before it is used. The config knows the digest of the tokenizer's file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -26,8 +28,10 @@ from .specs import ModelSpec, Selector
 from .store import write_atomically
 
 FORMAT = 1
-CONFIG, LOG, BEST, LAST = "config.toml", "log.jsonl", "best.safetensors", "last.safetensors"
-FACTS = {"run_id": str, "plugin": str, "tokenizer": str, "vocab_size": int, "corpus_sha256": str, "code": str}
+CONFIG, TOKENIZER, LOG, BEST, LAST = (
+    "config.toml", "tokenizer.json", "log.jsonl", "best.safetensors", "last.safetensors")
+FACTS = {"run_id": str, "plugin": str, "tokenizer": str, "vocab_size": int, "vocabulary": str, "corpus_sha256": str,
+         "code": str}
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,12 @@ class RunConfig:
     code: str = ""                                          # digest of the plugin's source
     model: dict[str, str] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
+    vocabulary: str = ""                                    # digest of tokenizer.json, "" without one
 
-    def write(self, directory: Path) -> None:
+    def write(self, directory: Path, learned: Any = None) -> None:
+        """Write the config, and before it what the tokenizer has `learned`. Raises FileError."""
+        if learned is not None:
+            write_atomically(directory / TOKENIZER, _to_json(learned))
         facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
         write_atomically(directory / CONFIG, to_toml({"": facts, "model": self.model, "train": self.train}))
 
@@ -68,6 +76,35 @@ def read_config(directory: Path) -> RunConfig:
     return RunConfig(**{name: table[name] for name in kinds})
 
 
+def _to_json(learned: Any) -> str:
+    return json.dumps(learned, indent=0) + "\n"
+
+
+def learned_digest(learned: Any) -> str:
+    """The digest of the file that keeps what a tokenizer has learned; "" for None, which is not kept."""
+    return "" if learned is None else hashlib.sha256(_to_json(learned).encode()).hexdigest()
+
+
+def read_learned(directory: Path, config: RunConfig) -> Any:
+    """What the tokenizer of a run has learned, None for one that learns nothing.
+
+    Raises FileError where its file is missing or is not the one that the run wrote.
+    """
+    if not config.vocabulary:
+        return None
+    path = directory / TOKENIZER
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        raise FileError(f"{path} is missing, and the weights beside it are of no use without; "
+                        "copy the whole directory of a run") from None
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    if hashlib.sha256(text).hexdigest() != config.vocabulary:
+        raise FileError(f"{path} is corrupt or of another run: it does not have the digest in the {CONFIG} beside it")
+    return json.loads(text)
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """Weights on disk with the config of their run. `name` is how the command line called them."""
@@ -90,6 +127,11 @@ class Checkpoint:
         if metadata.get("run_id") != self.config.run_id:
             raise FileError(f"{self.weights} does not belong to the {CONFIG} beside it")
         return metadata
+
+    @cached_property
+    def learned(self) -> Any:
+        """What the tokenizer of these weights has learned. Raises FileError."""
+        return read_learned(self.weights.parent, self.config)
 
     @property
     def bytes_seen(self) -> int:
@@ -123,7 +165,7 @@ def open_checkpoint(name: str) -> Checkpoint:
     if not found:
         raise FileError(f"{directory} holds no weights yet; its training stopped before the first checkpoint")
     checkpoint = Checkpoint(name, found[0], config)
-    _ = checkpoint.metadata
+    _ = checkpoint.metadata, checkpoint.learned
     return checkpoint
 
 

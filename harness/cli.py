@@ -19,6 +19,7 @@ from .cli_options import (
     Params,
     PluginFiles,
     Size,
+    Tokenizer,
     complete_models,
     complete_suites,
     given,
@@ -63,7 +64,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Results directory; the same command again resumes it.")] = None,
     corpus: Annotated[str, typer.Option(
         help="Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
-    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
+    tokenizer: Tokenizer = "bytes",
     field: Annotated[str, typer.Option(help="The text field of a file:PATH with JSON lines.")] = "",
     params: Params = "300k",
     size: Size = "",
@@ -230,9 +231,9 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
         print(json.dumps(entries, indent=1))
         return
     for entry in entries:
-        print(f"{entry['kind']:<10} {entry['name']:<12} {entry['summary']}")
+        print(f"{entry['kind']:<10} {entry['name']:<13} {entry['summary']}")
         if entry["unavailable"]:
-            print(f"{'':<23} unavailable: {entry['unavailable']}")
+            print(f"{'':<24} unavailable: {entry['unavailable']}")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_options import Device, Json, Params, PluginFiles, Size, complete_models, load_registry, print_json
+from .cli_options import Device, Json, Params, PluginFiles, Size, Tokenizer, complete_models, load_registry, print_json
 
 if TYPE_CHECKING:
     from .registry import Registry
@@ -26,7 +26,7 @@ def audit(
     params: Params = "300k",
     size: Size = "",
     seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
-    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
+    tokenizer: Tokenizer = "bytes",
     device: Device = "auto",
     timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
     plugin_file: PluginFiles = None,

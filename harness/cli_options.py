@@ -52,4 +52,5 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on s
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (autocast; parameters stay float32).")]
 Params = Annotated[str, typer.Option(help="Match every model to this many non-embedding parameters.")]
+Tokenizer = Annotated[str, typer.Option(help="bytes, gpt2, or morphological[:roots=N].")]
 Size = Annotated[str, typer.Option(help="Take this published preset instead of matching, e.g. tiny.")]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .cli_options import Device, Dtype, PluginFiles, Size, complete_models, given, load_registry
+from .cli_options import Device, Dtype, PluginFiles, Size, Tokenizer, complete_models, given, load_registry
 from .errors import FileError, HarnessError, UsageError
 from .quantities import split
 
@@ -34,7 +34,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Directory of the run; default: runs/PLUGIN.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
     corpus: Annotated[str, typer.Option(help="pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
-    tokenizer: Annotated[str, typer.Option(help="bytes or gpt2.")] = "bytes",
+    tokenizer: Tokenizer = "bytes",
     bytes_: Annotated[str, typer.Option("--bytes", help="Bytes of text to train on, e.g. 10M.")] = "",
     minutes: Annotated[float, typer.Option(help="Minutes to train for; with --bytes, whichever ends first.")] = 0.0,
     epochs: Annotated[float, typer.Option(help="Passes over the training text; 1 without another limit.")] = 0.0,
@@ -215,14 +215,15 @@ def _continued(
     from .bench.generate import generate as draw
     from .bench.generate import text_pieces
     from .bench.weights import build_trained
-    from .specs import require, resolve
+    from .data.tokenizers import make_tokenizer
+    from .specs import require
 
     spec = registry.models.get(checkpoint.config.plugin)
     if spec is None:
         raise FileError(f"{checkpoint.name} holds a trained {checkpoint.config.plugin!r}, which is not registered "
                         "here; load its file with -p")
     require(spec)
-    tokenizer = resolve(registry.tokenizer(checkpoint.config.tokenizer).target)()
+    tokenizer = make_tokenizer(registry.tokenizer(checkpoint.config.tokenizer)[0], checkpoint.learned)
     model = build_trained(spec, checkpoint, tokenizer, device).model
     start = [tokenizer.bos, *tokenizer.encode(prompt.encode("utf-8", "surrogateescape")).tolist()]
     return text_pieces(tokenizer, draw(model, start, tokens, sampling, seed=seed, end=tokenizer.bos))

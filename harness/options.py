@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import types
 from collections.abc import Mapping
@@ -72,7 +73,21 @@ def config_class(spec: ModelSpec) -> type:
 def parse_options(config: type, options: Mapping[str, str], owner: str) -> dict[str, Any]:
     """The typed values of `options` for the dataclass `config`. Raises UsageError naming the nearest field."""
     hints = get_type_hints(config)
-    known = {f.name: hints[f.name] for f in fields(config)}
+    return _parsed({f.name: hints[f.name] for f in fields(config)}, options, owner)
+
+
+def parse_arguments(target: str, options: Mapping[str, str], owner: str) -> dict[str, Any]:
+    """The typed values of `options` for the function that `target` names, whose first parameter is none of them.
+
+    "" names a function without options. Raises UsageError naming the nearest parameter.
+    """
+    function = resolve(target) if target else lambda first: None
+    hints = get_type_hints(function)
+    known = {name: hints.get(name, str) for name in list(inspect.signature(function).parameters)[1:]}
+    return _parsed(known, options, owner)
+
+
+def _parsed(known: Mapping[str, Any], options: Mapping[str, str], owner: str) -> dict[str, Any]:
     values = {}
     for key, text in options.items():
         if key not in known:

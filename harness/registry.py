@@ -25,6 +25,7 @@ import pluggy
 
 from . import hookspecs
 from .errors import FileError, PluginError, UsageError, one_line, unknown
+from .options import parse_arguments
 from .specs import CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
 
 BUILTIN = (
@@ -87,11 +88,17 @@ class Registry:
         require(spec)
         return spec, selector
 
-    def tokenizer(self, name: str) -> TokenizerSpec:
-        if name not in self.tokenizers:
-            raise unknown("tokenizer", name, self.tokenizers)
-        require(self.tokenizers[name])
-        return self.tokenizers[name]
+    def tokenizer(self, text: str) -> tuple[TokenizerSpec, Selector]:
+        selector = parse_selector(text)
+        if selector.name not in self.tokenizers:
+            raise unknown("tokenizer", selector.name, self.tokenizers)
+        spec = self.tokenizers[selector.name]
+        if selector.checkpoint:
+            raise UsageError(f"a tokenizer comes from no checkpoint, got {text!r}")
+        require(spec)
+        if selector.options:
+            parse_arguments(spec.learn, dict(selector.options), f"tokenizer {spec.name}")
+        return spec, selector
 
 
 @contextmanager

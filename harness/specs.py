@@ -69,13 +69,18 @@ class CorpusSpec:
 
 @dataclass(frozen=True)
 class TokenizerSpec:
-    """A tokenizer. `target` names a function without arguments that returns a `harness.data.tokenizers.Tokenizer`."""
+    """A tokenizer. `target` names a function without arguments that returns a `harness.data.tokenizers.Tokenizer`.
+
+    A trained one also names `learn`, a function `(documents, **options)` of training text, whose options a selector
+    sets (`NAME:KEY=VALUE`). `target` is called with what it returns, plain JSON, which a checkpoint keeps.
+    """
 
     name: str
     target: str
     summary: str
     requires: tuple[str, ...] = ()
     extra: str = ""
+    learn: str = ""
 
 
 @dataclass(frozen=True)

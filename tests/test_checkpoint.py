@@ -15,13 +15,24 @@ from harness.bench.weights import (
     restore_optimizer,
     save,
 )
-from harness.checkpoint import BEST, CONFIG, LAST, RunConfig, model_options, open_checkpoint, read_config, to_toml
-from harness.data.tokenizers import Bytes
+from harness.checkpoint import (
+    BEST,
+    CONFIG,
+    LAST,
+    TOKENIZER,
+    RunConfig,
+    learned_digest,
+    model_options,
+    open_checkpoint,
+    read_config,
+    to_toml,
+)
+from harness.data.tokenizers import Bytes, make_tokenizer
 from harness.errors import FileError, HarnessError, PluginError, UsageError
 from harness.model import build
 from harness.options import config_class, make_config
 from harness.registry import load
-from harness.run.plan import check_options, choose
+from harness.run.plan import check_options, choose, weights_digest
 from harness.specs import ModelSpec, missing, parse_selector
 
 OPTIONS = {"dim": "8", "layers": "1", "hidden": "12"}
@@ -98,6 +109,50 @@ def test_weights_that_do_not_fit_change_nothing(registry, change, reason, tmp_pa
     assert all(torch.equal(tensor, before[name]) for name, tensor in model_tensors(model).items())
 
 
+LEARNED = {"roots": [" happi", "\xff"], "suffixes": ["ness"], "prefixes": []}
+
+
+@pytest.fixture
+def learnt(run):
+    """The run with a tokenizer that has learned something."""
+    replace(read_config(run), vocabulary=learned_digest(LEARNED)).write(run, LEARNED)
+    return run
+
+
+def test_what_a_tokenizer_learned_comes_back_and_its_digest_follows_it(run, learnt):
+    assert open_checkpoint(str(learnt)).learned == LEARNED
+    assert learned_digest(LEARNED) != learned_digest({**LEARNED, "suffixes": []}) != learned_digest(None) == ""
+    before = weights_digest(str(learnt))
+    other = {**LEARNED, "suffixes": []}
+    replace(read_config(run), vocabulary=learned_digest(other)).write(run, other)
+    assert weights_digest(str(learnt)) != before
+
+
+def test_a_tokenizer_that_learns_nothing_is_not_kept(run):
+    assert open_checkpoint(str(run)).learned is None
+    assert not (run / TOKENIZER).exists()
+
+
+@pytest.mark.parametrize(("spoil", "reason"), [
+    (lambda path: path.unlink(), "tokenizer.json is missing, and the weights beside it are of no use without"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-5]), "tokenizer.json is corrupt or of another run"),
+    (lambda path: path.write_text("{}"), "tokenizer.json is corrupt or of another run"),
+    (lambda path: (path.unlink(), path.mkdir()), "cannot read .*tokenizer.json: Is a directory"),
+])
+def test_a_tokenizer_that_is_lost_or_changed_is_one_clear_line(learnt, spoil, reason):
+    spoil(learnt / TOKENIZER)
+    with pytest.raises(FileError, match=reason) as caught:
+        open_checkpoint(str(learnt))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("learned", [None, {"roots": []}, {"roots": 3, "prefixes": [], "suffixes": []}])
+def test_what_another_tokenizer_learned_is_one_clear_line(registry, learned):
+    with pytest.raises(FileError, match="what the tokenizer morphological should have learned") as caught:
+        make_tokenizer(registry.tokenizers["morphological"], learned)
+    assert "\n" not in str(caught.value)
+
+
 def test_another_vocabulary_is_told(run, registry):
     other = Bytes()
     other.vocab_size = 300
@@ -149,7 +204,8 @@ def test_toml_of_awkward_texts_is_read_back():
 
 
 def test_a_config_comes_back_from_disk(tmp_path):
-    config = RunConfig("id", "ssm", "bytes", 257, "sha", "code", {"dim": "8"}, {"plugin": "ssm:dim=8", "lr": 0.1})
+    config = RunConfig(
+        "id", "ssm", "bytes", 257, "sha", "code", {"dim": "8"}, {"plugin": "ssm:dim=8", "lr": 0.1}, "digest")
     config.write(tmp_path)
     assert read_config(tmp_path) == config
 

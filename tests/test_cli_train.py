@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from conftest import start
 
 from harness import __main__ as command_line
 from harness.bench import training_run
-from harness.checkpoint import CONFIG, LAST, open_checkpoint
+from harness.checkpoint import BEST, CONFIG, LAST, TOKENIZER, open_checkpoint
 from harness.live import Display, describe, gpu_use, span, summary
 from harness.run.training_log import Log, follow
 
@@ -121,6 +122,34 @@ def test_generation_reproduces_and_streams_the_prompt_first(folder, capsys):
     assert texts[0] == texts[1] != texts[2]
     assert texts[0].startswith("the al")
     assert len(texts[0]) > len("the al") + 10
+
+
+def test_a_trained_tokenizer_stays_with_its_weights(folder, command, capsys):
+    trained = ("--tokenizer", "morphological:roots=30", "--corpus", "file:words.txt")
+    code = execute(folder, "train", "ssm:layers=1", *SMALL, *trained, "--bytes", "20k", "--out", "runs/parts")
+    assert code == 0
+    (folder / "other.txt").write_text("nothing that the training text has\n\n" * 60)
+    (folder / "parts").mkdir()
+    for name in (CONFIG, BEST, TOKENIZER):                  # a run that was copied elsewhere, without its text
+        shutil.copy(folder / "runs/parts" / name, folder / "parts")
+    capsys.readouterr()
+    assert execute(folder, "generate", "parts", "the ", "--tokens", 30) == 0
+    words = set(capsys.readouterr().out.split())
+    assert len(words & {"alpha", "beta", "of", "the"}) > 1
+    scoring = ("run", "--suite", "perplexity", "--plugins", "ssm@parts")
+    done = command(*scoring, *trained[:2], "--corpus", "file:other.txt", "--seq-len", "16", "--device", "cpu",
+                   "--out", "scored", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    table = pandas.read_csv(folder / "scored/table.csv")
+    assert set(table.status) == {"ok"} and set(table.tokenizer) == {trained[1]}
+    assert execute(folder, *scoring, "--tokenizer", "morphological") == 2
+    assert "was trained with --tokenizer morphological:roots=30, not morphological" in capsys.readouterr().err
+    (folder / "parts" / TOKENIZER).write_text("{}")
+    for arguments in (["generate", "parts"], scoring, ["train", "ssm:layers=1", "--out", "parts", "--resume"]):
+        assert execute(folder, *arguments) == 4
+        err = capsys.readouterr().err
+        assert "tokenizer.json is corrupt or of another run" in err
+        assert err.startswith("harness: ") and err.count("\n") == 1
 
 
 def test_comparison_shows_every_checkpoint_on_the_same_prompt(folder, capsys):

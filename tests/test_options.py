@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import pytest
 
 from harness.errors import PluginError, UsageError
-from harness.options import describe_options, make_config, parse_options, parse_value
+from harness.options import describe_options, make_config, parse_arguments, parse_options, parse_value
 from harness.specs import ModelSpec
 
 HERE = __name__
@@ -70,6 +70,18 @@ def test_wrong_values_say_what_is_wanted(text, kind, reason):
 def test_an_unknown_option_names_the_nearest():
     with pytest.raises(UsageError, match="unknown option of m 'hiden'; did you mean 'hidden'"):
         parse_options(Config, {"hiden": "3"}, "m")
+
+
+def load(argument, count: int = 3, label="x"):
+    return argument, count, label
+
+
+def test_the_parameters_of_a_function_are_options_but_for_its_first():
+    assert parse_arguments(f"{HERE}:load", {"count": "7", "label": "9"}, "m") == {"count": 7, "label": "9"}
+    assert parse_arguments("", {}, "m") == {}
+    for target, key, reason in ((f"{HERE}:load", "argument", "known: count, label"), ("", "count", "known: none")):
+        with pytest.raises(UsageError, match=f"unknown option of m '{key}'; {reason}"):
+            parse_arguments(target, {key: "1"}, "m")
 
 
 def test_a_wrong_value_names_option_text_and_owner():

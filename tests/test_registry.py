@@ -100,6 +100,10 @@ def test_an_unknown_model_tells_of_the_file_that_may_have_defined_it(plugin):
     (lambda r: r.corpus("file"), "corpus 'file' needs PATH: write file:PATH"),
     (lambda r: r.corpus("pydoc:x"), "corpus 'pydoc' takes no argument, got 'x'"),
     (lambda r: r.tokenizer("byte"), "unknown tokenizer 'byte'; did you mean 'bytes'"),
+    (lambda r: r.tokenizer("bytes:roots=9"), "unknown option of tokenizer bytes 'roots'; known: none"),
+    (lambda r: r.tokenizer("morphological:root=9"), "of tokenizer morphological 'root'; did you mean 'roots'"),
+    (lambda r: r.tokenizer("morphological:roots=x"), "option roots='x' of tokenizer morphological must be an integer"),
+    (lambda r: r.tokenizer("bytes@runs/x"), "a tokenizer comes from no checkpoint, got 'bytes@runs/x'"),
 ])
 def test_unknown_names_come_with_the_nearest(ask, words):
     with pytest.raises(UsageError) as refused:

@@ -12,6 +12,7 @@ from harness.bench import training_run as module
 from harness.bench.distributed import Ranks
 from harness.bench.training_run import VALIDATIONS, Budget, TrainingRun, split_validation
 from harness.checkpoint import BEST, LAST, open_checkpoint, read_config
+from harness.data import tokenizers
 from harness.data.corpora import Documents
 from harness.errors import FileError, HarnessError, UsageError
 from harness.registry import load
@@ -115,6 +116,23 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(make, stops):
     assert whole.position.share == parted.position.share == 1
     last = [event for event in events if event["event"] == "train"][-1]
     assert last["lr"] == [event for event in found if event["event"] == "train"][-1]["lr"]
+
+
+def test_a_tokenizer_learns_from_what_is_trained_on_and_a_resumed_run_keeps_it(make, monkeypatch):
+    texts = []
+    monkeypatch.setattr(module, "learn", lambda spec, selector, documents: (
+        texts.append(documents), tokenizers.learn(spec, selector, documents))[1])
+    run, _ = make(tokenizer="morphological:roots=5")
+    assert texts == [split_validation(run.documents.train)[0]]
+    assert len(run.learned["roots"]) == 5
+    assert run.config.tokenizer == "morphological:roots=5"
+    assert run.config.vocab_size == run.tokenizer.vocab_size == run.model.vocab_size
+    run.run(after(3))
+    again, _ = resume(run)
+    assert len(texts) == 1                                  # a resumed run learns nothing
+    assert again.learned == run.learned
+    assert again.run(NEVER) == "finished"
+    assert again.config == run.config == read_config(run.directory)
 
 
 def test_a_finished_run_has_nothing_left_to_do(make):

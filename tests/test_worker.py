@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from harness import registry
+from harness.data.corpora import load_documents
+from harness.data.morphology import Morphological, learn
+from harness.data.tokenizers import vocabulary
 from harness.registry import load
 from harness.run.cells import Cell
 from harness.run.worker import Abort, Setup, classify, run_cell
@@ -90,7 +93,7 @@ def with_suite(measure, toy, **fields):
     """The rows of a cell of a suite that is made on the spot."""
     found = load([toy])
     found.suites["made"] = Suite("made", "", lambda request: [], measure)
-    cell = Cell("made", "toy", tokenizer="bytes", **fields)
+    cell = Cell("made", "toy", **{"tokenizer": "bytes"} | fields)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(registry, "load", lambda files: found)
         return run_cell(Parent(), Setup(), cell, {"limits": {}, "needs": {}})[0]
@@ -109,6 +112,26 @@ def test_a_model_that_breaks_the_contract_is_told_as_such(toy, fault, words, use
     (row,) = with_suite(measure, toy, options=(("fault", fault),))
     assert row.status == "error"
     assert row.reason.startswith(f"the model breaks the contract: forward of 2 x 3 tokens {words}")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_trained_tokenizer_learns_from_the_training_text_of_the_cell_or_of_the_default_corpus(toy, tmp_path, named):
+    path = tmp_path / "text.txt"
+    path.write_text("\n\n".join(f"{k} {'abcdefgh'[k % 8] * 5} {'ijklmnop'[k % 7] * 5} words" for k in range(200)))
+    corpus = f"file:{path}" if named else ""
+
+    def measure(cell, bench):
+        text = load_documents(*bench.registry.corpus(corpus or "pydoc"))
+        learned = learn(text.train, roots=10)
+        assert learned != learn(text.heldout, roots=10)
+        assert vocabulary(bench.tokenizer) == vocabulary(Morphological(learned))
+        assert bench.build().embed.num_embeddings == bench.tokenizer.vocab_size > 257
+        bench.row("roots", len(bench.tokenizer.zones["roots"]))
+
+    (row,) = with_suite(measure, toy, tokenizer="morphological:roots=10", corpus=corpus)
+    assert (row.status, row.reason) == ("ok", "")
+    assert bool(row.corpus_sha256) == named
+    assert row.value == 10
 
 
 def test_a_model_is_in_the_mode_that_its_use_asks_for(toy):

@@ -24,17 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, model_options
+from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, learned_digest, model_options
 from ..data.batches import TrainStream, score_batches
 from ..data.corpora import Documents, load_documents
 from ..data.files import hold_out
-from ..data.tokenizers import Tokenizer, vocabulary
+from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, Unsupported, UsageError
 from ..model import LanguageModel, build
 from ..run.cells import source_digest
 from ..run.training import Job
-from ..specs import resolve
 from .distributed import Ranks
 from .measure import status_bytes
 from .probe import Broken, Probe
@@ -105,9 +104,10 @@ class TrainingRun:
                              f"--accumulate {options.accumulate}")
         if options.rule == "local" and ranks.world > 1:
             raise UsageError("--rule local updates weights in place and runs in one process; start it without torchrun")
-        self.tokenizer: Tokenizer = resolve(job.tokenizer.target)()
         self.documents: Documents = load_documents(*job.corpus)
         train, validation = split_validation(self.documents.train)
+        self.learned = learn(*job.tokenizer, train) if job.learned is None else job.learned
+        self.tokenizer: Tokenizer = make_tokenizer(job.tokenizer[0], self.learned)
         self.validation = limit_documents(validation, VALIDATION_BYTES)
         self.stream = TrainStream(train, self.tokenizer, options.seq_len, options.batch_size, options.seed)
         self.budget = _budget(job, sum(map(len, train)))
@@ -126,16 +126,16 @@ class TrainingRun:
         except Unsupported as error:                        # here it is the command line that asked for too much
             raise UsageError(str(error)) from None
         self.config = RunConfig(
-            uuid.uuid4().hex[:12], job.spec.name, self.tokenizer.name, self.tokenizer.vocab_size,
+            uuid.uuid4().hex[:12], job.spec.name, str(job.tokenizer[1]), self.tokenizer.vocab_size,
             self.documents.sha256, source_digest(job.spec.target), model_options(job.spec, built.config),
-            asdict(options))
+            asdict(options), learned_digest(self.learned))
         self.position = Position()
         torch.manual_seed(options.seed + ranks.rank)
 
     def begin(self) -> None:
         """Write what rebuilds this run beside its weights. Raises FileError."""
         if self.ranks.first:
-            self.config.write(self.directory)
+            self.config.write(self.directory, self.learned)
 
     def resume(self, config: RunConfig) -> None:
         """Go on from the newest weights, or from the start where there are none.

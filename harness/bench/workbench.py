@@ -19,14 +19,14 @@ from torch import Tensor
 
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
-from ..data.corpora import Documents, load_documents
-from ..data.tokenizers import Tokenizer, vocabulary
+from ..data.corpora import DEFAULT, Documents, load_documents
+from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import HarnessError
 from ..model import Built, LanguageModel, build, state_bytes
 from ..registry import Registry
 from ..run.cells import Cell
-from ..specs import KernelCase, ModelSpec, parse_selector, resolve
+from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row
 from .audit import AuditReport, audit
 from .limits import Flops, model_flops
@@ -91,7 +91,14 @@ class Workbench:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        return resolve(self.registry.tokenizer(self.cell.tokenizer or "bytes").target)()
+        """The cell's tokenizer; a trained one has learned from the checkpoint's text, or the cell's, or the default."""
+        spec, selector = self.registry.tokenizer(self.cell.tokenizer or "bytes")
+        if not spec.learn:
+            return make_tokenizer(spec)
+        if self.checkpoint:
+            return make_tokenizer(spec, self.checkpoint.learned)
+        documents = self.documents if self.cell.corpus else load_documents(*self.registry.corpus(DEFAULT))
+        return make_tokenizer(spec, learn(spec, selector, documents.train))
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:
@@ -137,7 +144,7 @@ class Workbench:
     def documents(self) -> Documents:
         """The cell's corpus; its digest goes into the rows."""
         spec, selector = self.registry.corpus(self.cell.corpus)
-        documents = load_documents(spec, parse_selector(str(selector), argument=True))
+        documents = load_documents(spec, selector)
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
         if self.checkpoint and self.checkpoint.config.corpus_sha256 != documents.sha256:
             self._facts["reason"] = "trained on another corpus, which may hold some of this text"

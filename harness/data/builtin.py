@@ -28,4 +28,7 @@ def harness_tokenizers() -> list[TokenizerSpec]:
         TokenizerSpec("bytes", f"{_DATA}.tokenizers:bytes_tokenizer", "one token a byte, and BOS: 257 ids (default)"),
         TokenizerSpec("gpt2", f"{_DATA}.tokenizers:gpt2_tokenizer", "GPT-2's byte-pair encoding, 50257 ids",
                       requires=("tiktoken",), extra="gpt2"),
+        TokenizerSpec("morphological", f"{_DATA}.morphology:Morphological",
+                      "prefix, root and suffix of words, from the training text; roots=N caps the roots (2048)",
+                      learn=f"{_DATA}.morphology:learn"),
     ]

@@ -6,17 +6,18 @@ Documents are kept apart, because intervals come from resampling them. (no torch
 from __future__ import annotations
 
 import hashlib
-import inspect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from ..errors import FileError, UsageError, unknown
-from ..options import parse_value
+from ..errors import FileError, UsageError
+from ..options import parse_arguments
 from ..specs import CorpusSpec, Selector, require, resolve
 
 if TYPE_CHECKING:
     from .sources import Source
+
+DEFAULT = "pydoc"                       # what a tokenizer learns from where a cell names no corpus
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,11 @@ class Documents:
 
 def corpus_options(spec: CorpusSpec, selector: Selector) -> dict[str, Any]:
     """The typed options of `selector`: those of the function that `spec` targets. Raises UsageError."""
-    load = resolve(spec.target)
-    hints = get_type_hints(load)
-    known = [name for name in inspect.signature(load).parameters if name != "argument"]
     if selector.argument and not spec.argument:
         raise UsageError(f"corpus {spec.name} takes no argument; {selector.argument!r} is given")
     if spec.argument and not selector.argument:
         raise UsageError(f"corpus {spec.name} needs an argument; write {spec.name}:{spec.argument}")
-    options = {}
-    for key, text in selector.options:
-        if key not in known:
-            raise unknown(f"option of corpus {spec.name}", key, known)
-        try:
-            options[key] = parse_value(text, hints[key])
-        except ValueError as error:
-            raise UsageError(f"option {key}={text!r} of corpus {spec.name} must be {error}") from None
-    return options
+    return parse_arguments(spec.target, dict(selector.options), f"corpus {spec.name}")
 
 
 def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:

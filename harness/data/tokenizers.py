@@ -1,4 +1,4 @@
-"""Tokenizers: bytes and GPT-2's merges. Both are lossless on any bytes, and know how many bytes each token stands for.
+"""Tokenizers: bytes and GPT-2's merges. All are lossless on any bytes, and know how many bytes each token stands for.
 
 Bits per byte need the bytes of the raw text, so a tokenizer that normalises or drops text is of no use here. (no torch)
 """
@@ -9,12 +9,15 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import FileError
+from ..errors import FileError, one_line
+from ..options import parse_arguments
+from ..specs import Selector, TokenizerSpec, resolve
 
 
 class Tokenizer(Protocol):
@@ -37,6 +40,27 @@ class Tokenizer(Protocol):
 def vocabulary(tokenizer: Tokenizer) -> list[bytes]:
     """The bytes that each token stands for, b"" for specials."""
     return [tokenizer.decode([index]) for index in range(tokenizer.vocab_size)]
+
+
+def learn(spec: TokenizerSpec, selector: Selector, documents: Sequence[bytes]) -> Any:
+    """What a trained tokenizer takes from training text, plain JSON; None for a tokenizer that learns nothing."""
+    return _learned(spec.learn, selector.options, tuple(documents)) if spec.learn else None
+
+
+@lru_cache(maxsize=1)                                              # a worker measures many cells of one text
+def _learned(target: str, options: tuple[tuple[str, str], ...], documents: tuple[bytes, ...]) -> Any:
+    return resolve(target)(documents, **parse_arguments(target, dict(options), target))
+
+
+def make_tokenizer(spec: TokenizerSpec, learned: Any = None) -> Tokenizer:
+    """The tokenizer of `spec` with what it has learned. Raises FileError where that is not what it learns."""
+    if not spec.learn:
+        return resolve(spec.target)()
+    try:
+        return resolve(spec.target)(learned)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FileError(f"what the tokenizer {spec.name} should have learned is nothing that it knows "
+                        f"({one_line(error)}); train again") from None
 
 
 class Bytes:

@@ -19,7 +19,7 @@ from typing import Any
 
 from .. import __version__
 from ..options import config_class
-from ..specs import CorpusSpec, ModelSpec, Selector, TokenizerSpec, missing
+from ..specs import CorpusSpec, ModelSpec, Selector, missing
 
 HASH_LENGTH = 16
 RELATIVE_IMPORT = re.compile(rb"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+([^#\n]*)", re.MULTILINE)
@@ -105,7 +105,7 @@ class Request:
     models: tuple[Choice, ...]
     corpora: tuple[tuple[CorpusSpec, Selector], ...] = ()
     texts: tuple[tuple[str, str], ...] = ()             # corpus as written, digest of the local files it names
-    tokenizer: TokenizerSpec | None = None
+    tokenizer: str = ""
     params: int = 0
     preset: str = ""
     seq_lens: tuple[int, ...] = ()
@@ -126,7 +126,7 @@ class Request:
         given: dict[str, Any] = {
             "options": choice.selector.options, "checkpoint": trained, "weights": choice.weights,
             "preset": "" if trained else self.preset, "params": 0 if self.preset or trained else self.params,
-            "tokenizer": self.tokenizer.name if self.tokenizer else "", "device": self.device,
+            "tokenizer": self.tokenizer, "device": self.device,
             "dtype": self.dtype or "float32", "threads": self.threads, "code": choice.code,
             "text": dict(self.texts).get(fields.get("corpus", ""), ""),
         }

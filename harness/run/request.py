@@ -115,8 +115,8 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     if not split(options.plugins):
         raise UsageError("--plugins names no plugin; `harness plugins` lists them")
     models = choose(registry, split(options.plugins))
-    tokenizer = registry.tokenizer(options.tokenizer)
-    check_options(models, options.size, tokenizer.name)
+    tokenizer = str(registry.tokenizer(options.tokenizer)[1])
+    check_options(models, options.size, tokenizer)
     device = resolve_device(options.device)
     corpora = []
     for text in split(options.corpus):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import CONFIG, LOG, RunConfig, read_config
+from ..checkpoint import CONFIG, LOG, RunConfig, read_config, read_learned
 from ..errors import FileError, UsageError
 from ..options import make_config
 from ..quantities import parse_count
@@ -57,10 +57,11 @@ class Job:
     spec: ModelSpec
     selector: Selector
     corpus: tuple[CorpusSpec, Selector]
-    tokenizer: TokenizerSpec
+    tokenizer: tuple[TokenizerSpec, Selector]
     device: str
     params: int
     budget_bytes: int
+    learned: Any = None                                 # by the tokenizer of the run that this goes on with
 
 
 def make_job(registry: Registry, options: TrainOptions) -> Job:
@@ -122,7 +123,7 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
             flag = f"--{key.replace('_', '-')}"
             raise UsageError(f"{directory} runs with {flag} {getattr(kept.options, key)}, not {value}; "
                              "a run keeps its flags, start another with --out")
-    return kept, config
+    return replace(kept, learned=read_learned(directory, config)), config
 
 
 def new_directory(directory: Path) -> None:
