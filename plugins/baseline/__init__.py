@@ -10,6 +10,6 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.baseline.model:Transformer",
         config="harness.plugins.baseline.config:TransformerConfig",
         family="classical",
-        summary="Pre-norm transformer: rotary embedding, RMSNorm, SwiGLU, SDPA, KV cache",
+        summary="pre-norm transformer: rotary embedding, RMSNorm, SwiGLU, fused attention, KV cache",
         source="Vaswani et al. 2017 in the form of LLaMA (Touvron et al. 2023)",
     )]

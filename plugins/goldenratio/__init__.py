@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.goldenratio.model:GoldenRatio",
         config="harness.plugins.goldenratio.config:GoldenRatioConfig",
         family="phase",
-        summary="transformer with scores |sum exp(i(phase_q - phase_k))|, phases from fixed golden-ratio patterns",
+        summary="transformer whose scores are moduli of summed phase differences; phases are fixed golden-ratio waves",
         source="seed 000",
         kernels="harness.plugins.interference.cases:modulus_cases",
     )]

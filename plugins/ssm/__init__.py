@@ -10,6 +10,6 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.ssm.model:StateSpace",
         config="harness.plugins.ssm.config:StateSpaceConfig",
         family="classical",
-        summary="Real gated diagonal linear recurrence with a short convolution, RMSNorm and SwiGLU",
+        summary="real gated diagonal linear recurrence with a short convolution, RMSNorm and SwiGLU",
         source="HGRN (Qin et al. 2023) with the input normalisation of RG-LRU (De et al. 2024)",
     )]

@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.superposition.model:Superposition",
         config="harness.plugins.superposition.config:SuperpositionConfig",
         family="phase",
-        summary="phase coherence over windows, decaying token couplings, concept mixtures; linear in the length",
+        summary="gated linear attention with decay, concept mixtures, and phase agreement over windows of the past",
         source="qllm2 v2 of 2025 (Vishwakarma), seed 001",
     )]
 

@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.wave.model:Wave",
         config="harness.plugins.wave.config:WaveConfig",
         family="phase",
-        summary="transformer in which some heads score a_q a_k cos(phase_q - phase_k), the others a dot product",
+        summary="transformer; half of the heads score a_q a_k cos(p_q - p_k), a dot product of doubled features",
         source="seed 003",
         kernels="harness.plugins.interference.cases:real_cases",
     )]
