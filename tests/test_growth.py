@@ -105,6 +105,15 @@ def test_a_censored_length_bounds_the_fit_from_below_only():
     assert contradicting.a + contradicting.b * 8192**contradicting.p > 0.2
 
 
+def test_fit_covers_beside_lengths_that_did_not_finish():
+    """The true costs of 4096 and 8192 lie above the bounds: the exponent is covered as without them."""
+    generator = np.random.default_rng(4)
+    law, lengths = (lambda t: 3e-3 + 2e-6 * t**1.3), [128, 256, 512, 1024, 2048]
+    fits = [growth.fit_power(lengths, timings(law, generator, lengths=lengths), {4096: 0.8 * law(4096), 8192: 0.03},
+                             resamples=150, seed=i) for i in range(40)]
+    assert sum(f.p_low <= 1.3 <= f.p_high for f in fits) / 40 > 0.87
+
+
 # Crossover: linear 4 T against T^2 / 512 meet at 2048
 
 def linear(t):

@@ -11,24 +11,16 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from . import ranks
+from .student import CONFIDENCE, Estimate, Student, normal_quantile, student_difference, student_mean, student_t
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
-CONFIDENCE = 0.95
+POWER = 0.8                                 # with which a minimum detectable effect is found
 RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value from `n` measurements with its interval, None where `n` allows none."""
-
-    value: float
-    low: float | None
-    high: float | None
-    n: int
 
 
 # One sample
@@ -63,11 +55,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
 def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """The mean with Student's t interval: for seeds, where a bootstrap of three values is far too narrow."""
-    n, mean = len(values), statistics.fmean(values)
-    if n < 2:
-        return Estimate(mean, None, None, n)
-    half = student_t(confidence, n - 1) * statistics.stdev(values) / math.sqrt(n)
-    return Estimate(mean, mean - half, mean + half, n)
+    return student_mean(values).interval(confidence)
 
 
 def share_interval(share: float, n: int, confidence: float = CONFIDENCE) -> Estimate:
@@ -76,69 +64,85 @@ def share_interval(share: float, n: int, confidence: float = CONFIDENCE) -> Esti
     It holds at 0 and at 1. For a mean of shares, one of each text, it is too wide rather than too narrow: their
     variance is at most that of trials that succeed or fail as a whole.
     """
-    z = statistics.NormalDist().inv_cdf((1 + confidence) / 2)
+    z = normal_quantile(confidence)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
-def student_t(confidence: float, degrees: int) -> float:
-    """The t with P(|T| <= t) = confidence, by bisection of the finite series for whole degrees of freedom.
-
-    Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4.
-    """
-    odd = degrees % 2
-
-    def inside(theta: float) -> float:
-        term = math.cos(theta) ** odd
-        total = 0.0 if degrees == 1 else term
-        for k in range(2 + odd, degrees - 1, 2):
-            term *= (k - 1) / k * math.cos(theta) ** 2
-            total += term
-        return 2 / math.pi * (theta + math.sin(theta) * total) if odd else math.sin(theta) * total
-
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if inside(middle) < confidence else (low, middle)
-    return math.sqrt(degrees) * math.tan(low)
-
-
-# Timings of two systems in interleaved rounds
+# Timings of two systems
 
 def paired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     """The ratio a / b of positive values measured in the same rounds.
 
-    The pseudo-median of the log ratios with the exact signed-rank interval (Hodges and Lehmann 1963; Hollander, Wolfe
-    and Chicken 2014, 3.3). It asks for symmetry only, which a log ratio has when the same noise falls on both sides,
-    however skewed; a drift cancels and an outlier moves one rank. Below six rounds the t interval stands in.
+    The pseudo-median of the log ratios with the exact signed-rank interval. It asks for symmetry only, which a log
+    ratio has when the same noise falls on both sides, however skewed; a drift cancels and an outlier moves one rank.
+    Below six rounds the t interval stands in.
     """
+    return _ratio(*_paired(a, b), confidence)
+
+
+def paired_p_value(a: Sequence[float], b: Sequence[float]) -> float:
+    """Of a / b = 1 in the same rounds: signed rank, two-sided; 1 for a single round."""
+    return _p_value(*_paired(a, b))
+
+
+def unpaired_ratio(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE,
+                   noise: float = 1.0) -> Estimate:
+    """The ratio a / b of positive values measured apart, its interval widened by the factor `noise`.
+
+    The median of the log ratios of all pairs with the exact rank-sum interval; below four a side, Welch's.
+    """
+    ratio = _ratio(*_unpaired(_logs(a), _logs(b)), confidence)
+    if ratio.low is None or ratio.high is None:
+        return ratio
+    return Estimate(ratio.value, ratio.low / noise, ratio.high * noise, ratio.n)
+
+
+def unpaired_p_value(a: Sequence[float], b: Sequence[float], noise: float = 1.0) -> float:
+    """Of a / b lying within the factor `noise` of 1, measured apart: rank sum, two-sided."""
+    logs, widest = math.log(unpaired_ratio(a, b).value), math.log(noise)
+    if abs(logs) <= widest:
+        return 1.0
+    return _p_value(*_unpaired(_logs(a) - math.copysign(widest, logs), _logs(b)))
+
+
+def _logs(values: Sequence[float]) -> ndarray:
     import numpy as np
 
-    logs = np.log(np.asarray(a, float)) - np.log(np.asarray(b, float))
-    n = len(logs)
-    depth = _signed_rank_depth(n, (1 - confidence) / 2)
-    if depth == 0:
-        mean = mean_interval(logs.tolist(), confidence)
-        if mean.low is None or mean.high is None:
-            return Estimate(math.exp(mean.value), None, None, n)
-        return Estimate(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), n)
-    first, second = np.triu_indices(n)
-    walsh = np.sort((logs[first] + logs[second]) / 2)        # (n (n + 1) / 2,)
-    value, low, high = np.exp([np.median(walsh), walsh[depth - 1], walsh[-depth]]).tolist()
-    return Estimate(value, low, high, n)
+    return np.log(np.asarray(values, float))
 
 
-def _signed_rank_depth(n: int, tail: float) -> int:
-    """How many Walsh averages to cut off at each end: the largest k with P(W < k) <= tail, 0 where there is none."""
+def _paired(a: Sequence[float], b: Sequence[float]) -> tuple[ndarray, ndarray, Student]:
+    logs = _logs(a) - _logs(b)
+    return ranks.walsh_averages(logs), ranks.signed_rank(len(logs)), student_mean(logs.tolist())
+
+
+def _unpaired(a: ndarray, b: ndarray) -> tuple[ndarray, ndarray, Student]:
+    student = student_difference(a.tolist(), b.tolist())
+    return ranks.pair_differences(a, b), ranks.rank_sum(len(a), len(b)), student
+
+
+def _ratio(pairs: ndarray, cumulative: ndarray, student: Student, confidence: float) -> Estimate:
+    """From logs: the median pair between two others; where there are too few, the mean with its t interval."""
     import numpy as np
 
-    chance = np.zeros(n * (n + 1) // 2 + 1)                   # of each rank sum W
-    chance[0] = 1.0
-    for rank in range(1, n + 1):
-        chance[rank:] = (chance[rank:] + chance[:-rank]) / 2
-        chance[:rank] /= 2
-    return int(np.searchsorted(np.cumsum(chance), tail * (1 + 1e-9), side="right"))
+    depth = ranks.depth(cumulative, (1 - confidence) / 2)
+    if depth:
+        value, low, high = np.exp([np.median(pairs), pairs[depth - 1], pairs[-depth]]).tolist()
+        return Estimate(value, low, high, student.n)
+    mean = student.interval(confidence)
+    if mean.low is None or mean.high is None:
+        return Estimate(math.exp(mean.value), None, None, mean.n)
+    return Estimate(math.exp(mean.value), math.exp(mean.low), math.exp(mean.high), mean.n)
+
+
+def _p_value(pairs: ndarray, cumulative: ndarray, student: Student) -> float:
+    """Of ranks. Where all pairs agree they know no smaller p however large the effect: t may then lower it."""
+    if not ranks.depth(cumulative, (1 - CONFIDENCE) / 2):
+        return student.p
+    p, extreme = ranks.p_value(pairs, cumulative)
+    return min(p, student.p) if extreme else p
 
 
 def noise_floor(aa: tuple[Sequence[float], Sequence[float]]) -> float:
@@ -161,8 +165,24 @@ def distinguishable(ratio: Estimate, floor: float = 1.0) -> bool:
 
 def equivalent(a: Sequence[float], b: Sequence[float], margin: float = 0.05, alpha: float = 0.05) -> bool:
     """Whether a / b is the same up to a factor 1 + margin: two one-sided tests at `alpha` (Schuirmann 1987)."""
-    ratio = paired_ratio(a, b, 1 - 2 * alpha)
-    return ratio.low is not None and ratio.high is not None and 1 / (1 + margin) < ratio.low <= ratio.high < 1 + margin
+    return within(paired_ratio(a, b, 1 - 2 * alpha), 1 / (1 + margin), 1 + margin)
+
+
+def within(estimate: Estimate, low: float, high: float) -> bool:
+    """Whether the interval lies between bounds: at confidence 1 - 2 alpha that is the equivalence test at alpha."""
+    return estimate.low is not None and estimate.high is not None and low < estimate.low <= estimate.high < high
+
+
+def minimum_detectable(ratio: Estimate, floor: float = 1.0) -> float:
+    """The factor that rounds such as these would find to differ with POWER, alone; infinite without an interval.
+
+    Found is what clears both the interval and the noise floor, as in `distinguishable`.
+    """
+    if ratio.low is None or ratio.high is None:
+        return math.inf
+    half = math.log(ratio.high / ratio.low) / 2
+    error = half / normal_quantile(CONFIDENCE)
+    return math.exp(max(half, math.log(floor)) + statistics.NormalDist().inv_cdf(POWER) * error)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

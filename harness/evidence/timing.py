@@ -85,6 +85,34 @@ def scaling_rows(results: Sequence[CellResult], phase: str = "train") -> list[Ro
     return rows
 
 
+def relative_rows(results: Sequence[CellResult], name: str, other: str, phase: str) -> list[Row]:
+    """How the plugin `name` grows beside `other`: the exponent of their ratio, and the length of the crossover.
+
+    Taken from ratios within the timing group of each length, what the machine did between lengths cancels; in the
+    exponents of two plugins it does not.
+    """
+    rows = []
+    for series in _series(results).values():
+        if name in series and other in series:
+            rows += _relative_exponent_rows(series[name], series[other], phase)
+            rows += _crossover_rows(series[name], series[other], phase)
+    return rows
+
+
+def _relative_exponent_rows(members: Sequence[CellResult], base: Sequence[CellResult], phase: str) -> list[Row]:
+    partner = {r.cell["group"]: r.raw.get(phase, []) for r in base}
+    pairs = [(r, partner[r.cell["group"]]) for r in members if r.raw.get(phase) and partner.get(r.cell["group"])]
+    ratios = [[a / b for a, b in zip(r.raw[phase], rounds, strict=False)] for r, rounds in pairs]
+    if len(pairs) < 2:
+        return []
+    lengths = [r.cell["seq_len"] for r, _ in pairs]
+    slope = growth.exponent(lengths, ratios)
+    return [derived_row(
+        pairs[-1][0], "relative_exponent", slope.value, better="lower", phase=phase, ci_low=slope.low,
+        ci_high=slope.high, unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}",
+        reason=f"against {label(base[0])}")]
+
+
 def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, list[CellResult]]]:
     """Cells by what they have in common, then by plugin, in the order of length."""
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
@@ -108,7 +136,7 @@ def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
             measured[-1], "exponent", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
             unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}"))
     if len(measured) >= 3:
-        fit = growth.fit_power(lengths, costs, _bounds(members))
+        fit = growth.fit_power(lengths, costs, _bounds(members, phase))
         rows.append(derived_row(
             measured[-1], "fitted_exponent", fit.p, better="lower", phase=phase, ci_low=fit.p_low, ci_high=fit.p_high,
             unit=f"{fit.a:.3g} + {fit.b:.3g} T^p s"))
@@ -121,9 +149,9 @@ def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
     return rows
 
 
-def _bounds(members: Sequence[CellResult]) -> dict[int, float]:
+def _bounds(members: Sequence[CellResult], phase: str) -> dict[int, float]:
     """What a timeout tells: the step took at least as long as the longest step that was measured before it."""
-    slowest = max((max(r.raw["train"]) for r in members if r.raw.get("train")), default=0.0)
+    slowest = max((max(r.raw[phase]) for r in members if r.raw.get(phase)), default=0.0)
     return {r.cell["seq_len"]: slowest for r in members if any(row.status == "timeout" for row in r.rows)}
 
 
