@@ -16,7 +16,7 @@ _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
     "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
     "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "load_results": "store", "CellResult": "store",
-    "Unsupported": "errors",
+    "Unsupported": "errors", "ByRound": "specs", "ByDocument": "specs", "ByValue": "specs", "Counted": "specs",
 }
 
 _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from .run.cells import Cell as Cell
     from .run.cells import Request as Request
     from .run.cells import timing_group as timing_group
+    from .specs import ByDocument as ByDocument
+    from .specs import ByRound as ByRound
+    from .specs import ByValue as ByValue
     from .specs import CorpusSpec as CorpusSpec
+    from .specs import Counted as Counted
     from .specs import KernelCase as KernelCase
     from .specs import ModelSpec as ModelSpec
     from .specs import Suite as Suite

@@ -12,6 +12,7 @@ import typer
 
 from . import __version__
 from .cli_audit import audit
+from .cli_compare import compare
 from .cli_options import (
     Device,
     Dtype,
@@ -281,5 +282,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, train, generate, watch):
+for command in (audit, compare, train, generate, watch):
     app.command()(command)

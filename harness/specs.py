@@ -84,11 +84,49 @@ class TokenizerSpec:
 
 
 @dataclass(frozen=True)
+class ByRound:
+    """A time: `key` names the raw measurement beside the cell that holds its rounds in seconds.
+
+    A metric of which more is better is taken to be inverse to them.
+    """
+
+    key: str
+
+
+@dataclass(frozen=True)
+class ByDocument:
+    """A score: raw `key` holds a number for each document, raw `size` what they are counted by (bits, bytes).
+
+    Without `size` they are shares. `nested`: every seed draws documents of its own, else all seeds score the same.
+    """
+
+    key: str
+    size: str = ""
+    nested: bool = False
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """One number of each cell, with the interval of its row if that has one. `machine`: it depends on the machine."""
+
+    machine: bool = False
+
+
+@dataclass(frozen=True)
+class Counted:
+    """An exact count: any difference is real."""
+
+
+Compared = ByRound | ByDocument | ByValue | Counted
+
+
+@dataclass(frozen=True)
 class Suite:
     """A family of measurements.
 
     `plan(request)` yields the cells; `measure(cell, bench)` runs one in the worker; `conclude(results)` derives rows
-    that need several cells (slopes, exponents). `timed` suites run alone, one timing group at a time.
+    that need several cells (slopes, exponents). `timed` suites run alone, one timing group at a time. `compared(row)`
+    says what the row's metric is compared by when two systems stand side by side; None: not at all.
     """
 
     name: str
@@ -99,6 +137,7 @@ class Suite:
     timed: bool = False
     primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
     plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
+    compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values
 
 
 Spec = ModelSpec | CorpusSpec | TokenizerSpec

@@ -132,7 +132,7 @@ class Store:
         try:
             exists = self.directory.exists()
             if exists:
-                self._check()
+                self._check("; name another with --out" if create else "")
             if create:
                 self.cells.mkdir(parents=True, exist_ok=True)
                 probe = self.directory / f".writable.{os.getpid()}"
@@ -144,16 +144,15 @@ class Store:
         if not exists and not create:
             raise FileError(f"no results at {self.directory}; `harness run --out {self.directory}` makes them")
 
-    def _check(self) -> None:
+    def _check(self, mend: str) -> None:
         if not self.directory.is_dir():
-            raise FileError(f"{self.directory} is a file, not a results directory; name another with --out")
+            raise FileError(f"{self.directory} is a file, not a results directory{mend}")
         if self.manifest_path.exists():
             self.manifest()
             return
         strangers = sorted(p.name for p in self.directory.iterdir() if p.name not in OWN and not p.name.startswith("."))
         if strangers:
-            raise FileError(f"{self.directory} holds other files ({strangers[0]}) and no manifest.json; "
-                            "name a new directory with --out")
+            raise FileError(f"{self.directory} holds other files ({strangers[0]}) and no manifest.json{mend}")
 
     def manifest(self) -> dict[str, Any]:
         """What was asked for and where; {} before the first run. Raises FileError where it is corrupt or not ours."""

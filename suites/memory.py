@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite
+from harness import ByValue, Cell, Counted, Request, Row, Suite
 
 SEQ_LENS, BATCH_SIZE = (256, 512, 1024), 4
 SHORT = 8
@@ -77,9 +77,16 @@ def rows(bench: Any, phase: str, peak: dict[str, int], held: int) -> None:
         bench.row(bench.peak_name("peak", name), value + held, "B", "lower", phase=phase)
 
 
+def compared(row: Row) -> ByValue | Counted | None:
+    """Peaks by their values; what is counted from tensors is exact."""
+    if row.metric in ("weights_bytes", "gradients_optimizer_bytes", "state_bytes_per_sequence"):
+        return Counted()
+    return ByValue() if row.metric.startswith("peak") or row.metric == "activations_bytes" else None
+
+
 suite = Suite(
     name="memory", summary="peak memory of training, prefill and decode, its parts, and state bytes against length",
-    plan=plan, measure=measure,
+    plan=plan, measure=measure, compared=compared,
     primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes",
              "activations_bytes"),
     plots=(("state_bytes_per_sequence", "decode"),),

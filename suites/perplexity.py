@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, stats
+from harness import ByDocument, Cell, Request, Row, Suite, stats
 
 BUDGET_BYTES = 500_000
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
@@ -116,9 +116,14 @@ def evaluate(cell: Cell, bench: Any) -> None:
         bench.row(f"diagnostic_{name}", value, phase="score")
 
 
+def compared(row: Row) -> ByDocument | None:
+    """The one number that counts; the other scores are functions of the same losses."""
+    return ByDocument("document_bits", "document_bytes") if row.metric == "bits_per_byte" else None
+
+
 suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
-    plan=plan, measure=measure,
+    plan=plan, measure=measure, compared=compared,
     primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
              "learning_rate"),
 )

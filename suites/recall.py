@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, stats
+from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, stats
 
 BUDGET_BYTES = 400_000                      # for each learning rate
 SEQ_LEN, BATCH_SIZE = 64, 8
@@ -86,6 +86,7 @@ def fit(cell: Cell, bench: Any) -> tuple[Any, int]:
     else:
         bench.row("learning_rate", chosen.lr, phase="train")
         bench.row("tuning_trials", len(runs), "trials", phase="train")
+        bench.row("tuning_seconds", sum(run.seconds for run in runs), "s", phase="train")
         bench.row("train_tokens_per_s", chosen.tokens_seen / chosen.seconds, "tokens/s", "higher", phase="train")
     return best, chosen.bytes_seen
 
@@ -120,9 +121,18 @@ def probe(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
     bench.raw.update(capacity_accuracy=list(by_load.items()), persistence_accuracy=list(by_distance.items()))
 
 
+def compared(row: Row) -> ByDocument | ByValue | Counted | None:
+    """Accuracies by text, of which every seed draws its own; what the probes found by its value."""
+    task, accuracy, size = row.metric.partition("_accuracy@")
+    if accuracy:
+        return ByDocument(f"right@{task}@{size}", nested=True)
+    probes = ("capacity", "capacity_per_state_byte", "persistence", "interference")
+    return ByValue() if row.metric in probes else Counted() if row.metric == "state_bytes_per_sequence" else None
+
+
 suite = Suite(
     name="recall", summary="associative recall, copy, induction and needles by load and distance; probes of the state",
-    plan=plan, measure=measure,
+    plan=plan, measure=measure, compared=compared,
     primary=(*(f"mqar_accuracy@{load}" for load in LISTED), *(f"copy_accuracy@{size - 1}" for size in LISTED),
              *(f"{task}_accuracy@{size}" for task in ("induction", "needle", "needle4") for size in LISTED),
              "capacity", "capacity_per_state_byte", "persistence", "interference", "state_rank",

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness import Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
+from harness import ByRound, ByValue, Cell, CellResult, Counted, Request, Row, Suite, stats, timing, timing_group
 
 SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 11
 
@@ -65,9 +65,18 @@ def conclude(results: Sequence[CellResult]) -> list[Row]:
     return timing.ratio_rows(timed, ("train",)) + timing.scaling_rows(timed)
 
 
+def compared(row: Row) -> ByRound | ByValue | Counted | None:
+    """Times and peaks. What is derived from several lengths holds what the machine did between them."""
+    if row.metric == "step_time_s":
+        return ByRound(row.phase)
+    if row.metric == "largest_length":
+        return Counted()
+    return ByValue() if row.metric == "peak_bytes" else None
+
+
 suite = Suite(
     name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
-    plan=plan, measure=measure, conclude=conclude, timed=True,
+    plan=plan, measure=measure, conclude=conclude, timed=True, compared=compared,
     primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
     plots=(("step_time_s", "train"), ("peak_bytes", "train")),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness import Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
+from harness import ByRound, Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
 
 SEQ_LENS, BATCH_SIZE, ROUNDS = (256, 1024), 4, 15
 DECODED = 16                                # tokens per decode round
@@ -103,8 +103,15 @@ def conclude(results: Sequence[CellResult]) -> list[Row]:
     return timing.ratio_rows(results, ("train", "prefill", "decode"))
 
 
+def compared(row: Row) -> ByRound | None:
+    """Rates and the first token. Ratios to the baseline repeat them; percentiles of latency have no rounds."""
+    if row.metric == "time_to_first_token_s":
+        return ByRound("first_token")
+    return ByRound(row.phase) if row.metric == "tokens_per_s" else None
+
+
 suite = Suite(
     name="throughput", summary="tokens/s in training, prefill and decode, time to first token, latency percentiles",
-    plan=plan, measure=measure, conclude=conclude, timed=True,
+    plan=plan, measure=measure, conclude=conclude, timed=True, compared=compared,
     primary=("tokens_per_s", "time_ratio", "time_to_first_token_s", "latency_p50_s", "latency_p95_s"),
 )

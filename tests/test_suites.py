@@ -1,10 +1,11 @@
 """Suites: each from the command line to the tables on a tiny model; a leak costs a model its score."""
 
 import json
+import statistics
 
 import pytest
 
-from harness import load_results
+from harness import ByDocument, ByRound, load_results
 from harness.registry import load
 from harness.store import COLUMNS, Store
 
@@ -111,6 +112,37 @@ def test_metrics_have_unit_direction_and_phase(table, suite, metric):
     assert set(found["better"].fillna("")) == {better}
     assert set(found["phase"].fillna("")) == phases
     assert (found["params"] > 0).all()
+
+
+COMPARED = {                                # suite -> the metrics that `harness compare` sets side by side
+    "perplexity": {"bits_per_byte"}, "throughput": {"tokens_per_s", "time_to_first_token_s"}, "audit": set(),
+    "memory": {"peak_bytes", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes",
+               "state_bytes_per_sequence"},
+    "scaling": {"step_time_s", "peak_bytes"}, "kernels": {"time_s", "ratio_to_floor", "speedup_over_published",
+                                                          "harness_overhead"},
+    "recall": {"mqar_accuracy", "copy_accuracy", "induction_accuracy", "needle_accuracy", "needle4_accuracy",
+               "capacity", "capacity_per_state_byte", "persistence", "interference", "state_bytes_per_sequence"},
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_what_is_compared_has_a_direction_and_its_raw_measurements(run, name):
+    """A score by document is its total over the documents' sizes; rounds are those of the row's median."""
+    suite, found = load().suite(name), set()
+    for result in Store(run[1]).results():
+        for row in result.rows if result.cell["suite"] == name and result.ok else ():
+            how = suite.compared(row)
+            if how is None or row.better not in ("lower", "higher"):
+                continue
+            found.add(row.metric.partition("@")[0].partition(":")[0])
+            if isinstance(how, ByDocument):
+                values, sizes = (result.raw.get(key) for key in (how.key, how.size))
+                assert row.value == pytest.approx(sum(values) / (sum(sizes) if how.size else len(values)))
+            elif isinstance(how, ByRound):
+                median = statistics.median(result.raw[how.key])
+                scale = row.value * median if row.better == "higher" else row.value / median
+                assert scale == pytest.approx(round(scale))         # 1, or the tokens of a round
+    assert found == COMPARED[name]
 
 
 def test_a_known_entropy_is_the_floor_of_the_score(table):

@@ -1,0 +1,53 @@
+"""The ledger adds up trials, text and time of every search, and flags what was not equal."""
+
+from synthetic import tuned
+
+from harness.evidence.ledger import ledger, unequal
+from harness.store import Row, Store
+
+
+def rows(*results):
+    return [row for result in results for row in result.rows]
+
+
+def test_a_search_is_added_up():
+    budget, = ledger(rows(tuned("ssm", 3)))
+    assert (budget.plugin, budget.suite, budget.corpus, budget.seq_len) == ("ssm", "perplexity", "pydoc", 256)
+    assert (budget.searches, budget.trials, budget.bytes, budget.seconds) == (1, 3, 600_000, 10.0)
+    assert budget.rates == (3e-3,)
+
+
+def test_every_seed_that_searches_counts_and_is_equal_by_itself():
+    """Two searches of three trials are as much tuning as one of three."""
+    twice, once = rows(tuned("ssm", 3, seed=0), tuned("ssm", 3, seed=1)), rows(tuned("wave", 3))
+    budgets = ledger(twice + once)
+    assert [(b.plugin, b.searches, b.trials, b.seconds) for b in budgets] == [("ssm", 2, 6, 20.0), ("wave", 1, 3, 10.0)]
+    assert unequal(budgets) == []
+
+
+def test_more_trials_or_more_text_are_flagged_and_other_tasks_are_not():
+    trials = ledger(rows(tuned("ssm", 3), tuned("wave", 4), tuned("wave", 9, corpus="markov")))
+    assert [[b.plugin for b in found] for found in unequal(trials)] == [["ssm", "wave"]]
+    assert len(unequal(ledger(rows(tuned("ssm", 3), tuned("wave", 3, budget=400_000))))) == 1
+
+
+def test_a_given_learning_rate_is_no_search():
+    given = Row(suite="perplexity", plugin="wave", corpus="pydoc", seq_len=256, metric="learning_rate", value=1e-2)
+    budgets = ledger([*rows(tuned("ssm", 3)), given])
+    assert (budgets[1].trials, budgets[1].bytes, budgets[1].seconds, budgets[1].rates) == (0, 0, None, (1e-2,))
+    assert len(unequal(budgets)) == 1
+
+
+def test_a_rate_that_a_score_repeats_is_not_a_second_search():
+    search = tuned("ssm", 3)
+    score = Row(suite="perplexity", plugin="ssm", corpus="pydoc", seq_len=256, metric="learning_rate", value=3e-3,
+                cell_id="score")
+    budget, = ledger([score, *search.rows])
+    assert (budget.searches, budget.trials) == (1, 3)
+
+
+def test_the_reference_run_has_its_searches():
+    """One rule for all, and yet unequal: two searches ended at an edge of the grid and went on."""
+    results = Store("results/reference/cpu", create=False).results()
+    found = {b.plugin: b.trials for b in ledger(row for r in results for row in r.rows)}
+    assert found == {"ssm": 4, "phasefield": 4, "baseline": 3, "phasefield:as_published=true": 3}
