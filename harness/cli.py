@@ -26,6 +26,7 @@ from .cli_options import (
     load_registry,
     print_json,
 )
+from .cli_report import report
 from .cli_train import generate, train, watch
 from .errors import PluginError, UsageError
 from .quantities import format_count, split
@@ -281,5 +282,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, train, generate, watch):
+for command in (audit, report, train, generate, watch):
     app.command()(command)
