@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
 STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
-OWN = ("cells", "table.parquet", "table.csv", "worker.log")     # what may lie in a results directory without a manifest
+OWN = ("cells", "table.parquet", "table.csv", "worker.log", "export")       # what may lie there without a manifest
 
 
 @dataclass
@@ -146,14 +146,14 @@ class Store:
 
     def _check(self) -> None:
         if not self.directory.is_dir():
-            raise FileError(f"{self.directory} is a file, not a results directory; name another with --out")
+            raise FileError(f"{self.directory} is a file, not a results directory; name another")
         if self.manifest_path.exists():
             self.manifest()
             return
         strangers = sorted(p.name for p in self.directory.iterdir() if p.name not in OWN and not p.name.startswith("."))
         if strangers:
             raise FileError(f"{self.directory} holds other files ({strangers[0]}) and no manifest.json; "
-                            "name a new directory with --out")
+                            "name another directory")
 
     def manifest(self) -> dict[str, Any]:
         """What was asked for and where; {} before the first run. Raises FileError where it is corrupt or not ours."""
@@ -164,7 +164,7 @@ class Store:
         except (OSError, ValueError) as error:
             raise FileError(f"{self.manifest_path} is corrupt ({error}); move it away, the cells are kept") from None
         if not isinstance(manifest, dict) or any(not isinstance(manifest.get(k), t) for k, t in MANIFEST.items()):
-            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory with --out")
+            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory")
         if manifest["schema"] > SCHEMA:
             raise FileError(
                 f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")
