@@ -15,8 +15,9 @@ if not (Path(__file__).parent / "plugins").exists():
 _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
     "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
-    "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "load_results": "store", "CellResult": "store",
-    "Unsupported": "errors", "ByRound": "specs", "ByDocument": "specs", "ByValue": "specs", "Counted": "specs",
+    "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
+    "load_results": "evidence.results", "Unsupported": "errors", "ByRound": "specs", "ByDocument": "specs",
+    "ByValue": "specs", "Counted": "specs",
 }
 
 _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .errors import Unsupported as Unsupported
     from .evidence import stats as stats
     from .evidence import timing as timing
+    from .evidence.results import load_results as load_results
     from .hookspecs import hookimpl as hookimpl
     from .model import LanguageModel as LanguageModel
     from .model import TokenHistory as TokenHistory
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from .specs import TokenizerSpec as TokenizerSpec
     from .store import CellResult as CellResult
     from .store import Row as Row
-    from .store import load_results as load_results
 
 
 def __getattr__(name: str) -> Any:

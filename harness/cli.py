@@ -27,6 +27,7 @@ from .cli_options import (
     load_registry,
     print_json,
 )
+from .cli_report import report
 from .cli_train import generate, train, watch
 from .errors import PluginError, UsageError
 from .quantities import format_count, split
@@ -85,6 +86,8 @@ def run(
     timeout: Annotated[float, typer.Option(help="Seconds a cell may take.")] = 900.0,
     memory_limit: Annotated[str, typer.Option(help="Bytes a worker may hold; default: what is available now.")] = "",
     executor: Annotated[str, typer.Option(help="local, or what a plugin brings.")] = "local",
+    export: Annotated[str, typer.Option(
+        help="Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.")] = "",
     retry: Annotated[bool, typer.Option(help="Measure failed cells again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the matrix and stop.")] = False,
     config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.")] = None,
@@ -92,6 +95,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run suites over plugins and write the tables."""
+    from .export import make_exporters
     from .run import plan as planning
     from .run.request import RunOptions, make_request, with_config
     from .store import Store
@@ -100,10 +104,13 @@ def run(
         suite=suite, plugins=plugins, corpus=corpus, tokenizer=tokenizer, field=field, params=params, size=size,
         seq_len=seq_len, batch_size=batch_size, budget=budget, lr=lr, seeds=seeds, rounds=rounds, unaudited=unaudited,
         device=device, dtype=dtype, threads=threads, jobs=jobs, timeout=timeout, memory_limit=memory_limit,
-        executor=executor, out=str(out or ""), retry=retry, plugin_file=tuple(map(str, plugin_file or ())),
+        executor=executor, out=str(out or ""), export=export, retry=retry,
+        plugin_file=tuple(map(str, plugin_file or ())),
     ), config, given(context))
     files = [Path(file) for file in options.plugin_file]
     registry = load_registry(files)
+    for exporter in make_exporters(split(options.export)):
+        registry.manager.register(exporter)
     names = split(options.suite)
     if not names:
         raise UsageError("--suite names no suite; `harness suites` lists them")
@@ -282,5 +289,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, compare, train, generate, watch):
+for command in (audit, compare, report, train, generate, watch):
     app.command()(command)

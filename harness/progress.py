@@ -68,11 +68,11 @@ class Reporter:
 
     def _on_start(self, cell: Cell) -> None:
         if self._bar:
-            self._bar.update(self._task, description=_name(cell))
+            self._bar.update(self._task, description=cell_name(cell))
 
     def _on_progress(self, cell: Cell, text: str) -> None:
         if self._bar:
-            self._bar.update(self._task, description=f"{_name(cell)} {text}")
+            self._bar.update(self._task, description=f"{cell_name(cell)} {text}")
 
     def _on_finish(self, result: CellResult) -> None:
         self.done += 1
@@ -81,16 +81,17 @@ class Reporter:
         if self._bar:
             self._bar.advance(self._task)
             if bad:
-                self.note(f"{_name(result.cell)}: {bad.status}: {bad.reason}")
+                self.note(f"{cell_name(result.cell)}: {bad.status}: {bad.reason}")
             return
         spent = time.monotonic() - self.started
         left = spent / self.done * (self.total - self.resumed - self.done)
         text = f"{bad.status}: {bad.reason}" if bad else "ok"
         count = f"[{self.done + self.resumed}/{self.total}]"
-        self.note(f"{count} {_name(result.cell)} {text} ({_span(spent)}, about {_span(left)} left)")
+        self.note(f"{count} {cell_name(result.cell)} {text} ({_span(spent)}, about {_span(left)} left)")
 
 
-def _name(cell: Cell | dict[str, Any]) -> str:
+def cell_name(cell: Cell | dict[str, Any]) -> str:
+    """A cell in a few words."""
     record = cell.record() if isinstance(cell, Cell) else cell
     options = "".join(f":{k}={v}" for k, v in record["options"].items())
     role = record["protocol"].get("role", "")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
 STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
-OWN = ("cells", "table.parquet", "table.csv", "worker.log")     # what may lie in a results directory without a manifest
+OWN = ("cells", "table.parquet", "table.csv", "worker.log", "export")       # what may lie there without a manifest
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Store:
         except (OSError, ValueError) as error:
             raise FileError(f"{self.manifest_path} is corrupt ({error}); move it away, the cells are kept") from None
         if not isinstance(manifest, dict) or any(not isinstance(manifest.get(k), t) for k, t in MANIFEST.items()):
-            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory with --out")
+            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory")
         if manifest["schema"] > SCHEMA:
             raise FileError(
                 f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")

@@ -73,6 +73,10 @@ def fit(cell: Cell, bench: Any, model: Any) -> int | None:
     for bytes_seen, bits in trained.validation:
         bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen)
     bench.row("train_tokens_per_s", trained.tokens_seen / trained.seconds, "tokens/s", "higher", phase="train")
+    step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
+    how = {"reason": "estimated from the parameters"} if step.estimated else {}
+    bench.row("train_flops", step.value * trained.tokens_seen / (cell.batch_size * cell.seq_len), "FLOP", "lower",
+              phase="train", bytes_seen=trained.bytes_seen, **how)
     if not cell.needs:
         bench.row("learning_rate", lr, phase="train")
     return trained.bytes_seen

@@ -69,6 +69,7 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "bits_per_byte": ("bits/byte", "lower", {"score"}), "excess_bits": ("bits/byte", "lower", {"score"}),
         "perplexity_per_byte": ("", "lower", {"score"}), "learning_curve": ("bits/byte", "lower", {"train"}),
         "tuning_trials": ("trials", "", {"train"}), "train_tokens_per_s": ("tokens/s", "higher", {"train"}),
+        "train_flops": ("FLOP", "lower", {"train"}),
     },
     "memory": {
         "peak_bytes": ("B", "lower", {"train", "prefill", "decode"}), "weights_bytes": ("B", "lower", {""}),
@@ -160,6 +161,15 @@ def test_the_search_is_a_ledger_and_its_best_is_used(table):
     assert len(trials) == rows(table, "perplexity", "tuning_trials")["value"].item()
     best = trials.loc[trials["value"].idxmin(), "metric"].partition("@")[2]
     assert {f"{lr:.3g}" for lr in rows(table, "perplexity", "learning_rate")["value"]} == {best}
+
+
+def test_the_operations_of_training_are_those_of_every_token_seen(table):
+    """The toy states no count, so that six a parameter and token stand in; a token is a byte, or starts a document."""
+    (flops,) = rows(table, "perplexity", "train_flops").to_dict("records")
+    tokens = flops["value"] / (6 * flops["params"])
+    assert tokens == round(tokens)
+    assert flops["bytes_seen"] <= tokens < 1.1 * flops["bytes_seen"]
+    assert flops["reason"] == "estimated from the parameters"
 
 
 def test_a_leak_costs_the_score_and_says_where(run, table):

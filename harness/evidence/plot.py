@@ -8,7 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from .view import ASCII, format_value, supports_unicode
+from .axis import Axis
+from .format import format_value
+from .view import ASCII, supports_unicode
 
 MARKERS, ASCII_MARKERS = "●▲■◆★▼", "o*+x#@"
 MISSING, ASCII_MISSING = "✗", "!"
@@ -30,8 +32,8 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
     found = [y for _, y in points if y is not None]
     if not found:
         raise ValueError("nothing to plot: no series has a value")
-    x_axis = _Axis([x for x, _ in points], log)
-    y_axis = _Axis(found, log, margin=0.04)
+    x_axis = Axis([x for x, _ in points], log)
+    y_axis = Axis(found, log, margin=0.04)
     labels = {value: format_value(value, y_unit) for value in y_axis.round_values(max(3, height // 4))}
     left = max(map(len, labels.values())) + 1
     canvas = _Canvas(max(20, width - left - 2), height, supports_unicode(unicode), _wants_colour(colour))
@@ -56,36 +58,6 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
 
 def _wants_colour(wanted: bool | None) -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") if wanted is None else wanted
-
-
-class _Axis:
-    """Maps values to 0..1, linearly or by logarithm."""
-
-    def __init__(self, values: Sequence[float], log: bool, margin: float = 0.0):
-        self.log = log and min(values) > 0
-        low, high = (self.scale(f(values)) for f in (min, max))
-        if low == high:
-            low, high = (low - 0.5, high + 0.5)
-        self.low, self.high = low - margin * (high - low), high + margin * (high - low)
-
-    def scale(self, value: float) -> float:
-        return math.log10(value) if self.log else value
-
-    def place(self, value: float) -> float:
-        return (self.scale(value) - self.low) / (self.high - self.low)
-
-    def round_values(self, count: int) -> list[float]:
-        """Some `count` round values in range: decades, or 1-2-5 within them; multiples of 1, 2 or 5 on a short axis."""
-        low, high = (10**self.low, 10**self.high) if self.log else (self.low, self.high)
-        if self.log and high > 5 * low:
-            decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-            for steps in ((1,), (1, 3), (1, 2, 5)):
-                inside = [v for e in decades for step in steps if low <= (v := step * 10.0**e) <= high]
-                if len(inside) >= min(count, 4) or len(steps) == 3:
-                    return inside[::math.ceil(len(inside) / (2 * count))]
-        coarse = math.floor(math.log10((high - low) / count))
-        step = next(m * 10.0**coarse for m in (1, 2, 5, 10) if m * 10.0**coarse * count >= high - low)
-        return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 class _Canvas:
@@ -135,7 +107,7 @@ class _Canvas:
         return " "
 
 
-def _x_ticks(axis: _Axis, values: Sequence[float], canvas: _Canvas) -> list[str]:
+def _x_ticks(axis: Axis, values: Sequence[float], canvas: _Canvas) -> list[str]:
     """The axis line with ticks at the values, and their labels where there is room."""
     corner, dash, tick = ("└", "─", "┬") if canvas.unicode else ("+", "-", "+")
     line, labels, free = [dash] * canvas.columns, [" "] * (canvas.columns + 8), 0

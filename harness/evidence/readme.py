@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ..registry import Registry, load
 from ..scaffold import PLUGIN
-from ..store import CellResult, Row, Store
+from ..store import Row, Store
+from .cited import rows_of
 from .console import print_report
-from .view import format_value
+from .format import format_value
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
@@ -33,22 +34,16 @@ COLUMNS = (
 )
 
 
-def rows_of(directory: Path, registry: Registry) -> list[Row]:
+def stored_rows(directory: Path, registry: Registry) -> list[Row]:
     """Every row of a run, the derived ones made anew."""
-    results = Store(directory, create=False).results()
-    rows = [row for result in results for row in result.rows]
-    for suite in registry.suites.values():
-        own: list[CellResult] = [r for r in results if r.cell["suite"] == suite.name]
-        if own and suite.conclude:
-            rows += suite.conclude(own)
-    return rows
+    return rows_of(Store(directory, create=False).results(), registry)
 
 
 def demo_part(registry: Registry, directory: Path) -> str:
     """What `make demo` printed on the reference machine."""
     out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.redirect_stdout(out):
-        print_report(rows_of(directory, registry), list(registry.suites.values()), Path("results/demo"))
+        print_report(stored_rows(directory, registry), list(registry.suites.values()), Path("results/demo"))
     out.seek(0)
     lines = [line.rstrip() for line in out.read().splitlines()]
     return "```text\n" + "\n".join(lines).strip("\n") + "\n```"
@@ -56,7 +51,7 @@ def demo_part(registry: Registry, directory: Path) -> str:
 
 def plugins_part(registry: Registry, directory: Path) -> str:
     """A Markdown table: a row per measured plugin and options."""
-    rows = rows_of(directory, registry)
+    rows = stored_rows(directory, registry)
     order = list(registry.models)
     names = sorted({(row.plugin, row.options) for row in rows}, key=lambda name: (order.index(name[0]), name[1]))
     lines = ["| plugin | what it is | params | " + " | ".join(heading for heading, _ in COLUMNS) + " |",

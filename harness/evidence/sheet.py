@@ -44,14 +44,15 @@ class Place:
 class Sheet:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
-    A metric `name:case` belongs to the column `name`; its case gets a table row of its own. `swept` are the columns
-    that some plugin has at several lengths.
+    A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
+    a column of `context` that varies. `swept` are the columns that some plugin has at several lengths.
     """
 
-    def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str]):
+    def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
+                 context: Sequence[str] = CONTEXT):
         everything = as_rows(rows)
-        values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in CONTEXT}
-        self.varying = [name for name in CONTEXT if len(values[name]) > 1]
+        values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in context}
+        self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
         self.places: dict[tuple[Key, int, Column], Place] = {}
         self.broken: dict[tuple[Key, int], Place] = {}              # cells that failed as a whole: no metric
@@ -77,7 +78,7 @@ class Sheet:
         constant = {r.seq_len for r in shown if r.seq_len}
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
         self.title += [f"B={v}" if name == "batch_size" else str(v)
-                       for name in CONTEXT if name not in self.varying for v in values[name]]
+                       for name in context if name not in self.varying for v in values[name]]
 
     def _key(self, row: Row) -> Key:
         context = (f"B={value}" if name == "batch_size" else str(value)
@@ -86,10 +87,10 @@ class Sheet:
 
     def at(self, key: Key, length: int | None, column: Column) -> Place:
         """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""
-        own = [row for (k, t, c), place in self.places.items() if (k, c) == (key, column) and length in (None, t)
-               for row in place.rows]
-        return Place(own or [row for (k, t), place in self.broken.items() if k == key and length in (None, t)
-                             for row in place.rows])
+        if length is not None:
+            return self.places.get((key, length, column)) or self.broken.get((key, length)) or Place()
+        own = [row for (k, _, c), place in self.places.items() if (k, c) == (key, column) for row in place.rows]
+        return Place(own or [row for (k, _), place in self.broken.items() if k == key for row in place.rows])
 
     def best(self, length: int | None, column: Column) -> set[Key]:
         """The keys whose interval lies wholly on the better side of that of every other plugin.

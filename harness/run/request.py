@@ -58,6 +58,7 @@ class RunOptions:
     timeout: float = 900.0
     memory_limit: str = ""
     executor: str = "local"
+    export: str = ""
 
 
 def with_config(options: RunOptions, path: Path | None, given: set[str]) -> RunOptions:

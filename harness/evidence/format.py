@@ -1,0 +1,47 @@
+"""A number as people read it: SI prefix, unit, and no more digits than its interval supports. (no torch)"""
+
+from __future__ import annotations
+
+import math
+
+PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+
+
+def format_value(value: float, unit: str = "", low: float | None = None, high: float | None = None,
+                 joint: str = " ") -> str:
+    """ "12.3 ms", "1.693 ± 0.012", "4.1 MB", "0.85×": SI prefix, as many digits as the interval supports.
+
+    Seconds and bytes carry their unit, ratios (units that begin with "x") a cross; other units belong in a heading.
+    With a `joint` other than a space the symbol stands before it: "12.3 ms", joint, "± 0.4".
+    """
+    if not math.isfinite(value):
+        return str(value)
+    power = _power(value, unit)
+    scaled, half = round(value / 10**power, 12), ""
+    if low is not None and high is not None and low < high:
+        width = (high - low) / 2 / 10**power
+        leading = 1 if width / 10 ** _magnitude(width) < 3.55 else 0             # two digits of 1.2, one of 4
+        digits = min(max(leading - _magnitude(width), 0), max(4 - _magnitude(scaled), 0))
+        text = f"{scaled:.{digits}f}"
+        half = "± " + (f"{width:.{digits}f}" if width * 10**digits >= 1 else f"{width:.1g}")
+    elif scaled % 1 and abs(scaled) >= 0.1:
+        text = f"{scaled:.{max(2 - _magnitude(scaled), 0)}f}"
+    else:
+        text = f"{scaled:.{max(3, _magnitude(scaled) + 1)}g}"
+    symbol = PREFIXES[power] + (unit if unit in ("s", "B") else "")
+    symbol = f" {symbol}" if symbol else "×" * unit.startswith("x")
+    if not half:
+        return text + symbol
+    return f"{text} {half}{symbol}" if joint == " " else f"{text}{symbol}{joint}{half}"
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value))) if value else 0
+
+
+def _power(value: float, unit: str) -> int:
+    """The power of ten of the SI prefix: small ones for seconds, large ones for bytes, rates and large counts."""
+    power = 3 * (_magnitude(value) // 3)
+    if unit == "s":
+        return max(-9, min(power, 0))
+    return max(0, min(power, 15)) if unit == "B" or unit.endswith("/s") or abs(value) >= 10_000 else 0

@@ -1,0 +1,195 @@
+"""Exporters write every finished cell through the hook, only where asked for; a missing package is told at once.
+
+Each is tried with the real package where that is installed, and with one that writes down what it is told.
+"""
+
+import re
+import sys
+from importlib.util import find_spec
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import __main__ as entry
+from harness.cli import app
+from harness.errors import PluginError, UsageError
+from harness.export import EXPORTERS, make_exporters, scalars
+from harness.store import CellResult, Row
+
+
+def result(cell_id="x", **failure):
+    common = {"suite": "quality", "plugin": "a", "cell_id": cell_id, "seq_len": 64}
+    rows = [Row(**common, metric="learning_curve", phase="train", value=value, bytes_seen=seen)
+            for seen, value in ((100, 3.0), (200, 2.0))]
+    rows += [Row(**common, metric="trial@0.01", value=1.5), Row(**common, metric="none", **failure)]
+    cell = {"id": cell_id, "suite": "quality", "plugin": "a", "options": {"k": "v/w"}, "corpus": "c", "seq_len": 64,
+            "seed": 1, "protocol": {}, "checkpoint": ""}
+    return CellResult(cell, rows, {"curve": [[50, 4.0], [100, 3.5]]})
+
+
+FAILED = {"status": "oom", "reason": "9 GB"}
+
+
+def test_curves_go_over_bytes_and_other_numbers_over_length():
+    found = [(s.name, s.value, s.step, s.curve) for s in scalars(result(**FAILED))]
+    assert found == [
+        ("quality/learning_curve/train", 3.0, 100, True), ("quality/learning_curve/train", 2.0, 200, True),
+        ("quality/trial@0.01", 1.5, 64, False),
+        ("quality/training_loss", 4.0, 50, True), ("quality/training_loss", 3.5, 100, True)]
+
+
+def fake(monkeypatch, name, **members):
+    """A package of this name with these members."""
+    parts = name.split(".")
+    for depth in range(1, len(parts) + 1):
+        monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), ModuleType(".".join(parts[:depth])))
+    for member, value in members.items():
+        setattr(sys.modules[name], member, value)
+    return sys.modules[name]
+
+
+def test_tensorboard_gets_a_run_per_plugin_and_seed(monkeypatch, tmp_path):
+    made = {}
+
+    class Writer(list):
+        def __init__(self, place):
+            made[place] = self
+
+        def add_scalar(self, *scalar):
+            self.append(scalar)
+
+        def flush(self):
+            self.append("flushed")
+
+    fake(monkeypatch, "tensorboard.summary", Writer=Writer)
+    exporter, = make_exporters(["tensorboard"])
+    exporter.harness_cell_finished(result("x"), tmp_path)
+    exporter.harness_cell_finished(result("y"), tmp_path)
+    (place, written), = made.items()
+    assert place == str(tmp_path / "export/tensorboard/a,k=v_w/seed1")
+    assert written[:2] == [("quality/learning_curve/train", 3.0, 100), ("quality/learning_curve/train", 2.0, 200)]
+    assert written.count("flushed") == 2
+
+
+def test_wandb_gets_an_offline_run_per_cell(monkeypatch, tmp_path):
+    runs = []
+
+    def init(**asked):
+        run = SimpleNamespace(asked=asked, summary={}, logged=[], ended=None)
+        run.log, run.finish = run.logged.append, lambda exit_code: setattr(run, "ended", exit_code)
+        runs.append(run)
+        return run
+
+    fake(monkeypatch, "wandb", init=init, Settings=lambda **named: named)
+    exporter, = make_exporters(["wandb"])
+    exporter.harness_cell_finished(result("x"), tmp_path)
+    exporter.harness_cell_finished(result("y", **FAILED), tmp_path)
+    assert [run.asked["mode"] for run in runs] == ["offline", "offline"]
+    assert runs[0].asked["dir"] == str(tmp_path / "export/wandb")
+    assert (tmp_path / "export/wandb").is_dir()
+    assert runs[0].asked["config"]["id"] == "x"
+    assert runs[0].logged[1] == {"quality/learning_curve/train": 2.0, "bytes_seen": 200}
+    assert runs[0].summary["quality/trial@0.01"] == 1.5
+    assert [(run.ended, run.summary["trouble"]) for run in runs] == [(0, ""), (1, "oom: 9 GB")]
+
+
+def test_mlflow_gets_a_run_per_cell_with_names_that_it_allows(monkeypatch, tmp_path):
+    calls = []
+
+    class Client:
+        def __init__(self, tracking_uri):
+            self.store = tracking_uri
+
+        def get_experiment_by_name(self, name):
+            return None
+
+        def create_experiment(self, name):
+            calls.append(("experiment", name, self.store))
+            return "1"
+
+        def create_run(self, experiment, run_name):
+            return SimpleNamespace(info=SimpleNamespace(run_id="r"))
+
+        def log_batch(self, run, metrics=(), params=(), tags=()):
+            calls.extend([*metrics, *params, *tags])
+
+        def set_terminated(self, run, status):
+            calls.append(status)
+
+    entities = fake(monkeypatch, "mlflow.entities")
+    sys.modules["mlflow"].MlflowClient = Client
+    entities.Metric = entities.Param = entities.RunTag = lambda *fields: fields
+    exporter, = make_exporters(["mlflow"])
+    exporter.harness_cell_finished(result("x", **FAILED), tmp_path)
+    assert calls[0] == ("experiment", tmp_path.name, (tmp_path / "export/mlflow").as_uri())
+    metrics = {call[0]: (call[1], call[3]) for call in calls[1:] if len(call) == 4 and isinstance(call, tuple)}
+    assert metrics["quality/trial_0.01"] == (1.5, 64)
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) for name in metrics)
+    assert ("id", "x") in calls
+    assert calls[-2:] == [("trouble", "oom: 9 GB"), "FAILED"]
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_the_real_package_takes_a_cell(name, tmp_path):
+    if find_spec(EXPORTERS[name].package) is None:
+        pytest.skip(f"{EXPORTERS[name].package} is not installed")
+    exporter, = make_exporters([name])
+    exporter.harness_cell_finished(result("x", **FAILED), tmp_path)
+    assert [path for path in (tmp_path / "export" / name).rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_a_missing_package_is_one_line_before_anything_runs(name, monkeypatch, tmp_path):
+    package = EXPORTERS[name].package
+    for absent in (package, EXPORTERS[name].module):
+        monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(PluginError, match=f"--export {name} needs the package {package}: pip install {package}"):
+        make_exporters([name])
+    left = CliRunner().invoke(app, ["run", "--suite", "poke", "--plugins", "toy", "--export", name,
+                                    "--out", str(tmp_path / "run")])
+    assert left.exception.exit_code == 3
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_exporter_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match="unknown exporter 'tensorbord'; did you mean 'tensorboard'"):
+        make_exporters(["tensorbord"])
+
+
+EXECUTOR = """
+from types import SimpleNamespace
+from harness import CellResult, Row, hookimpl
+
+def run(cells, specs, done, events, stop):
+    for cell in cells:
+        events.finished(CellResult(cell.record(), [Row(suite=cell.suite, plugin=cell.plugin, metric="m", value=7.5)]))
+
+@hookimpl
+def harness_executor(name, local):
+    return SimpleNamespace(run=run, measure_limits=lambda device: {}, limits={})
+"""
+
+
+def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, tmp_path):
+    written = []
+
+    class Writer:
+        def __init__(self, place):
+            written.append(place)
+
+        def add_scalar(self, *scalar):
+            written.append(scalar)
+
+        def flush(self):
+            pass
+
+    fake(monkeypatch, "tensorboard.summary", Writer=Writer)
+    common = ["harness", "run", "--suite", "poke", "--plugins", "toy", "-p", str(toy), "--device", "cpu",
+              "-p", str(plugin("pretend.py", EXECUTOR)), "--executor", "pretend"]
+    for out, extra in (("plain", []), ("exported", ["--export", "tensorboard"])):
+        assert written == []
+        monkeypatch.setattr(sys, "argv", [*common, "--out", str(tmp_path / out), *extra])
+        with pytest.raises(SystemExit):
+            entry.main()
+    assert written == [str(tmp_path / "exported/export/tensorboard/toy/seed0"), ("poke/m", 7.5, 0)]

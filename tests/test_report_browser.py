@@ -1,0 +1,218 @@
+"""The report in a real browser: no errors, plots drawn, tables sort and filter, both themes, keyboard and paper."""
+
+import base64
+import json
+import re
+import shutil
+
+import pytest
+from conftest import ROOT
+
+from harness.evidence import html
+from harness.evidence.report import build
+from harness.registry import load
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with its chromedriver on this machine")
+
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic",
+         "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--window-size=1280,1000")
+LUMINANCE = "const c = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number); return c[0];"
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    yield started
+    started.quit()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(html.render(build([ROOT / "results/reference/cpu"], load())), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def page(driver, report):
+    if driver.current_url.partition("#")[0] == report:
+        driver.execute_script("localStorage.clear()")
+    driver.get("about:blank")
+    driver.get(report)
+    return driver
+
+
+def column(page, table, number):
+    return page.execute_script(
+        "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.cells[arguments[1]].textContent)", f"#{table}", number)
+
+
+def heading(page, table, number):
+    return page.find_elements(By.CSS_SELECTOR, f"#{table} th button")[number]
+
+
+def test_it_loads_without_an_error_and_asks_nobody(page):
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+    sent = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"
+            and one["params"]["documentURL"].startswith("file:")]
+    assert len(urls) >= 1
+    assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
+    page.execute_script("console.error('planted')")
+    assert any("planted" in entry["message"] for entry in page.get_log("browser"))
+
+
+def test_every_plot_is_drawn(page):
+    sizes = page.execute_script(
+        "return [...document.querySelectorAll('figure svg')].map(svg => [svg.getBoundingClientRect().width,"
+        " svg.getBoundingClientRect().height, svg.querySelectorAll('path, rect').length])")
+    assert len(sizes) > 15
+    assert all(width > 300 and height > 80 and shapes > 3 for width, height, shapes in sizes)
+
+
+def test_text_stays_inside_of_its_plot(page):
+    """What the estimated widths of texts leave room for is checked against those that the browser measures."""
+    outside = page.execute_script("""
+        return [...document.querySelectorAll('figure svg')].flatMap(svg => {
+          const frame = svg.getBoundingClientRect();
+          return [...svg.querySelectorAll('text')].filter(text => {
+            const box = text.getBoundingClientRect();
+            return box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1;
+          }).map(text => text.textContent);
+        });""")
+    assert outside == []
+
+
+def test_series_have_the_colours_of_the_theme(page):
+    colours = "return [0, 1].map(n => getComputedStyle(document.querySelector(`svg .series.s${n} .point path`)).fill)"
+    page.execute_script("document.documentElement.dataset.theme = 'light'")
+    assert page.execute_script(colours) == ["rgb(0, 114, 178)", "rgb(213, 94, 0)"]
+    page.execute_script("document.documentElement.dataset.theme = 'dark'")
+    assert page.execute_script(colours) == ["rgb(86, 180, 233)", "rgb(213, 94, 0)"]
+
+
+def test_a_heading_sorts_up_then_down_by_value_and_not_by_text(page):
+    table = "rows-0-table"
+    before = column(page, table, 0)
+    heading(page, table, 4).click()
+    exact = [float(text.split()[0]) for text in column(page, table, 5) if text]
+    assert exact == sorted(exact)
+    assert len(exact) > 100
+    assert page.find_elements(By.CSS_SELECTOR, f"#{table} th")[4].get_attribute("aria-sort") == "ascending"
+    heading(page, table, 4).click()
+    values = column(page, table, 5)
+    assert [float(text.split()[0]) for text in values if text] == exact[::-1]
+    assert values[-1] == ""                                         # what has no value stays last
+    heading(page, table, 0).click()
+    assert column(page, table, 0) == before == [str(number) for number in range(1, len(before) + 1)]
+
+
+def test_a_filter_keeps_rows_with_every_word_and_says_how_many(page):
+    box = page.find_element(By.CSS_SELECTOR, "#rows-0 input")
+    everything = len(column(page, "rows-0-table", 0))
+    box.send_keys("phasefield AUDIT_failed")
+    shown = column(page, "rows-0-table", 11)
+    assert set(shown) == {"audit_failed"}
+    assert 0 < len(shown) < everything
+    assert page.find_element(By.CSS_SELECTOR, "#rows-0 output").text == f"{len(shown)} of {everything} rows"
+    box.clear()
+    box.send_keys(" ")
+    assert len(column(page, "rows-0-table", 0)) == everything
+
+
+@pytest.mark.parametrize("words", ["", "nothing has this"])
+def test_a_link_shows_its_row_even_where_a_filter_hides_it(page, words):
+    page.find_element(By.CSS_SELECTOR, "#rows-0 input").send_keys(words)
+    assert (column(page, "rows-0-table", 0) == []) == bool(words)
+    link = page.find_element(By.CSS_SELECTOR, "#summary td a")
+    target = link.get_attribute("href").partition("#")[2]
+    page.execute_script("arguments[0].click()", link)               # wherever it is scrolled to, below the bar as well
+    row = page.find_element(By.ID, target)
+    assert row.is_displayed()
+    assert page.execute_script("return document.querySelector(':target').id") == target
+    assert page.execute_script("const b = arguments[0].getBoundingClientRect();"              # nor below a heading
+                               " return arguments[0].contains(document.elementFromPoint(b.left + 60, b.top + 4))", row)
+
+
+def test_the_theme_goes_round_and_is_remembered(page, report):
+    button = page.find_element(By.ID, "theme")
+    assert button.text == "Theme: auto"
+    button.click()
+    light = page.execute_script(LUMINANCE)
+    button.click()
+    dark = page.execute_script(LUMINANCE)
+    assert (button.text, light, dark < 40) == ("Theme: dark", 255, True)
+    page.get(report)
+    assert page.find_element(By.ID, "theme").text == "Theme: dark"
+    assert page.execute_script(LUMINANCE) == dark
+
+
+def test_text_has_contrast_in_both_themes(page):
+    """WCAG AA: 4.5 to 1 for what is read, on the paper or on a table's head."""
+    for theme in ("light", "dark"):
+        page.execute_script("document.documentElement.dataset.theme = arguments[0]", theme)
+        ratios = page.execute_script("""
+            const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).map(v => v / 255)
+              .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+              return .2126 * r + .7152 * g + .0722 * b; };
+            const behind = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+              if (!/, 0\\)/.test(c)) return c; } };
+            const seen = ['h1', '.intro', 'td', 'td a', 'td .failed', 'td .best', 'td .limit', 'th button', '.badge.ok',
+              '.badge.failed', 'nav a', 'figcaption', '.below', 'pre', 'svg .muted', '.tools output'];
+            return Object.fromEntries(seen.map(name => { const e = document.querySelector(name);
+              const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => b - a);
+              return [name, (a + .05) / (b + .05)]; }));""")
+        assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+
+
+def test_the_keyboard_reaches_links_headings_and_marks(page):
+    active = "return document.activeElement"
+    page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
+    assert page.execute_script(active).text == "Skip to the summary"
+    reached = set()
+    for _ in range(60):
+        page.execute_script(active).send_keys(Keys.TAB)
+        element = page.execute_script(active)
+        reached.add(element.tag_name + (" in a plot" if page.execute_script(
+            "return !!document.activeElement.closest('svg')") else ""))
+    assert {"a", "button", "div", "a in a plot"} <= reached
+    sort = heading(page, "rows-0-table", 4)
+    page.execute_script("arguments[0].focus()", sort)
+    sort.send_keys(Keys.ENTER)
+    assert page.find_elements(By.CSS_SELECTOR, "#rows-0-table th")[4].get_attribute("aria-sort") == "ascending"
+
+
+@pytest.mark.parametrize("width", [380, 760, 1280])
+def test_only_tables_scroll_sideways(page, width):
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                         {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+    try:
+        assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_paper_is_white_and_has_no_controls(page):
+    page.execute_script("document.documentElement.dataset.theme = 'dark'")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert page.execute_script(LUMINANCE) == 255
+        assert not page.find_element(By.TAG_NAME, "nav").is_displayed()
+        assert not page.find_element(By.CSS_SELECTOR, ".tools").is_displayed()
+        printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"])
+        assert 3 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
+    finally:
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -1,0 +1,103 @@
+"""The notebook's table: wide, in ratios, plotted; selections keep these; intervals are kept, never narrowed."""
+
+import math
+
+import pytest
+
+from harness import load_results
+from harness.errors import UsageError
+from harness.evidence.results import Results
+from harness.store import COLUMNS, CellResult, Row, Store, to_frame
+
+
+def row(plugin, value, **fields):
+    given = {"suite": "speed", "metric": "tokens_per_s", "phase": "train", "unit": "tokens/s", "better": "higher",
+             "seq_len": 64, "seed": 0, "params": 300, "cell_id": plugin}
+    interval = {} if value is None else {"ci_low": 0.9 * value, "ci_high": 1.1 * value}
+    return Row(**given | {"plugin": plugin, "value": value} | interval | fields)
+
+
+def results(*rows):
+    return Results(to_frame(rows))
+
+
+PAIR = [row("a", 100.0), row("a", 50.0, seq_len=128), row("b", 200.0), row("b", 25.0, seq_len=128)]
+
+
+def test_a_run_loads_as_results_and_selections_are_results(tmp_path):
+    store = Store(tmp_path / "run")
+    store.write(CellResult({"id": "x", "suite": "speed"}, PAIR))
+    loaded = load_results(store.directory)
+    assert isinstance(loaded, Results)
+    assert tuple(loaded.columns) == COLUMNS
+    assert isinstance(loaded[loaded.seq_len == 64], Results)
+    assert load_results(store.directory)["value"].tolist() == [100.0, 50.0, 200.0, 25.0]
+
+
+def test_wide_has_a_row_per_plugin_and_names_only_what_varies():
+    wide = results(*PAIR).wide()
+    assert wide.columns.names == ["metric", "seq_len"]
+    assert wide.index.tolist() == ["a", "b"]
+    assert wide.loc["b", ("tokens_per_s", 128)] == 25.0
+    one = results(*PAIR[::2]).wide()
+    assert one["tokens_per_s"].tolist() == [100.0, 200.0]
+
+
+def test_wide_means_over_seeds_and_keeps_options_sizes_and_corpora_apart():
+    rows = [row("a", 1.0), row("a", 3.0, seed=1), row("a", 5.0, options="x=1"), row("a", 7.0, corpus="other")]
+    wide = results(*rows).wide()
+    assert wide.loc["a", ("tokens_per_s", "")] == 2.0
+    assert wide.loc["a", ("tokens_per_s", "other")] == 7.0
+    assert wide.loc["a:x=1", ("tokens_per_s", "")] == 5.0
+    assert results(row("a", 1.0), row("a", 2.0, params=900)).wide().index.names == ["label", "params"]
+
+
+def test_failures_take_no_part_in_wide_and_ratio():
+    rows = [*PAIR, row("c", None, status="oom"), row("c", 9.0, status="audit_failed", metric="bits")]
+    assert results(*rows).wide().index.tolist() == ["a", "b"]
+    assert set(results(*rows).ratio(to="a")["plugin"]) == {"b"}
+
+
+def test_a_ratio_is_under_equal_conditions_with_the_interval_of_the_worst_case():
+    ratio = results(*PAIR, row("b", 7.0, corpus="other"), row("b", 7.0, seed=5)).ratio(to="a")
+    assert ratio["value"].tolist() == [2.0, 0.5]
+    assert ratio["seq_len"].tolist() == [64, 128]
+    assert set(ratio["unit"]) == {"x a"}
+    assert ratio["ci_low"].tolist() == pytest.approx([2 * 0.9 / 1.1, 0.5 * 0.9 / 1.1])
+    assert ratio["ci_high"].tolist() == pytest.approx([2 * 1.1 / 0.9, 0.5 * 1.1 / 0.9])
+    assert tuple(ratio.columns) == COLUMNS
+    assert ratio.wide().loc["b", ("tokens_per_s", 64)] == 2.0
+
+
+def test_a_ratio_without_intervals_has_none():
+    bare = results(row("a", 2.0, ci_low=None, ci_high=None), row("b", 4.0)).ratio(to="a")
+    assert bare["value"].tolist() == [2.0]
+    assert math.isnan(bare["ci_low"].iloc[0])
+
+
+def test_a_ratio_to_nobody_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match="unknown plugin 'baselin'; did you mean 'baseline'"):
+        results(row("baseline", 1.0)).ratio(to="baselin")
+
+
+def test_a_plot_shows_itself_with_a_line_per_plugin_and_failures():
+    drawing = results(*PAIR, row("b", None, seq_len=256, status="oom", reason="9 GB")).plot("tokens_per_s")
+    texts = [one.text for one in drawing.root.iter("text")]
+    assert {"a", "b", "tokens per s", "64", "128", "oom"} <= set(texts)
+    assert drawing._repr_svg_().startswith("<svg")
+    assert drawing._repr_svg_() in drawing._repr_html_()
+    ratio = results(*PAIR).ratio(to="a").plot("tokens_per_s", phase="train")
+    assert "a" in [one.text for one in ratio.root.iter("text")]
+
+
+def test_a_plot_over_another_column_and_of_several_phases():
+    rows = [row("a", 1.0, seq_len=None), row("a", 2.0, params=600, seq_len=None), row("a", 5.0, phase="decode")]
+    drawing = results(*rows).plot("tokens_per_s", x="params")
+    assert {"a · train", "a · decode", "params · log"} <= {one.text for one in drawing.root.iter("text")}
+
+
+def test_what_cannot_be_plotted_is_told():
+    with pytest.raises(UsageError, match="unknown metric 'tokens_per_sec'; did you mean 'tokens_per_s'"):
+        results(*PAIR).plot("tokens_per_sec")
+    with pytest.raises(UsageError, match="tokens_per_s has no number here"):
+        results(row("a", None, status="oom")).plot("tokens_per_s")
