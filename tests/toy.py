@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
 from harness import KernelCase, ModelSpec, Suite, hookimpl, timing_group
@@ -123,7 +124,7 @@ def misbehave(fault, bench):
     if fault == "raw":
         bench.raw["thing"] = object()
     if fault == "tell":
-        bench.raw["place"] = [sys.modules["torch"].get_num_threads(), os.environ.get("TOY_MARK"), os.getcwd()]
+        bench.raw["place"] = [sys.modules["torch"].get_num_threads(), os.environ.get("TOY_MARK"), str(Path.cwd())]
     if fault == "fork":
         for seconds in (0, 600):                        # one returns into the harness as a second copy of the worker
             if not os.fork():

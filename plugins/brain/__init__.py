@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.brain.model:Brain",
         config="harness.plugins.brain.config:BrainConfig",
         family="brain",
-        summary="leaky spiking units and Hebbian fast weights in one residual stream, slots, and a memory one can write to",
+        summary="leaky spiking units and Hebbian fast weights in a residual stream, slots, a memory one can write to",
         source="qllm2 v3 (Vishwakarma), seed 001",
     )]
 

@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.phaserotator.model:PhaseRotatorTransformer",
         config="harness.plugins.phaserotator.config:PhaseRotatorConfig",
         family="phase",
-        summary="transformer behind one learned turn of its embedding channels; the memory tokens are a constant prefix",
+        summary="transformer behind a learned turn of its embedding channels; memory tokens are a constant prefix",
         source="qllm2 v2 of August 2025 (Vishwakarma), seed 004",
     )]
 
