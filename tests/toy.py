@@ -127,10 +127,11 @@ def misbehave(fault, bench):
         bench.raw["place"] = [sys.modules["torch"].get_num_threads(), os.environ.get("TOY_MARK"), str(Path.cwd())]
     if fault == "fork":
         for seconds in (0, 600):                        # one returns into the harness as a second copy of the worker
-            if not os.fork():
-                print(f"forked {os.getpid()}", flush=True)
+            child = os.fork()
+            if not child:
                 time.sleep(seconds)
                 return None
+            print(f"forked {child}", flush=True)        # by the parent: the child may be killed before it can
         os._exit(5)
     return None
 
