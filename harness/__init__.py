@@ -16,7 +16,7 @@ _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
     "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
     "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "load_results": "store", "CellResult": "store",
-    "Unsupported": "errors",
+    "Unsupported": "errors", "UsageError": "errors",
 }
 
 _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
@@ -24,6 +24,7 @@ _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evi
 if TYPE_CHECKING:
     from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
+    from .errors import UsageError as UsageError
     from .evidence import stats as stats
     from .evidence import timing as timing
     from .hookspecs import hookimpl as hookimpl
