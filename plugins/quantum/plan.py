@@ -9,7 +9,7 @@ monomial gates need never be executed. A global phase is not kept.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Union
 
 Source = Literal["input", "weight"]
@@ -150,3 +150,15 @@ class Plan:
     @property
     def outputs(self) -> int:
         return self.readout.size(self.qubits)
+
+
+def freed(plan: Plan) -> tuple[Plan, tuple[Angle, ...]]:
+    """The plan with every angle that is not constant as an input of its own, and what these angles are."""
+    angles: list[Angle] = []
+    steps: list[Rotation | Monomial] = []
+    for step in plan.steps:
+        if isinstance(step, Rotation) and step.angle.terms:
+            angles.append(step.angle)
+            step = Rotation(step.pauli, x(len(angles) - 1))
+        steps.append(step)
+    return replace(plan, inputs=len(angles), weights=0, steps=tuple(steps)), tuple(angles)

@@ -7,7 +7,7 @@ not beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
@@ -20,6 +20,7 @@ from .ansatz import Description
 from .plan import Angle, Plan, Readout, w, x
 
 ALIASES = {"u1": "p", "u3": "u", "cnot": "cx", "cu1": "cp", "phase": "p"}
+FOUR_TERM_GATES = ("crx", "cry", "crz", "xx_plus_yy")       # their generators have the eigenvalues -1/2, 0, 1/2
 SILENT = ("barrier", "id", "global_phase", "delay")
 
 
@@ -51,15 +52,29 @@ def from_qiskit(
     `inputs` are by default the elements of the vector "x", `weights` all other parameters in the circuit's own order.
     Gates outside the vocabulary are converted by their definition. Raises UsageError, naming the gate or the angle.
     """
-    inputs = vectors(circuit, "x") if inputs is None else list(inputs)
-    if weights is None:
-        own = set(inputs)
-        weights = vectors(circuit, "w")
-        weights += [p for p in circuit.parameters if p not in own and p not in set(weights)]
+    inputs, weights = _sources(circuit, inputs, weights)
     table = {p: x(i) for i, p in enumerate(inputs)} | {p: w(i) for i, p in enumerate(weights)}
     steps: list[gates.Step] = []
     _convert(circuit, list(range(circuit.num_qubits)), table, steps)
     return Plan(circuit.num_qubits, len(inputs), len(weights), tuple(steps), readout, loaded)
+
+
+def parameter_angles(circuit: QuantumCircuit) -> Callable[[ParameterExpression | float, str], Angle]:
+    """A function from a gate's parameter, and the gate's name, to its angle; sources as in `from_qiskit`."""
+    inputs, weights = _sources(circuit, None, None)
+    table = {p: x(i) for i, p in enumerate(inputs)} | {p: w(i) for i, p in enumerate(weights)}
+    return lambda value, name: _angle(value, table, name)
+
+
+def _sources(
+    circuit: QuantumCircuit, inputs: Sequence[Parameter] | None, weights: Sequence[Parameter] | None,
+) -> tuple[list[Parameter], list[Parameter]]:
+    inputs = vectors(circuit, "x") if inputs is None else list(inputs)
+    if weights is None:
+        weights = vectors(circuit, "w")
+        taken = {*inputs, *weights}
+        weights += [p for p in circuit.parameters if p not in taken]
+    return inputs, list(weights)
 
 
 def _convert(circuit: QuantumCircuit, where: Sequence[int], table: dict[Parameter, Angle], steps: list) -> None:

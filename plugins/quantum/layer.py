@@ -1,0 +1,126 @@
+"""A circuit as a layer: trainable angles, inputs as angles or amplitudes, read-outs as features.
+
+The circuit is built in its library, Qiskit or PennyLane, and converted once to the gate plan that `compiled` runs.
+`native` is the library's own simulator; `shots` and `noise` sample. They differ in where numbers come from, never in
+what the circuit is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness import UsageError
+
+from . import sampling, statevector
+from .ansatz import Description
+from .plan import Plan
+from .shift import Gradient
+
+Library = Literal["qiskit", "pennylane"]
+Mode = Literal["compiled", "native", "shots", "noise"]
+SMALLEST_NORM = 1e-6                # of loaded amplitudes
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How circuits are run. `device` names PennyLane's, `noise` Aer's model; `gradient` is of sampled runs."""
+
+    mode: Mode = "compiled"
+    library: Library = "qiskit"
+    shots: int = 1024
+    gradient: Gradient = "spsa"
+    noise: str = "depolarizing"
+    device: str = "default.qubit"
+
+
+class CircuitLayer(nn.Module):
+    """`description` with its own angles: (…, in) -> (…, outputs).
+
+    in is `description.features`: angles in radians, or amplitudes, which are normalised. With the read-out `state` the
+    result is (…, 2, 2^n). Angles start uniform in ±pi; `frozen` ones are a buffer. Raises UsageError, or Unsupported
+    where the register does not fit into memory.
+    """
+
+    weight: Tensor
+
+    def __init__(self, description: Description, execution: Execution = Execution(), *, frozen: bool = False):  # noqa: B008
+        super().__init__()
+        self.description, self.execution = description, execution
+        statevector.fit_qubits(description.qubits)
+        if execution.mode in ("shots", "noise"):
+            sampling.check_shots(execution.shots)
+        weight = torch.empty(description.weights).uniform_(-math.pi, math.pi)
+        if frozen:
+            self.register_buffer("weight", weight)
+        else:
+            self.weight = nn.Parameter(weight)
+
+    @cached_property
+    def circuit(self) -> Any:
+        """The library's own: a QuantumCircuit, or a quantum function of (inputs, weights)."""
+        return _builder(self.execution.library)(self.description)
+
+    @cached_property
+    def plan(self) -> Plan:
+        d = self.description
+        if self.execution.library == "qiskit":
+            from .qiskit_circuit import from_qiskit
+
+            return from_qiskit(self.circuit, d.readout, loaded=d.encoding == "amplitude")
+        from .pennylane_circuit import from_pennylane
+
+        amplitudes = d.features if d.encoding == "amplitude" else 0
+        return from_pennylane(self.circuit, d.inputs, d.weights, d.readout, qubits=d.qubits, amplitudes=amplitudes)
+
+    @cached_property
+    def native(self) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
+        """The library's simulator, or its noisy or sampled one."""
+        e = self.execution
+        if e.library == "qiskit":
+            from .qiskit_native import AerCircuit
+
+            noisy = e.mode == "noise"
+            return AerCircuit(self.circuit, self.description.readout, shots=e.shots if noisy else 0,
+                              noise=e.noise if noisy else "", gradient=e.gradient if noisy else "shift")
+        if e.mode == "noise":
+            raise UsageError("execution=noise needs Aer: use the plugin qiskit")
+        from .pennylane_native import DeviceCircuit
+
+        return DeviceCircuit(self.circuit, self.description.qubits, self.description.readout, device=e.device)
+
+    def forward(self, x: Tensor, uniforms: Tensor | None = None) -> Tensor:
+        """`uniforms` (…, shots) decide what sampled runs see; fresh ones where None."""
+        flat = x.flatten(0, -2).float()
+        angles, loaded = flat, None
+        if self.description.encoding == "amplitude":
+            angles, loaded = flat[:, :0], self.load(flat)
+        if self.execution.mode == "compiled":
+            out = statevector.run(self.plan, angles, self.weight, loaded)
+        elif self.execution.mode == "shots":
+            out = sampling.sampled(
+                self.plan, angles, self.weight, loaded, shots=self.execution.shots, gradient=self.execution.gradient,
+                uniforms=None if uniforms is None else uniforms.flatten(0, -2))
+        else:
+            out = self.native(angles, self.weight, loaded)
+        return out.unflatten(0, x.shape[:-1])
+
+    def load(self, amplitudes: Tensor) -> Tensor:
+        """(B, 2^n) real -> planes (B, 2, 2^n) of a state."""
+        state = F.normalize(amplitudes, dim=-1, eps=SMALLEST_NORM)
+        return torch.stack([state, torch.zeros_like(state)], dim=1)
+
+
+def _builder(library: Library) -> Callable[[Description], Any]:
+    if library == "qiskit":
+        from .qiskit_circuit import build
+    else:
+        from .pennylane_circuit import build
+    return build
