@@ -458,7 +458,7 @@ def _read_back(readout, observables, target, power, re, im, p, totals, first, co
         for i in range(size):
             t, turn = target[i], (4 - power[i]) & 3
             for l in range(LANES):
-                a, b = np.float32(0) * re[i, l], np.float32(0) * re[i, l]
+                a, b = grad.dtype.type(0), grad.dtype.type(0)
                 if l < count:
                     a, b = grad[first + l, t], grad[first + l, size + t]
                 if turn & 1:
@@ -583,7 +583,7 @@ def phase_tables(tables, starts, cos_w, sin_w, lanes, phases):
     starts[t + 1]], rows (z, negative, angle)."""
     for t in range(phases.shape[0]):
         for i in range(phases.shape[2]):
-            c, s = phases[t, 0, i] * 0 + 1, phases[t, 0, i] * 0
+            c, s = phases.dtype.type(1), phases.dtype.type(0)
             for k in range(starts[t], starts[t + 1]):
                 a = tables[k, 2] - lanes
                 sine = -sin_w[a] if _parity(i & tables[k, 0]) ^ tables[k, 1] else sin_w[a]
@@ -596,7 +596,7 @@ def phase_tables_back(tables, starts, lanes, d_phase, d_w):
     """Adds to d_w (shared angles,) what d_phase (tables, 2^n), by the half angles of single states, means for them."""
     for t in range(d_phase.shape[0]):
         for k in range(starts[t], starts[t + 1]):
-            total = d_phase[t, 0] * 0
+            total = d_phase.dtype.type(0)
             for i in range(d_phase.shape[1]):
                 total += -d_phase[t, i] if _parity(i & tables[k, 0]) ^ tables[k, 1] else d_phase[t, i]
             d_w[tables[k, 2] - lanes] += total

@@ -102,7 +102,7 @@ class _Lowering:
             old = rotations[index]
             if isinstance(old, list):
                 break
-            if old.pauli == new.pauli and old.angle.shared == new.angle.shared:
+            if old.pauli == new.pauli:
                 rotations[index] = Rotation(old.pauli, old.angle + new.angle)
                 return
             if not old.pauli.commutes(new.pauli):
