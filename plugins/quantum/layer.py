@@ -1,8 +1,8 @@
 """A circuit as a layer: trainable angles, inputs as angles or amplitudes, read-outs as features.
 
 The circuit is built in its library, Qiskit or PennyLane, and converted once to the gate plan that `compiled` runs.
-`native` is the library's own simulator; `shots` and `noise` sample. They differ in where numbers come from, never in
-what the circuit is.
+`native` is the library's own simulator. `shots` and `noise` are our kernels with the finite shots, or the errors, of a
+device: an unbiased estimate that is a fixed function of the position in the text.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness import UsageError
-
-from . import sampling, statevector
+from . import noise, sampling, statevector
 from .ansatz import Description
+from .draws import uniforms
 from .plan import Plan
 from .shift import Gradient
 
@@ -31,13 +30,15 @@ SMALLEST_NORM = 1e-6                # of loaded amplitudes
 
 @dataclass(frozen=True)
 class Execution:
-    """How circuits are run. `device` names PennyLane's, `noise` Aer's model; `gradient` is of sampled runs."""
+    """How circuits are run. `device` is PennyLane's; `gradient` is of sampled runs; `draws` are sets of errors of a
+    `noise` model, over which a noisy read-out is averaged."""
 
     mode: Mode = "compiled"
     library: Library = "qiskit"
     shots: int = 1024
     gradient: Gradient = "spsa"
     noise: str = "depolarizing"
+    draws: int = 4
     device: str = "default.qubit"
 
 
@@ -45,18 +46,21 @@ class CircuitLayer(nn.Module):
     """`description` with its own angles: (…, in) -> (…, outputs).
 
     in is `description.features`: angles in radians, or amplitudes, which are normalised. With the read-out `state` the
-    result is (…, 2, 2^n). Angles start uniform in ±pi; `frozen` ones are a buffer. Raises UsageError, or Unsupported
+    result is (…, 2, 2^n). `stream` numbers the layer among those that sample. Angles start uniform in ±pi; `frozen` ones are a buffer. Raises UsageError, or Unsupported
     where the register does not fit into memory.
     """
 
     weight: Tensor
 
-    def __init__(self, description: Description, execution: Execution = Execution(), *, frozen: bool = False):  # noqa: B008
+    def __init__(self, description: Description, execution: Execution = Execution(), *,  # noqa: B008
+                 frozen: bool = False, stream: int = 0):
         super().__init__()
         self.description, self.execution = description, execution
         statevector.fit_qubits(description.qubits)
-        if execution.mode in ("shots", "noise"):
+        if execution.mode == "shots":
             sampling.check_shots(execution.shots)
+        self.errors = noise.model(execution.noise) if execution.mode == "noise" else None
+        self.stream = stream
         weight = torch.empty(description.weights).uniform_(-math.pi, math.pi)
         if frozen:
             self.register_buffer("weight", weight)
@@ -82,35 +86,38 @@ class CircuitLayer(nn.Module):
 
     @cached_property
     def native(self) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-        """The library's simulator, or its noisy or sampled one."""
-        e = self.execution
-        if e.library == "qiskit":
+        """The library's simulator."""
+        if self.execution.library == "qiskit":
             from .qiskit_native import AerCircuit
 
-            noisy = e.mode == "noise"
-            return AerCircuit(self.circuit, self.description.readout, shots=e.shots if noisy else 0,
-                              noise=e.noise if noisy else "", gradient=e.gradient if noisy else "shift")
-        if e.mode == "noise":
-            raise UsageError("execution=noise needs Aer: use the plugin qiskit")
+            return AerCircuit(self.circuit, self.description.readout)
         from .pennylane_native import DeviceCircuit
 
-        return DeviceCircuit(self.circuit, self.description.qubits, self.description.readout, device=e.device)
+        return DeviceCircuit(
+            self.circuit, self.description.qubits, self.description.readout, device=self.execution.device)
 
-    def forward(self, x: Tensor, uniforms: Tensor | None = None) -> Tensor:
-        """`uniforms` (…, shots) decide what sampled runs see; fresh ones where None."""
-        flat = x.flatten(0, -2).float()
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """x (B, T, in), whose first token is at position `start` -> (B, T, outputs)."""
+        flat, e = x.flatten(0, -2).float(), self.execution
         angles, loaded = flat, None
         if self.description.encoding == "amplitude":
             angles, loaded = flat[:, :0], self.load(flat)
-        if self.execution.mode == "compiled":
+        if e.mode == "compiled":
             out = statevector.run(self.plan, angles, self.weight, loaded)
-        elif self.execution.mode == "shots":
-            out = sampling.sampled(
-                self.plan, angles, self.weight, loaded, shots=self.execution.shots, gradient=self.execution.gradient,
-                uniforms=None if uniforms is None else uniforms.flatten(0, -2))
-        else:
+        elif e.mode == "native":
             out = self.native(angles, self.weight, loaded)
+        elif self.errors is not None:
+            seen = self.draw(x, start, e.draws * noise.places(self.plan)).unflatten(-1, (e.draws, -1))
+            out = noise.noisy(self.plan, angles, self.weight, loaded, self.errors, seen.flatten(0, 1))
+        else:
+            seen = self.draw(x, start, e.shots).flatten(0, 1)
+            out = sampling.sampled(
+                self.plan, angles, self.weight, loaded, shots=e.shots, gradient=e.gradient, uniforms=seen)
         return out.unflatten(0, x.shape[:-1])
+
+    def draw(self, x: Tensor, start: int, count: int) -> Tensor:
+        """(B, T, count): the same for every row of the batch."""
+        return uniforms(start, x.shape[1], count, self.stream, x.device).expand(x.shape[0], -1, -1)
 
     def load(self, amplitudes: Tensor) -> Tensor:
         """(B, 2^n) real -> planes (B, 2, 2^n) of a state."""
