@@ -72,13 +72,15 @@ def act(psi: Tensor, operator: Tensor, qubits: tuple[int, ...], n: int) -> Tenso
     return turned.movedim(list(range(1, 1 + len(axes))), axes).reshape(len(psi), -1)
 
 
-def simulate(circuit: list[Gate], n: int, readout: Readout, xs: Tensor, ws: Tensor, psi: Tensor | None = None) -> Tensor:
+def simulate(
+    circuit: list[Gate], n: int, readout: Readout, xs: Tensor, ws: Tensor, psi: Tensor | None = None,
+) -> Tensor:
     """Read-outs of named gates, one sample at a time, by matrices."""
     rows = []
     for b, sample in enumerate(xs):
         state = torch.eye(1, 1 << n, dtype=KIND) if psi is None else psi[b : b + 1]
         for gate in circuit:
-            angles = [sum((c * (sample if s == "input" else ws)[i] for s, i, c in a.terms), torch.tensor(a.offset, dtype=torch.float64))
+            angles = [sum((c * (sample if s == "input" else ws)[i] for s, i, c in a.terms), sample.new_tensor(a.offset))
                       for a in gate.angles]
             state = act(state, matrix(gate.name, *angles), gate.qubits, n)
         rows.append(measure(state, n, readout))

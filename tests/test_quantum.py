@@ -61,15 +61,17 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
     return a.numel() == 0 or float((a - b).detach().abs().max()) <= tolerance
 
 
-def compare(circuit: list[Gate], n: int, readout: Readout, batch: int, loaded: bool, backend: str, seed: int = 0) -> None:
+def compare(
+    circuit: list[Gate], n: int, readout: Readout, batch: int, loaded: bool, backend: str, seed: int = 0,
+) -> None:
     """Values and all gradients of a backend against the matrices."""
     plan, dtype = plan_of(circuit, n, readout, loaded), precision(backend)
     leaves, exact = samples(plan, batch, dtype, seed), samples(plan, batch, torch.float64, seed)
     psi = torch.complex(exact[2][:, 0], exact[2][:, 1]) if loaded else None
     got, expected = statevector.run(plan, *leaves, backend=backend), simulate(circuit, n, readout, *exact[:2], psi)
     if readout.kind == "state":                             # a plan forgets the global phase
-        phase = torch.complex(expected[:, 0], expected[:, 1]).mul(torch.complex(*got.double().unbind(1)).conj()).sum(1)
-        assert torch.allclose(phase.abs(), torch.complex(expected[:, 0], expected[:, 1]).abs().square().sum(1), rtol=1e-4)
+        a, b = (torch.complex(*planes.double().unbind(1)) for planes in (expected, got))
+        assert torch.allclose((a * b.conj()).sum(1).abs(), a.abs().square().sum(1), rtol=1e-4)
         return
     scale = max(1.0, float(expected.detach().abs().max()))
     assert (got - expected).abs().max() <= TOLERANCE[dtype] * scale
@@ -251,8 +253,9 @@ def test_shots_of_none_and_of_a_state():
         sampling.sampled(replace(plan, readout=Readout("state")), *arguments, shots=5)
 
 
-@pytest.mark.parametrize("description", [Description(3, 2), Description(3, 1, "amplitude"), Description(4, 1, "reupload", "butterfly")],
-                         ids=lambda d: d.encoding)
+@pytest.mark.parametrize("description", [
+    Description(3, 2), Description(3, 1, "amplitude"), Description(4, 1, "reupload", "butterfly"),
+], ids=lambda d: d.encoding)
 def test_the_shift_rule_is_the_gradient(description):
     """With exact runs in place of sampled ones, shifts give the adjoint's gradient, also by loaded amplitudes."""
     plan = description.plan()

@@ -1,4 +1,4 @@
-"""Circuits of Qiskit and PennyLane: converted plans equal the libraries' own simulation, values and gradients to 1e-10."""
+"""Circuits of Qiskit and PennyLane: converted plans equal the libraries' own simulation, gradients too, to 1e-10."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_lightning_by_adjoint():
     """It computes in float64 and returns float32."""
     pytest.importorskip("pennylane")
     compare(Description(3, 2), "pennylane", 1e-6, device="lightning.qubit")
-    with pytest.raises(UsageError, match="unknown device 'no.such'; known: default.qubit"):
+    with pytest.raises(UsageError, match=r"unknown device 'no\.such'; known: default\.qubit"):
         compare(Description(3, 2), "pennylane", device="no.such")
     with pytest.raises(UsageError, match="expectation values only"):
         compare(Description(3, 2, readout=Readout("probabilities")), "pennylane", device="lightning.qubit")

@@ -1,8 +1,8 @@
 """The circuits of the language models: one description, from which each library's circuit is built. (no torch)
 
 Notable:
-- in a hardware-efficient layer RZ comes before RY: the other way round, the last RZ of every qubit commutes with what is
-  measured, and its weight is dead;
+- in a hardware-efficient layer RZ comes before RY: the other way round, the last RZ of every qubit commutes with what
+  is measured, and its weight is dead;
 - orthogonal layers are Givens rotations (RBS gates) in a pyramid, n(n-1)/2 of them, or a butterfly, n/2 log2 n
   (Kerenidis, Landman & Mathur 2209.08167);
 - inputs turn RY and RZ of every qubit, once or before every layer (re-uploading), or are the amplitudes themselves.
@@ -19,6 +19,7 @@ from .plan import Angle, Plan, Readout, w, x
 Encoding = Literal["angle", "reupload", "amplitude"]
 Ansatz = Literal["rotations", "pyramid", "butterfly"]
 Entangler = Literal["ring", "chain", "none"]
+Z_EACH = Readout()
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Description:
     encoding: Encoding = "angle"
     ansatz: Ansatz = "rotations"
     entangler: Entangler = "ring"
-    readout: Readout = Readout()
+    readout: Readout = Z_EACH
 
     def __post_init__(self) -> None:
         if self.qubits < 1 or self.layers < 1:

@@ -10,7 +10,6 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import statevector
@@ -28,7 +27,8 @@ SPREAD = 0.5                # radians, of the angles that a normed token brings
 class Circuits(nn.Module):
     """A linear map to angles and one circuit for each of `heads` heads: (B, T, D) -> (B, T, heads, outputs)."""
 
-    def __init__(self, config: CircuitConfig, execution: Execution, heads: int, readout: Readout | None = None, stream: int = 0):
+    def __init__(self, config: CircuitConfig, execution: Execution, heads: int, readout: Readout | None = None,
+                 stream: int = 0):
         super().__init__()
         self.description = config.description(readout)
         self.angles = nn.Linear(config.dim, heads * self.description.features)
@@ -52,6 +52,9 @@ class Scored(nn.Module):
     """softmax(score - slope · distance) v: what the three forms with scores share. A subclass gives queries, keys and
     the scores (B, H, T, S) of them."""
 
+    queries: Circuits
+    keys: Circuits
+
     def __init__(self, config: CircuitConfig, execution: Execution, values: int, stream: int):
         super().__init__()
         heads = config.head_count
@@ -59,6 +62,9 @@ class Scored(nn.Module):
         self.out = nn.Linear(heads * values, config.dim)
         self.sharpness = nn.Parameter(torch.ones(heads, 1, 1))                       # of the scores
         self.slope = nn.Parameter(torch.linspace(-6, 0, heads + 2)[1:-1, None, None].clone())     # its logarithm
+
+    def score(self, q: Tensor, k: Tensor) -> Tensor:
+        raise NotImplementedError
 
     def forward(self, x: Tensor, past: Past, start: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         q, (k, v) = self.queries(x, start), (self.keys(x, start), self.values(x, start))
@@ -152,10 +158,12 @@ class Mixer(nn.Module):
         self.probability = float(probability.detach())
         return self.out(torch.cat(found, dim=-1).to(x.dtype)), (kept.clone(),)
 
-    def evolve(self, head: int, circuit: CircuitLayer, angles: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def evolve(self, head: int, circuit: nn.Module, angles: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """The vectors (B, T, 2, 2^n) of unit norm, and the mean of their squared norms before."""
+        assert isinstance(circuit, CircuitLayer)
         batch, size, n = angles.shape[0], 1 << self.qubits, angles.shape[1]
-        index = torch.arange(n - length, n, device=angles.device)[:, None] - torch.arange(self.window, device=angles.device)
+        ages = torch.arange(self.window, device=angles.device)
+        index = torch.arange(n - length, n, device=angles.device)[:, None] - ages
         there = index >= 0                                                           # (T, W): token t - j, where one is
         b = torch.view_as_complex(self.mix[head]) * there
         b = b / b.abs().sum(-1, keepdim=True).clamp(min=1e-6)                        # (T, W)

@@ -47,19 +47,22 @@ def cases(device: str, library: Library = "qiskit", sizes: tuple[tuple[int, int]
                                     "implementation", group, flops=flops))
         found.append(KernelCase(f"{group}/floor", gemms(qubits, batch, device), "floor", group, flops=flops))
         if library == "pennylane":
-            found.append(KernelCase(f"{group}/default.qubit, backprop", native(description, library, x), "baseline", group))
+            run_natively = native(description, library, x)
+            found.append(KernelCase(f"{group}/default.qubit, backprop", run_natively, "baseline", group))
     qubits = sizes[0][0]
     description, group = Description(qubits, LAYERS), f"{qubits} qubits x {FEW}"
     x = torch.randn(FEW, description.inputs, generator=torch.Generator().manual_seed(0))
     compiled = partial(statevector.run, description.plan())
-    name = "Aer, parameter shift" if library == "qiskit" else "lightning.qubit, adjoint"
+    peer = "Aer, parameter shift" if library == "qiskit" else "lightning.qubit, adjoint"
     weight = CircuitLayer(description).weight
     return [
         *found, KernelCase(f"{group}/compiled", forward_backward(compiled, x, weight), "implementation", group),
-        KernelCase(f"{group}/{name}", native(description, library, x, "lightning.qubit"), "baseline", group)]
+        KernelCase(f"{group}/{peer}", native(description, library, x, "lightning.qubit"), "baseline", group)]
 
 
-def native(description: Description, library: Library, x: Tensor, device: str = "default.qubit") -> Callable[[], object]:
+def native(
+    description: Description, library: Library, x: Tensor, device: str = "default.qubit",
+) -> Callable[[], object]:
     layer = CircuitLayer(description, Execution("native", library, device=device))
     return forward_backward(lambda a, _: layer(a), x, layer.weight)
 
@@ -83,7 +86,8 @@ def gemms(qubits: int, batch: int, device: str) -> Callable[[], object]:
     low = qubits // 2
     psi = torch.randn(batch * 2 ** (qubits - low), 2 ** low, dtype=torch.complex64, device=device)
     other = torch.randn(batch * 2 ** low, 2 ** (qubits - low), dtype=torch.complex64, device=device)
-    small, large = (torch.randn(side, side, dtype=torch.complex64, device=device) for side in (2 ** low, other.shape[1]))
+    sides = psi.shape[1], other.shape[1]
+    small, large = (torch.randn(side, side, dtype=torch.complex64, device=device) for side in sides)
 
     def run() -> None:
         for _ in range(3):

@@ -47,7 +47,8 @@ class CircuitConfig:
         if self.shots < 1:
             raise ValueError(f"shots={self.shots} must be at least 1; execution=compiled is exact")
         if self.attention in ("overlap", "mixer") and (self.execution != "compiled" or self.circuit == "classical"):
-            raise ValueError(f"attention={self.attention} works on states, which only execution=compiled of a circuit gives")
+            raise ValueError(f"attention={self.attention} works on states, which only execution=compiled of a circuit "
+                             "gives")
         if self.circuit == "classical" and self.readout != "z":
             raise ValueError("circuit=classical stands for the read-out z alone")
         if self.attention == "mixer" and self.encoding == "amplitude":
@@ -65,4 +66,5 @@ class CircuitConfig:
     def description(self, readout: Readout | None = None) -> Description:
         """One circuit. Raises ValueError where it cannot be built."""
         wiring: Entangler = self.topology if self.entangler else "none"
-        return Description(self.qubits, self.layers, self.encoding, self.ansatz, wiring, readout or Readout(self.readout))
+        return Description(
+            self.qubits, self.layers, self.encoding, self.ansatz, wiring, readout or Readout(self.readout))

@@ -1,8 +1,8 @@
 """What a circuit would cost on a quantum device: executions, depth after transpiling, estimated seconds.
 
-The estimate is circuits x shots x (duration of the transpiled circuit + read-out + delay between shots), with gate times
-that are assumptions, stated with the result, of the order of today's superconducting devices. Queueing, compiling and
-loading are left out, so that it is a lower bound.
+The estimate is circuits x shots x (duration of the transpiled circuit + read-out + delay between shots), with gate
+times that are assumptions, stated with the result, of the order of today's superconducting devices. Queueing,
+compiling and loading are left out, so that it is a lower bound.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class CircuitCost:
     optimization_level: int
     seed: int
 
-    def seconds(self, circuits: int, shots: int, timing: Timing = Timing()) -> float:  # noqa: B008
+    def seconds(self, circuits: int, shots: int, timing: Timing = Timing()) -> float:
         """Of a device that runs `circuits` circuits with `shots` shots each."""
         gates = self.two_qubit_depth * timing.two_qubit_s + (self.depth - self.two_qubit_depth) * timing.one_qubit_s
         return circuits * shots * (gates + timing.readout_s + timing.repetition_s)

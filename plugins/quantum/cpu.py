@@ -57,7 +57,7 @@ def assemble(plan: Plan, dtype: torch.dtype) -> Code:
 
 
 def run(plan: Plan, x: Tensor, w: Tensor, loaded: Tensor) -> Tensor:
-    """x (B, inputs), w (weights,), loaded (B or 0, 2, 2^n) of one dtype -> (B, outputs), a state as planes [re | im]."""
+    """x (B, inputs), w (weights,), loaded (B or 0, 2, 2^n) of one dtype -> (B, outputs), a state as planes."""
     return _Circuit.apply(assemble(plan, x.dtype), x, w, loaded)
 
 

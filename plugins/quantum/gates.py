@@ -28,8 +28,9 @@ def _turn(letters: str, scale: float = 1.0) -> Callable[..., list[Step]]:
 
 def _fixed(*parts: tuple[str, float] | str) -> Callable[..., list[Step]]:
     """Rotations by fixed angles, and monomial gates by name, all on all the gate's qubits."""
-    return lambda qubits: [Monomial(part, tuple(qubits)) if isinstance(part, str) else rotation(part[0], qubits, part[1])
-                           for part in parts]
+    return lambda qubits: [
+        Monomial(part, tuple(qubits)) if isinstance(part, str) else rotation(part[0], qubits, part[1])
+        for part in parts]
 
 
 def _controlled(letter: str) -> Callable[..., list[Step]]:

@@ -46,13 +46,13 @@ class CircuitLayer(nn.Module):
     """`description` with its own angles: (…, in) -> (…, outputs).
 
     in is `description.features`: angles in radians, or amplitudes, which are normalised. With the read-out `state` the
-    result is (…, 2, 2^n). `stream` numbers the layer among those that sample. Angles start uniform in ±pi; `frozen` ones are a buffer. Raises UsageError, or Unsupported
-    where the register does not fit into memory.
+    result is (…, 2, 2^n). `stream` numbers the layer among those that sample. Angles start uniform in ±pi; `frozen`
+    ones are a buffer. Raises UsageError, or Unsupported where the register does not fit into memory.
     """
 
     weight: Tensor
 
-    def __init__(self, description: Description, execution: Execution = Execution(), *,  # noqa: B008
+    def __init__(self, description: Description, execution: Execution = Execution(), *,
                  frozen: bool = False, stream: int = 0):
         super().__init__()
         self.description, self.execution = description, execution
@@ -108,16 +108,16 @@ class CircuitLayer(nn.Module):
             out = self.native(angles, self.weight, loaded)
         elif self.errors is not None:
             seen = self.draw(x, start, e.draws * noise.places(self.plan)).unflatten(-1, (e.draws, -1))
-            out = noise.noisy(self.plan, angles, self.weight, loaded, self.errors, seen.flatten(0, 1))
+            out = noise.noisy(self.plan, angles, self.weight, loaded, self.errors, seen)
         else:
-            seen = self.draw(x, start, e.shots).flatten(0, 1)
+            seen = self.draw(x, start, e.shots)
             out = sampling.sampled(
                 self.plan, angles, self.weight, loaded, shots=e.shots, gradient=e.gradient, uniforms=seen)
         return out.unflatten(0, x.shape[:-1])
 
     def draw(self, x: Tensor, start: int, count: int) -> Tensor:
-        """(B, T, count): the same for every row of the batch."""
-        return uniforms(start, x.shape[1], count, self.stream, x.device).expand(x.shape[0], -1, -1)
+        """(T, count): the same for every row of the batch."""
+        return uniforms(start, x.shape[-2], count, self.stream, x.device)
 
     def load(self, amplitudes: Tensor) -> Tensor:
         """(B, 2^n) real -> planes (B, 2, 2^n) of a state."""

@@ -46,12 +46,14 @@ def places(plan: Plan) -> int:
 
 
 def noisy(plan: Plan, x: Tensor, w: Tensor, loaded: Tensor | None, noise: Depolarising, uniforms: Tensor) -> Tensor:
-    """Read-outs (B, outputs), z or probabilities, averaged over D draws of errors: uniforms (B, D, places)."""
+    """Read-outs (B, outputs), z or probabilities, averaged over D draws of errors: uniforms (T, D, places), where T
+    divides B and sample b sees those of b mod T."""
     if plan.readout.kind not in ("z", "probabilities"):
         raise UsageError(f"noise acts on read-outs z and probabilities, not {plan.readout.kind}")
     turns = [step for step in plan.steps if isinstance(step, Rotation)]
-    signs, flips = _errors(plan, noise, uniforms.flatten(0, 1))                  # (B D, turns), (B D,)
-    draws = uniforms.shape[1]
+    signs, flips = _errors(plan, noise, uniforms.flatten(0, 1))                  # (T D, turns), (T D,)
+    draws, repeats = uniforms.shape[1], x.shape[0] // len(uniforms)
+    signs, flips = signs.repeat(repeats, 1), flips.repeat(repeats)
     theta = angle_values([turn.angle for turn in turns], x, w).repeat_interleave(draws, 0) * signs.to(x.dtype)
     states = None if loaded is None else loaded.repeat_interleave(draws, 0)
     out = statevector.run(_free(plan), theta, theta.new_zeros(0), states)
@@ -81,13 +83,15 @@ def _errors(plan: Plan, noise: Depolarising, uniforms: Tensor) -> tuple[Tensor, 
     frame_z, signs = torch.zeros_like(frame_x), []
     for index, step in enumerate(plan.steps):
         if isinstance(step, Rotation):
-            signs.append(1 - 2 * (_parity(frame_x & step.pauli.z, plan.qubits) ^ _parity(frame_z & step.pauli.x, plan.qubits)))
+            crossed = (frame_x & step.pauli.z, frame_z & step.pauli.x)
+            odd = _parity(crossed[0], plan.qubits) ^ _parity(crossed[1], plan.qubits)
+            signs.append(1 - 2 * odd)
             qubits: Sequence[int] = [q for q in range(plan.qubits) if step.pauli.support >> q & 1]
         else:
             frame_x, frame_z = _pushed(step, frame_x, frame_z)
             qubits = step.qubits
         rate = noise.one_qubit if len(qubits) == 1 else noise.two_qubits
-        if step_is_virtual(step) or not rate:
+        if _virtual(step) or not rate:
             continue
         hit = uniforms[:, 2 * index] < rate
         letters = (uniforms[:, 2 * index + 1] * 4 ** len(qubits)).long()         # uniform, the identity included
@@ -98,7 +102,7 @@ def _errors(plan: Plan, noise: Depolarising, uniforms: Tensor) -> tuple[Tensor, 
     return stacked, frame_x
 
 
-def step_is_virtual(step: Rotation | Monomial) -> bool:
+def _virtual(step: Rotation | Monomial) -> bool:
     """RZ, Z and S are changes of a phase reference on today's devices: no pulse, no error."""
     if isinstance(step, Monomial):
         return step.name in ("z", "s")

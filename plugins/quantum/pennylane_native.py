@@ -1,7 +1,7 @@
-"""PennyLane's own executions: QNodes over a batch, on `default.qubit` by backpropagation, on `lightning.qubit` by adjoint.
+"""PennyLane's own executions: QNodes over a batch, `default.qubit` by backpropagation, `lightning.qubit` by adjoint.
 
-`default.qubit` simulates a broadcast batch in complex128 whatever it is given; `lightning.qubit` takes its samples one by
-one and returns float32. Results are cast back to the dtype of the inputs.
+`default.qubit` simulates a broadcast batch in complex128 whatever it is given; `lightning.qubit` takes its samples one
+by one and returns float32. Results are cast back to the dtype of the inputs.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, Union
+from typing import Literal
 
 Source = Literal["input", "weight"]
 MONOMIAL = {"cx": 2, "cz": 2, "x": 1, "z": 1, "s": 1}         # name -> qubits
@@ -24,10 +24,10 @@ class Angle:
     offset: float = 0.0
 
     @classmethod
-    def of(cls, value: Union[Angle, float]) -> Angle:
+    def of(cls, value: Angle | float) -> Angle:
         return value if isinstance(value, Angle) else cls(offset=float(value))
 
-    def __add__(self, other: Union[Angle, float]) -> Angle:
+    def __add__(self, other: Angle | float) -> Angle:
         other = Angle.of(other)
         total: dict[tuple[Source, int], float] = {}
         for source, index, coefficient in (*self.terms, *other.terms):
@@ -41,7 +41,7 @@ class Angle:
     def __neg__(self) -> Angle:
         return self * -1.0
 
-    def __sub__(self, other: Union[Angle, float]) -> Angle:
+    def __sub__(self, other: Angle | float) -> Angle:
         return self + -Angle.of(other)
 
     @property
@@ -75,7 +75,8 @@ class Pauli:
     def of(cls, letters: Iterable[tuple[int, str]]) -> Pauli:
         """From (qubit, "X" | "Y" | "Z") pairs of distinct qubits."""
         letters = list(letters)
-        return cls(sum(1 << q for q, name in letters if name in "XY"), sum(1 << q for q, name in letters if name in "YZ"))
+        x, z = (sum(1 << q for q, name in letters if name in kinds) for kinds in ("XY", "YZ"))
+        return cls(x, z)
 
     @property
     def support(self) -> int:

@@ -78,12 +78,9 @@ def segment(plan: Plan) -> Script:
 
 
 def run(plan: Plan, x: Tensor, w: Tensor, loaded: Tensor) -> Tensor:
-    """x (B, inputs), w (weights,), loaded (B or 0, 2, 2^n) of one dtype -> (B, outputs), a state as planes [re | im]."""
+    """x (B, inputs), w (weights,), loaded (B or 0, 2, 2^n) of one dtype -> (B, outputs), a state as planes."""
     script = segment(plan)
-    if plan.loaded:
-        psi = torch.complex(loaded[:, 0], loaded[:, 1])
-    else:
-        psi = _product(plan.qubits, script.prefix, x, w)
+    psi = torch.complex(loaded[:, 0], loaded[:, 1]) if plan.loaded else _product(plan.qubits, script.prefix, x, w)
     last = script.segments[-1] if script.segments else None
     folded = last if isinstance(last, Relabel) and plan.readout.kind in ("z", "probabilities") else None
     evolved = script.segments[:-1] if folded else script.segments
@@ -204,7 +201,8 @@ def _read(plan: Plan, psi: Tensor, folded: Relabel | None) -> Tensor:
     if kind == "state":
         return torch.cat([psi.real, psi.imag], dim=1)
     if kind == "paulis":
-        return torch.stack([(psi.conj() * string(p, psi)).real.sum(1) for p in plan.readout.strings(plan.qubits)], dim=1)
+        strings = plan.readout.strings(plan.qubits)
+        return torch.stack([(psi.conj() * string(p, psi)).real.sum(1) for p in strings], dim=1)
     probabilities = psi.real.square() + psi.imag.square()
     target = states if folded is None else folded.target
     if kind == "probabilities":

@@ -138,7 +138,8 @@ def lower(plan: Plan) -> Program:
     angles = _Angles()
     for entry in (*lowering.prefix, *lowering.main):
         angles.collect(entry)
-    tables, ops = [], []
+    tables: list[np.ndarray] = []
+    ops: list[tuple[int, ...]] = []
     for entry in lowering.main:
         if isinstance(entry, list):
             ops.append((TABLE, 0, 0, 0, len(tables)))

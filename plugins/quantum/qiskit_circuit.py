@@ -85,7 +85,8 @@ def _convert(circuit: QuantumCircuit, where: Sequence[int], table: dict[Paramete
         name = ALIASES.get(operation.name, operation.name)
         if name in SILENT:
             continue
-        if name in gates.GATES and getattr(operation, "ctrl_state", 1) == 2 ** getattr(operation, "num_ctrl_qubits", 1) - 1:
+        usual = 2 ** getattr(operation, "num_ctrl_qubits", 1) - 1                # all controls act on |1>
+        if name in gates.GATES and getattr(operation, "ctrl_state", 1) == usual:
             steps += gates.steps(name, qubits, [_angle(p, table, name) for p in operation.params])
         elif getattr(operation, "definition", None) is not None and name not in ("measure", "reset", "initialize"):
             _convert(operation.definition, qubits, table, steps)

@@ -31,8 +31,8 @@ from .shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimate
 
 BASIS = ["rz", "sx", "x", "cx"]
 GATES_OF_AER = {
-    "id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "t", "tdg", "p", "u", "rx", "ry", "rz", "cx", "cy", "cz", "swap",
-    "ecr", "cp", "crx", "cry", "crz", "rxx", "ryy", "rzz", "rzx",
+    "id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "t", "tdg", "p", "u", "rx", "ry", "rz", "cx", "cy", "cz",
+    "swap", "ecr", "cp", "crx", "cry", "crz", "rxx", "ryy", "rzz", "rzx",
 }
 DENSITY_MATRIX_QUBITS = 8
 ONE_QUBIT_ERROR, TWO_QUBIT_ERROR, READOUT_ERROR = 3e-4, 5e-3, 0.0175        # of noise "depolarizing"
@@ -51,7 +51,9 @@ class Separated:
 def separate(circuit: QuantumCircuit) -> Separated:
     table = parameter_angles(circuit)
     own = QuantumCircuit(circuit.num_qubits)
-    parameters, angles, rules = [], [], []
+    parameters: list[Parameter] = []
+    angles: list[Angle] = []
+    rules: list[Rule] = []
     for instruction in circuit.data:
         operation = instruction.operation.to_mutable()
         values = []
@@ -98,9 +100,8 @@ class AerCircuit:
 
     def _transpiled(self, circuit: QuantumCircuit) -> QuantumCircuit:
         """In gates that Aer knows, and that have errors where there is noise."""
-        exact = self.model is None
-        basis = GATES_OF_AER if exact else GATES_OF_AER & set(self.model.basis_gates)
-        return transpile(circuit, basis_gates=sorted(basis), optimization_level=0 if exact else 1,
+        basis = GATES_OF_AER if self.model is None else GATES_OF_AER & set(self.model.basis_gates)
+        return transpile(circuit, basis_gates=sorted(basis), optimization_level=0 if self.model is None else 1,
                          seed_transpiler=self.seed)
 
     def __call__(self, x: Tensor, w: Tensor, loaded: Tensor | None = None) -> Tensor:

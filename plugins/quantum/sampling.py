@@ -29,8 +29,9 @@ def sampled(
 ) -> Tensor:
     """Read-outs (B, outputs) estimated from `shots` shots each. Shapes as in `statevector.run`.
 
-    `uniforms` (B, shots) or (shots,) in [0, 1) decide the outcomes, fresh ones where None. The gradient runs the circuit
-    at shifted angles, with as many shots. Raises UsageError for no shots, or a read-out that cannot be measured.
+    `uniforms` (T, shots) in [0, 1) decide the outcomes, where T divides B and sample b sees those of b mod T; fresh
+    ones where None. The gradient runs the circuit at shifted angles, with as many shots. Raises UsageError for no
+    shots, or a read-out that cannot be measured.
     """
     check_shots(shots)
     if plan.readout.kind == "state":
@@ -40,13 +41,12 @@ def sampled(
     measured = free if strings else replace(free, readout=Readout("probabilities"))
 
     def estimate(theta: Tensor, states: Tensor | None) -> Tensor:
-        repeats = theta.shape[0] // x.shape[0]
         exact = statevector.run(measured, theta, theta.new_zeros(0), states, backend=backend)
         chosen = uniforms
         if chosen is None:
             chosen = torch.rand(*exact.shape[:1], shots, device=exact.device)
-        elif chosen.dim() == 2:
-            chosen = chosen.repeat(repeats, 1)
+        else:
+            chosen = chosen.repeat(len(exact) // len(chosen), 1)
         return signs(exact, chosen) if strings else read(plan, frequencies(exact, chosen))
 
     return estimated(estimate, angle_values(angles, x, w), loaded, [TWO_TERMS] * len(angles), gradient)

@@ -1,9 +1,9 @@
 """Gradients of circuits that can only be run: the parameter-shift rule, and SPSA as its cheap alternative.
 
 An estimator gives read-outs (N, outputs) of angles (N, K) and, where amplitudes are loaded, of states (N, 2, 2^n). The
-shift rule is exact in expectation and takes two runs an angle (four for controlled rotations); so is the rule for loaded
-amplitudes, in which a read-out is quadratic: two runs an amplitude. SPSA takes two runs in all, its noise grows with
-their number.
+shift rule is exact in expectation and takes two runs an angle (four for controlled rotations); so is the rule for
+loaded amplitudes, in which a read-out is quadratic: two runs an amplitude. SPSA takes two runs in all, its noise grows
+with their number.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def angle_values(angles: Sequence[Angle], x: Tensor, w: Tensor) -> Tensor:
 def estimated(
     estimate: Estimate, theta: Tensor, loaded: Tensor | None, rules: Sequence[Rule], gradient: Gradient = "shift",
 ) -> Tensor:
-    """`estimate(theta, loaded)`, differentiable by further runs. Loaded states are real: the imaginary plane is zero."""
+    """`estimate(theta, loaded)`, differentiable by further runs. Loaded states are real: their second plane is zero."""
     return _Estimated.apply(estimate, tuple(rules), gradient, theta, loaded)
 
 
