@@ -16,8 +16,8 @@ _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
     "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
     "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
-    "load_results": "evidence.results", "Unsupported": "errors", "ByRound": "specs", "ByDocument": "specs",
-    "ByValue": "specs", "Counted": "specs",
+    "load_results": "evidence.results", "Unsupported": "errors", "UsageError": "errors", "ByRound": "specs",
+    "ByDocument": "specs", "ByValue": "specs", "Counted": "specs",
 }
 
 _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
@@ -25,6 +25,7 @@ _MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evi
 if TYPE_CHECKING:
     from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
+    from .errors import UsageError as UsageError
     from .evidence import stats as stats
     from .evidence import timing as timing
     from .evidence.results import load_results as load_results

@@ -33,7 +33,7 @@ BUILTIN = (
     "harness.plugins.baseline", "harness.plugins.ssm", "harness.plugins.phasefield",
     "harness.plugins.goldenratio", "harness.plugins.wave",
     "harness.plugins.phaserotator", "harness.plugins.superposition",
-    "harness.plugins.brain",
+    "harness.plugins.brain", "harness.plugins.quantum",
 )
 IMPORT_LIMIT_S = 60
 
