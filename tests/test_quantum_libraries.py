@@ -220,25 +220,25 @@ def test_a_tape_with_trainable_parameters():
 
 
 def test_noise_damps_and_is_deterministic():
+    """Aer's models: the one of ours and that of a fake backend."""
     pytest.importorskip("qiskit_aer")
+    from harness.plugins.quantum.qiskit_circuit import build
+    from harness.plugins.quantum.qiskit_native import AerCircuit
+
     description = Description(3, 2)
     x = torch.randn(6, description.inputs, generator=torch.Generator().manual_seed(0))
-    values = {}
+    torch.manual_seed(1)
+    exact = CircuitLayer(description)
     for noise in ("depolarizing", "generic"):
-        torch.manual_seed(1)
-        layer = CircuitLayer(description, Execution("noise", shots=4000, noise=noise, gradient="shift"))
-        values[noise] = layer(x).detach()
-        assert torch.equal(values[noise], layer(x).detach())
-    torch.manual_seed(1)
-    exact = CircuitLayer(description)(x).detach()
-    for got in values.values():
-        slope = float((got * exact).sum() / exact.square().sum())
-        assert 0.8 < slope < 0.995
-    torch.manual_seed(1)
-    with pytest.raises(UsageError, match="unknown noise 'none'; known: depolarizing, generic"):
-        CircuitLayer(description, Execution("noise", noise="none"))(x)
+        noisy = AerCircuit(build(description), shots=4000, noise=noise)
+        with torch.no_grad():
+            got, wanted = noisy(x, exact.weight), exact(x)
+            assert torch.equal(got, noisy(x, exact.weight))
+        assert 0.8 < float((got * wanted).sum() / wanted.square().sum()) < 0.995
+    with pytest.raises(UsageError, match="unknown noise 'nowhere'; known: depolarizing, generic"):
+        AerCircuit(build(description), shots=4000, noise="nowhere")
     with pytest.raises(UsageError, match="shots must be at least 1, got 0"):
-        CircuitLayer(description, Execution("noise", shots=0))
+        AerCircuit(build(description), noise="generic")
 
 
 def test_aer_samples_with_the_right_spread():
