@@ -13,16 +13,19 @@ if not (Path(__file__).parent / "plugins").exists():
     __path__.append(str(Path(__file__).parent.parent))
 
 _PUBLIC = {
-    "hookimpl": "hookspecs", "ModelSpec": "specs", "CorpusSpec": "specs", "TokenizerSpec": "specs", "Suite": "specs",
-    "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells", "Request": "run.cells",
-    "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
+    "hookimpl": "hookspecs", "ModelSpec": "specs", "ComponentSpec": "specs", "CorpusSpec": "specs",
+    "TokenizerSpec": "specs", "Suite": "specs", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
+    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
     "load_results": "evidence.results", "Unsupported": "errors", "UsageError": "errors", "ByRound": "specs",
     "ByDocument": "specs", "ByValue": "specs", "Counted": "specs",
 }
 
-_MODULES = {"affixes": "data.affixes", "stats": "evidence.stats", "timing": "evidence.timing"}
+_MODULES = {
+    "affixes": "data.affixes", "components": "components", "stats": "evidence.stats", "timing": "evidence.timing",
+}
 
 if TYPE_CHECKING:
+    from . import components as components
     from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
     from .errors import UsageError as UsageError
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from .specs import ByDocument as ByDocument
     from .specs import ByRound as ByRound
     from .specs import ByValue as ByValue
+    from .specs import ComponentSpec as ComponentSpec
     from .specs import CorpusSpec as CorpusSpec
     from .specs import Counted as Counted
     from .specs import KernelCase as KernelCase

@@ -43,7 +43,7 @@ class RunConfig:
     tokenizer: str
     vocab_size: int
     corpus_sha256: str
-    code: str = ""                                          # digest of the plugin's source
+    code: str = ""                                          # digest of the plugin's source and of foreign components
     model: dict[str, str] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     vocabulary: str = ""                                    # digest of tokenizer.json, "" without one

@@ -206,6 +206,9 @@ def _print_options(registry: Registry, name: str) -> None:
         return
     for key, words, default in describe_options(kind):
         print(f"{'':<14}   {key}={default:<14} {words}")
+    for component in registry.components.values():
+        if component.model == name:
+            print(f"{'':<14}   {component.place} {component.name:<14} {component.summary}")
     presets = getattr(kind, "PRESETS", {})
     if presets:
         print(f"{'':<14}   --size {', '.join(presets)}")

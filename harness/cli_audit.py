@@ -44,7 +44,7 @@ def audit(
     everything = plugin == "all"
     options = RunOptions(
         suite="audit", plugins=",".join(every_form(registry)) if everything else plugin, params=params, size=size,
-        seq_len=seq_len, tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout, corpus="")
+        seq_len=seq_len, tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout)
     request = make_request(registry, options)
     planned = planning.make_plan(registry, ["audit"], request, None, False)
     specs = {choice.spec.name: choice.spec for choice in request.models}

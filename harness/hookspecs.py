@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from .specs import CorpusSpec, ModelSpec, Suite, TokenizerSpec
+from .specs import ComponentSpec, CorpusSpec, ModelSpec, Suite, TokenizerSpec
 
 if TYPE_CHECKING:
     from .store import CellResult
@@ -23,6 +23,11 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def harness_models() -> list[ModelSpec]:  # type: ignore[empty-body]
     """The model plugins this package brings."""
+
+
+@hookspec
+def harness_components() -> list[ComponentSpec]:  # type: ignore[empty-body]
+    """The components this package brings for models that have places for them, its own or others'."""
 
 
 @hookspec

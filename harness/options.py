@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .errors import PluginError, UsageError, one_line, unknown
+from .errors import HarnessError, PluginError, UsageError, one_line, unknown
 from .specs import ModelSpec, resolve
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -117,7 +117,8 @@ def describe_options(config: type) -> list[tuple[str, str, str]]:
 def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -> Any:
     """The config of `spec`: its defaults, then the published preset, then the user's options.
 
-    Raises UsageError for an option or a size that it refuses, PluginError where the config itself cannot be used.
+    Raises UsageError for an option or a size that it refuses, PluginError where the config itself, or what an option
+    names, cannot be used.
     """
     kind = config_class(spec)
     presets = getattr(kind, "PRESETS", {})
@@ -126,6 +127,8 @@ def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -
     values = {**presets.get(preset, {}), **parse_options(kind, options, spec.name)}
     try:
         return kind(**values)
+    except HarnessError:
+        raise
     except Exception as error:                              # a plugin's own checks, or an arithmetic slip in them
         text = str(error) if isinstance(error, ValueError) else one_line(error)
         raise UsageError(f"{spec.name} refuses these options: {text}") from None

@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -26,7 +26,7 @@ import pluggy
 from . import hookspecs
 from .errors import FileError, PluginError, UsageError, one_line, unknown
 from .options import parse_arguments
-from .specs import CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
+from .specs import ComponentSpec, CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
 
 BUILTIN = (
     "harness.data.builtin", "harness.suites",
@@ -52,11 +52,12 @@ class Registry:
 
     manager: pluggy.PluginManager
     models: dict[str, ModelSpec] = field(default_factory=dict)
+    components: dict[tuple[str, str, str], ComponentSpec] = field(default_factory=dict)     # by model, place and name
     suites: dict[str, Suite] = field(default_factory=dict)
     corpora: dict[str, CorpusSpec] = field(default_factory=dict)
     tokenizers: dict[str, TokenizerSpec] = field(default_factory=dict)
     broken: dict[str, Broken] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)      # model name -> plugin it came from
+    origins: dict[Any, str] = field(default_factory=dict)      # a model's name or a component's key -> its plugin
 
     def model(self, selector: Selector) -> ModelSpec:
         """The usable model a selector names. Raises UsageError (unknown) or PluginError (broken, unavailable)."""
@@ -65,11 +66,30 @@ class Registry:
         for broken in self.broken.values():
             if broken.name.rpartition(".")[2] == selector.name:
                 raise PluginError(f"plugin {selector.name!r} failed to load: {broken.reason}")
-        error = unknown("plugin", selector.name, self.models)
-        if self.broken:                                     # one of these may be where it is defined
-            reasons = "; ".join(f"{b.name} failed to load: {b.reason}" for b in self.broken.values())
-            raise PluginError(f"{error}; {reasons}")
-        raise error
+        raise self._unknown("plugin", selector.name, self.models)
+
+    def component(self, model: str, place: str, name: str) -> ComponentSpec:
+        """The component of that name. Raises UsageError (unknown) or PluginError (it may be in a broken plugin)."""
+        if (model, place, name) not in self.components:
+            raise self._unknown(f"{place} of {model}", name, self.names(model, place))
+        return self.components[model, place, name]
+
+    def names(self, model: str, place: str) -> list[str]:
+        """Of the components for a place of a model."""
+        return [spec.name for spec in self.components.values() if spec.key[:2] == (model, place)]
+
+    def foreign(self, model: str, options: Mapping[str, str]) -> list[ComponentSpec]:
+        """The components that the options of a model name and another plugin than the model's own brings."""
+        named = {name for value in options.values() for name in value.split("+")}
+        return [spec for key, spec in self.components.items() if spec.model == model and spec.name in named
+                and self.origins[key] != self.origins[model]]
+
+    def _unknown(self, kind: str, name: str, known: Iterable[str]) -> UsageError | PluginError:
+        error = unknown(kind, name, known)
+        if not self.broken:
+            return error
+        reasons = "; ".join(f"{b.name} failed to load: {b.reason}" for b in self.broken.values())
+        return PluginError(f"{error}; {reasons}")           # one of these may be where it is defined
 
     def suite(self, name: str) -> Suite:
         if name not in self.suites:
@@ -146,11 +166,20 @@ def import_file(path: Path) -> Any:
     return module
 
 
+_current: Registry | None = None
+
+
+def current() -> Registry:
+    """The registry that was loaded last in this process; without one, what is built in or installed."""
+    return _current or load()
+
+
 def load(files: Sequence[Path] = ()) -> Registry:
     """Load built-ins, installed packages (entry-point group "harness") and plugin files."""
+    global _current
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    registry = Registry(manager)
+    registry = _current = Registry(manager)
     for name in BUILTIN:
         _load_one(registry, name, lambda name=name: importlib.import_module(name))
     for entry in entry_points(group=hookspecs.PROJECT):
@@ -160,7 +189,20 @@ def load(files: Sequence[Path] = ()) -> Registry:
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
         taken = manager.has_plugin(path.stem) or path.stem in registry.broken
         _load_one(registry, str(path) if taken else path.stem, lambda path=path: import_file(path))
+    _drop_misplaced(registry)
     return registry
+
+
+def _drop_misplaced(registry: Registry) -> None:
+    """List a plugin as broken whose component is for a model or a place that there is not, whatever came first."""
+    for key, spec in list(registry.components.items()):
+        model = registry.models.get(spec.model)
+        if model is None or spec.place not in model.places:
+            del registry.components[key]
+            name = registry.origins.pop(key)
+            error = (unknown("model", spec.model, registry.models) if model is None
+                     else unknown(f"place of {spec.model}", spec.place, model.places))
+            registry.broken[name] = Broken(name, f"component {spec.name!r}: {error}")
 
 
 def _load_one(registry: Registry, name: str, importer: Any) -> None:
@@ -193,28 +235,31 @@ def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:
 
 def _collect(registry: Registry, module: Any, name: str) -> None:
     """Call this plugin's own listing hooks and take its specs in. A name that is taken is an error."""
-    tables: list[tuple[str, dict[str, Any], type]] = [
-        ("harness_models", registry.models, ModelSpec), ("harness_suites", registry.suites, Suite),
+    tables: list[tuple[str, dict[Any, Any], type]] = [
+        ("harness_models", registry.models, ModelSpec), ("harness_components", registry.components, ComponentSpec),
+        ("harness_suites", registry.suites, Suite),
         ("harness_corpora", registry.corpora, CorpusSpec), ("harness_tokenizers", registry.tokenizers, TokenizerSpec),
     ]
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    found: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
     for hook, table, kind in tables:
         implementations = getattr(registry.manager.hook, hook).get_hookimpls()
         found += [(table, _named(hook, kind, own.function(), table)) for own in implementations if own.plugin is module]
     for table, specs in found:
         table.update(specs)
-        registry.origins.update((key, name) for key, spec in specs.items() if isinstance(spec, ModelSpec))
+        registry.origins.update(
+            (key, name) for key, spec in specs.items() if isinstance(spec, ModelSpec | ComponentSpec))
 
 
-def _named(hook: str, kind: Any, specs: Any, taken: dict[str, Any]) -> dict[str, Any]:
-    """The specs that a hook returned, by name. Raises PluginError for anything else."""
+def _named(hook: str, kind: Any, specs: Any, taken: dict[Any, Any]) -> dict[Any, Any]:
+    """The specs that a hook returned, by name or key. Raises PluginError for anything else."""
     if not isinstance(specs, list | tuple):
         raise PluginError(f"{hook}() returned a {type(specs).__name__}, not a list of {kind.__name__}")
-    named: dict[str, Any] = {}
+    named: dict[Any, Any] = {}
     for spec in specs:
         if not isinstance(spec, kind):
             raise PluginError(f"{hook}() returned a {type(spec).__name__}, not a {kind.__name__}")
-        if spec.name in taken or spec.name in named:
+        key = getattr(spec, "key", spec.name)
+        if key in taken or key in named:
             raise PluginError(f"{kind.__name__} {spec.name!r} is already registered")
-        named[spec.name] = spec
+        named[key] = spec
     return named

@@ -27,8 +27,9 @@ class ModelSpec:
 
     `target` names a `LanguageModel` subclass; `config` a frozen dataclass whose fields are the options a user may set
     and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
-    the plugin's kernel cases for `--suite kernels`. `requires` are importable names; `extra` the extra that brings
-    them. Raises PluginError for a name that no command line could select, or a target that is not "module:attribute".
+    the plugin's kernel cases for `--suite kernels`. `places` names the parts of the model that components may take.
+    `requires` are importable names; `extra` the extra that brings them. Raises PluginError for a name that no command
+    line could select, or a target that is not "module:attribute".
     """
 
     name: str
@@ -40,6 +41,7 @@ class ModelSpec:
     requires: tuple[str, ...] = ()
     extra: str = ""
     kernels: str = ""
+    places: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
@@ -49,6 +51,31 @@ class ModelSpec:
                 raise PluginError(f"{self.name}: {target!r} is not \"module:attribute\"")
         if self.family not in FAMILIES:
             raise PluginError(f"{self.name}: its family must be {', '.join(FAMILIES)}, not {self.family!r}")
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """A part that a model can be built with, selected by name in the model's own options.
+
+    `model` names a registered model, `place` one of its places, `target` what the model calls with its config there.
+    Raises PluginError for a name that no option could select, or a target that is not "module:attribute".
+    """
+
+    model: str
+    place: str
+    name: str
+    target: str
+    summary: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name) or self.name == "none":
+            raise PluginError(f"{self.name!r} is no name for a component: letters, digits and _ . - are, but not none")
+        if not all(self.target.partition(":")):
+            raise PluginError(f"{self.name}: {self.target!r} is not \"module:attribute\"")
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.model, self.place, self.name
 
 
 @dataclass(frozen=True)

@@ -301,7 +301,7 @@ def test_weights_alone_are_nothing_to_go_on_from(make):
 def test_a_source_that_changed_is_noted(make, monkeypatch):
     run, _ = make()
     run.run(after(2))
-    monkeypatch.setattr(module, "source_digest", lambda target: "edited")
+    monkeypatch.setattr(module, "code_digest", lambda registry, spec, options: "edited")
     again, events = resume(run)
     again.run(after(1))
     assert "source of ssm has changed" in events[0]["note"]

@@ -32,7 +32,8 @@ from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, Unsupported, UsageError
 from ..model import LanguageModel, build
-from ..run.cells import source_digest
+from ..registry import current
+from ..run.cells import code_digest
 from ..run.training import Job
 from .distributed import Ranks
 from .measure import status_bytes
@@ -125,10 +126,11 @@ class TrainingRun:
                                   **shared if options.rule == "backprop" else {})
         except Unsupported as error:                        # here it is the command line that asked for too much
             raise UsageError(str(error)) from None
+        model = model_options(job.spec, built.config)
         self.config = RunConfig(
             uuid.uuid4().hex[:12], job.spec.name, str(job.tokenizer[1]), self.tokenizer.vocab_size,
-            self.documents.sha256, source_digest(job.spec.target), model_options(job.spec, built.config),
-            asdict(options), learned_digest(self.learned))
+            self.documents.sha256, code_digest(current(), job.spec, model), model, asdict(options),
+            learned_digest(self.learned))
         self.position = Position()
         torch.manual_seed(options.seed + ranks.rank)
 

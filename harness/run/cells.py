@@ -12,13 +12,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..options import config_class
+from ..registry import Registry
 from ..specs import CorpusSpec, ModelSpec, Selector, missing
 
 HASH_LENGTH = 16
@@ -50,7 +51,7 @@ class Cell:
     group: str = ""
     alone: bool = False                     # a timing without a group: nothing else runs beside it
     needs: tuple[str, ...] = ()
-    code: str = ""                          # digest of the plugin's source
+    code: str = ""                          # digest of the plugin's source and of foreign components
     text: str = ""                          # digest of a corpus that is a local file
     checkpoint: str = ""                    # trained weights in the place of fresh ones, and their digest
     weights: str = ""
@@ -156,6 +157,12 @@ def source_digest(target: str) -> str:
             pending += path.parent.glob("*.py") if path.name == "__init__.py" else ()
             pending += _relative_imports(path)
     return files_digest(seen, origin.parent)
+
+
+def code_digest(registry: Registry, spec: ModelSpec, options: Mapping[str, str]) -> str:
+    """The digest of a model's source, with those of the components by other plugins that its options name."""
+    foreign = sorted(source_digest(component.target) for component in registry.foreign(spec.name, options))
+    return "+".join([source_digest(spec.target), *foreign])
 
 
 def _origin(module: str) -> Path | None:

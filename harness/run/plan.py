@@ -15,7 +15,7 @@ from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..registry import Registry
 from ..specs import Suite, parse_selector
 from ..store import SCHEMA, CellResult, Row, Store
-from .cells import Cell, Choice, Request, files_digest, source_digest, unique
+from .cells import Cell, Choice, Request, code_digest, files_digest, unique
 from .environment import environment, environment_id
 from .executors import Events, LocalExecutor, Stop
 
@@ -26,7 +26,11 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
     for text in selectors:
         selector = parse_selector(text)
         spec = registry.model(selector)
-        choices.append(Choice(spec, selector, source_digest(spec.target), weights_digest(selector.checkpoint)))
+        options = dict(selector.options)
+        if selector.checkpoint:
+            options = open_checkpoint(selector.checkpoint).config.model
+        code = code_digest(registry, spec, options)
+        choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint)))
     labels = [choice.label for choice in choices]
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import ModelSpec, hookimpl
+from harness import ComponentSpec, ModelSpec, hookimpl
 
 
 @hookimpl
@@ -17,6 +17,22 @@ def harness_models() -> list[ModelSpec]:
         summary="complex state-space language model with phase banks and two memories, linear in the length",
         source="qllm2 v4 (Vishwakarma 2026), seed 001",
         kernels="harness.plugins.scan.cases:cases",
+        places=("bank", "coupler", "memory"),
+    )]
+
+
+@hookimpl
+def harness_components() -> list[ComponentSpec]:
+    return [ComponentSpec("phasefield", place, name, f"harness.plugins.phasefield.{target}", summary)
+            for place, name, target, summary in (
+        ("bank", "semantic", "banks:SemanticBank", "concepts that a token is coherent with"),
+        ("bank", "context", "banks:ContextBank", "phases turned by the last tokens"),
+        ("bank", "emotion", "banks:EmotionBank", "a mixture of eight vectors, a placeholder as published"),
+        ("bank", "language", "text_banks:LanguageBank", "gates of the language that the text so far is in"),
+        ("bank", "morphology", "text_banks:MorphologyBank", "prefix and suffix as rotations, place in the word"),
+        ("bank", "orthography", "text_banks:OrthographyBank", "script and shape of the last character"),
+        ("coupler", "router", "coupler:Coupler", "weights of the banks from what they say"),
+        ("memory", "associative", "memory:PhaseMemory", "learned slots addressed by phase coherence"),
     )]
 
 

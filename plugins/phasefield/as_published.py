@@ -5,12 +5,12 @@ What differs, each measured on the published code:
 - every weight is drawn from N(0, 0.02), whatever was declared, and branches enter the sum scaled by 0.1;
 - one gate g both admits the input and forgets, h = g B x + (1 - g) delta R h; rotations start near one degree;
 - where a text of more than 128 tokens is no multiple of 128, the returned state is the one after the zero padding;
-- the context bank does not carry its window;
+- the banks carry nothing and read no text: see published_banks.py;
 - the episodic memory carries nothing: up to 128 tokens it is causal attention, beyond it a sawtooth of 64..127 tokens
   without the present one, for a single token it is zero;
 - the coupler multiplies its output by 1 + Re(output) in training only, and routes by K scalars a token;
 - the coherence of the coupling loss is normalised by L1 norms, so it is 0.005 (d = 256) where it should be 1;
-- `concept_proj` and `slot_importance` never get a gradient.
+- `slot_importance` and a part of the banks never get a gradient.
 Only the order of arithmetic is another: the recurrence runs in the fused scan, not in a loop over tokens. The published
 in-place write that makes the backward of episodic memory fail up to 128 tokens is not reproduced, nor are the embedding
 tables and heads of other tokenizers (40,000 d parameters that are built and never used).
@@ -27,92 +27,12 @@ from torch import Tensor, nn
 from ..scan import complex_scan
 from .config import PhaseFieldConfig
 from .parts import Parts
-from .phase import ComplexLinear, cayley, drop_channels, magnitude, multiply, unit
+from .phase import cayley, drop_channels, magnitude, multiply, unit
+from .published_banks import BANKS
+from .published_phase import BRANCH, BiasedComplexLinear, FlippingNorm, normed_map, scale_planes, small, small_linear
 
-BRANCH = 0.1                    # scale of every residual branch
-BANK_LAYERS = 2
 CHUNK = 128                     # of the backbone; also where episodic memory changes its window
 NEAREST = 32                    # slots that associative memory reads
-
-
-def small(*shape: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(shape) * 0.02)
-
-
-def small_linear(in_features: int, out_features: int) -> nn.Linear:
-    linear = nn.Linear(in_features, out_features)
-    nn.init.normal_(linear.weight, std=0.02)
-    nn.init.zeros_(linear.bias)
-    return linear
-
-
-class BiasedComplexLinear(ComplexLinear):
-    def __init__(self, in_features: int, out_features: int):
-        super().__init__(in_features, out_features)
-        self.weight = small(2, out_features, in_features)
-        self.bias = nn.Parameter(torch.zeros(2 * out_features))
-
-    def forward(self, z: Tensor) -> Tensor:
-        return F.linear(z, self.matrix(z), self.bias)
-
-
-class FlippingNorm(nn.Module):
-    """z / |z| * s * (|z| - mean) / std over channels: below-average magnitudes come out with the opposite phase."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(dim))
-
-    def forward(self, z: Tensor) -> Tensor:
-        size = magnitude(z)
-        scale = F.layer_norm(size, size.shape[-1:], self.weight, eps=1e-6) / size
-        return (z.unflatten(-1, (2, -1)) * scale.unsqueeze(-2)).flatten(-2)
-
-
-def normed_map(dim: int) -> nn.Sequential:
-    return nn.Sequential(FlippingNorm(dim), BiasedComplexLinear(dim, dim))
-
-
-class PublishedBank(nn.Module):
-    """What the banks share: layers h + 0.1 gelu(Re u) u with u = W norm(h), and a last normed map. Carries nothing."""
-
-    def __init__(self, config: PhaseFieldConfig):
-        super().__init__()
-        self.layers = nn.ModuleList(normed_map(config.dim) for _ in range(BANK_LAYERS))
-        self.output = normed_map(config.dim)
-        self.dropout = config.dropout_rate
-
-    def process(self, h: Tensor) -> Tensor:
-        for layer in self.layers:
-            u = layer(h)
-            u = (F.gelu(u[..., :u.shape[-1] // 2]).unsqueeze(-2) * u.unflatten(-1, (2, -1))).flatten(-2)
-            h = h + BRANCH * drop_channels(u, self.dropout, self.training)
-        return self.output(h)
-
-
-class PublishedSemanticBank(PublishedBank):
-    def __init__(self, config: PhaseFieldConfig):
-        super().__init__(config)
-        self.concepts = small(config.concepts, 2 * config.dim)
-        self.concept_proj = BiasedComplexLinear(config.dim, config.concepts)
-
-    def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
-        coherence = F.linear(F.normalize(z, dim=-1), F.normalize(self.concepts, dim=-1))
-        return self.process(z + BRANCH * torch.softmax(2 * coherence, dim=-1) @ self.concepts), None
-
-
-class PublishedContextBank(PublishedBank):
-    def __init__(self, config: PhaseFieldConfig):
-        super().__init__(config)
-        self.taps = small(config.context)
-        self.context = BiasedComplexLinear(config.dim, config.dim)
-        self.modulation = BiasedComplexLinear(2 * config.dim, config.dim)
-
-    def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
-        seen = F.pad(z, (0, 0, len(self.taps) - 1, 0))
-        mixture = (seen.unfold(1, len(self.taps), 1) * torch.softmax(self.taps, dim=0)).sum(dim=-1)      # (B, T, 2d)
-        pair = torch.cat([z.unflatten(-1, (2, -1)), self.context(mixture).unflatten(-1, (2, -1))], dim=-1).flatten(-2)
-        return self.process(multiply(z, unit(self.modulation(pair)))), None
 
 
 class PublishedCoupler(nn.Module):
@@ -133,7 +53,7 @@ class PublishedCoupler(nn.Module):
         out = self.output((routing.permute(2, 0, 1).unsqueeze(-1) * mixed).sum(dim=0))
         if self.training:
             real = F.dropout(out[..., :out.shape[-1] // 2], self.dropout)
-            out = out + (real.unsqueeze(-2) * out.unflatten(-1, (2, -1))).flatten(-2)
+            out = scale_planes(out, 1 + real)
         return out, routing
 
     def loss(self, banks: list[Tensor]) -> Tensor:
@@ -196,11 +116,11 @@ class PublishedPhaseMemory(nn.Module):
         self.scale = nn.Parameter(torch.tensor(BRANCH))
         self.slot_importance = nn.Parameter(torch.ones(config.slots))
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Tensor, state: None = None) -> tuple[Tensor, None]:
         coherence = F.linear(F.normalize(self.query(h), dim=-1), F.normalize(self.keys, dim=-1))         # (B, T, M)
         best = coherence.topk(min(NEAREST, coherence.shape[-1]), dim=-1)
         weight = torch.zeros_like(coherence).scatter(-1, best.indices, best.values.softmax(dim=-1).to(coherence.dtype))
-        return h + self.scale * self.output(weight @ self.values)
+        return h + self.scale * self.output(weight @ self.values), None
 
 
 class PublishedEpisodicMemory(nn.Module):
@@ -261,6 +181,7 @@ class PublishedHead(nn.Module):
 
 
 PUBLISHED = Parts(
-    PublishedEmbedding, {"semantic": PublishedSemanticBank, "context": PublishedContextBank}, PublishedCoupler,
-    PublishedBackbone, PublishedPhaseMemory, PublishedEpisodicMemory, PublishedHead,
+    PublishedEmbedding, PublishedBackbone, PublishedEpisodicMemory, PublishedHead,
+    {**{("bank", name): bank for name, bank in BANKS.items()},
+     ("coupler", "router"): PublishedCoupler, ("memory", "associative"): PublishedPhaseMemory},
 )

@@ -1,4 +1,4 @@
-"""Phase banks: parallel readings of the embedding. Each maps (B, T, 2d) planes and its own state to the same."""
+"""Phase banks that read the embedding alone. Each maps (B, T, 2d) planes and its own state to the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import PhaseFieldConfig
-from .phase import ComplexLinear, GatedMLP, convolve, multiply, phase_norm, unit
+from .phase import ComplexLinear, GatedMLP, convolve, fan_in, multiply, phase_norm, unit
+
+EMOTIONS = 8
 
 
 class SemanticBank(nn.Module):
@@ -49,3 +51,17 @@ class ContextBank(nn.Module):
         mixture, window = convolve(z, self.taps, state)
         h = multiply(z, unit(self.own(z) + self.mixed(mixture)))
         return h + self.mlp(phase_norm(h)), window
+
+
+class EmotionBank(nn.Module):
+    """Adds to a token a mixture of eight vectors. As published a placeholder: nothing here tells it of emotions."""
+
+    def __init__(self, config: PhaseFieldConfig):
+        super().__init__()
+        self.detector = fan_in(EMOTIONS, 2 * config.dim)
+        self.emotions = nn.Parameter(torch.randn(EMOTIONS, 2 * config.dim))
+        self.mlp = GatedMLP(config.dim, config.dim)
+
+    def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
+        h = z + torch.softmax(F.linear(phase_norm(z), self.detector), dim=-1) @ self.emotions
+        return h + self.mlp(phase_norm(h)), None

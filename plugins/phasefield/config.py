@@ -5,31 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-BANKS = ("semantic", "context")
+from harness import components
 
 
 @dataclass(frozen=True)
 class PhaseFieldConfig:
     """Sizes count complex channels. What is None takes the default named beside it.
 
-    `as_published=true` computes what the published code computes, defects included; there only the sizes, `banks`,
-    `memory`, `episodic` and `dropout` have a meaning. Raises ValueError for sizes that do not fit.
+    `banks`, `coupler` and `memory` name registered components. `as_published=true` computes what the published code
+    computes, defects included; there only the sizes, these names, `episodic` and `dropout` have a meaning. Raises
+    ValueError for sizes that do not fit, UsageError for a component that there is not.
     """
 
     dim: int = 48
     layers: int = 3
     state_dim: int | None = None            # oscillators a layer; 2 dim
     hidden: int | None = None               # hidden channels of the gated MLP; 2 dim
-    banks: tuple[str, ...] = BANKS          # "none" for no bank
+    banks: tuple[str, ...] = ("semantic", "context")        # "none" for no bank
     concepts: int = 32                      # of the semantic bank
+    languages: int = 8                      # that the language bank tells apart
     context: int = 8                        # tokens that the context bank sees
-    coupler: bool = True                    # routed mixing of the banks; false adds them up
+    coupler: str = "router"                 # mixes the banks; "none" adds them up
     diversity: float = 0.01                 # weight of the loss on the coherence between banks
     mlp: bool = True
     conv: int = 0                           # tokens of the short convolution in a layer; 0 for none
     output_gate: bool = True
     skip: bool = False                      # the published D x beside C h, which the residual sum makes redundant
-    memory: bool = True                     # phase associative memory
+    memory: str = "associative"             # or "none"
     slots: int = 64                         # of the associative memory
     episodic: bool = True                   # attention over the last `window` tokens
     window: int = 128
@@ -38,20 +40,23 @@ class PhaseFieldConfig:
     dropout: float | None = None            # 0, or 0.1 as published
     as_published: bool = False
 
-    # The published sizes; `large` without its language and emotion banks, which read nothing of their own.
+    # The published sizes.
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"dim": 64, "layers": 4, "state_dim": 128, "slots": 512, "concepts": 512, "banks": ("semantic",)},
         "small": {"dim": 256, "layers": 8, "state_dim": 512, "slots": 512, "concepts": 512, "banks": ("semantic",)},
         "medium": {"dim": 512, "layers": 12, "state_dim": 1024, "slots": 1024, "concepts": 512},
-        "large": {"dim": 768, "layers": 16, "state_dim": 1536, "slots": 8192, "concepts": 512},
+        "large": {"dim": 768, "layers": 16, "state_dim": 1536, "slots": 8192, "concepts": 512,
+                  "banks": ("semantic", "context", "language", "emotion")},
     }
 
     def __post_init__(self) -> None:
         for bank in self.banks:
-            if bank not in BANKS:
-                raise ValueError(f"no bank {bank!r}; the banks are {', '.join(BANKS)}, or none")
-        if min(self.layers, self.context, self.window, self.heads) < 1 or self.conv < 0:
-            raise ValueError("layers, context, window and heads must be at least 1, conv at least 0")
+            components.find("phasefield", "bank", bank)
+        for place, name in (("coupler", self.coupler), ("memory", self.memory)):
+            if name != "none":
+                components.find("phasefield", place, name)
+        if min(self.layers, self.context, self.languages, self.window, self.heads) < 1 or self.conv < 0:
+            raise ValueError("layers, context, languages, window and heads must be at least 1, conv at least 0")
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
 

@@ -24,11 +24,11 @@ class PhaseMemory(nn.Module):
         self.log_temperature = nn.Parameter(torch.tensor(math.log(8.0)))
         self.output = ComplexLinear(config.dim, config.dim, gain=0.5)
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Tensor, state: None = None) -> tuple[Tensor, None]:
         query = phase_norm(self.query(phase_norm(h)))
         coherence = F.linear(query, F.normalize(self.keys, dim=-1)) * h.shape[-1] ** -0.5                # (B, T, M)
         weight = torch.softmax(coherence * self.log_temperature.exp(), dim=-1)
-        return h + self.output(phase_norm(weight @ self.values))
+        return h + self.output(phase_norm(weight @ self.values)), None
 
 
 class EpisodicMemory(nn.Module):

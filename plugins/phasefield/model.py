@@ -5,15 +5,16 @@
 Notable:
 - activations are complex, kept as planes (B, T, 2d) = [re | im]; see phase.py;
 - time and memory are linear in the length, decoding costs the same at any context;
-- the state is complete: bank and convolution windows, oscillators and the episodic buffer are all carried, so a text
-  may be cut anywhere;
+- the state is complete: the windows of text, banks and convolutions, oscillators and the episodic buffer are all
+  carried, so a text may be cut anywhere;
 - one function in training and in evaluation, norms that keep phase, every parameter is used;
+- banks, coupler and memory are components by name, which plugins may bring; a bank may read the text behind the tokens;
 - `as_published=true` puts the published parts in the same places; as_published.py says what is different there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,7 +24,10 @@ from harness import LanguageModel
 from .as_published import PUBLISHED
 from .config import PhaseFieldConfig
 from .coupler import routing_entropy
-from .parts import RIGHT
+from .parts import RIGHT, planes
+from .text import TextFeatures, TextReader
+
+IDLE = ("concept_proj", "unspoken", "prefix_proj", "suffix_proj", "phases")      # published; they take part in no GEMM
 
 
 class PhaseField(LanguageModel):
@@ -33,44 +37,53 @@ class PhaseField(LanguageModel):
         super().__init__(config, vocab_size)
         parts = PUBLISHED if config.as_published else RIGHT
         self.embedding = parts.embedding(config, vocab_size)
-        self.banks = nn.ModuleList(parts.banks[name](config) for name in config.banks)
-        self.coupler = parts.coupler(config) if config.banks and config.coupler else None
+        self.banks = nn.ModuleList(parts.component(config, "bank", name) for name in config.banks)
+        self.text = TextReader(vocab_size) if any(map(reads_text, self.banks)) else None
+        self.coupler = self.memory = None
+        if config.banks and config.coupler != "none":
+            self.coupler = parts.component(config, "coupler", config.coupler)
         self.backbone = parts.backbone(config)
-        self.memory = parts.memory(config) if config.memory else None
+        if config.memory != "none":
+            self.memory = parts.component(config, "memory", config.memory)
         self.episodic = parts.episodic(config) if config.episodic else None
         self.head = parts.head(config, vocab_size, self.embedding.weight)
         self._readings: list[Tensor] = []       # of the last forward in training, for the loss between banks
         self._routing: Tensor | None = None     # of the last forward
 
     def forward(self, tokens: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
-        before = state or {"banks": [None] * len(self.banks), "backbone": None, "episodic": None}
+        before = state or {"text": None, "banks": [None] * len(self.banks), "backbone": None, "memory": None,
+                           "episodic": None}
         after: dict[str, Any] = {}
         z = self.embedding(tokens)                                                   # (B, T, 2d)
-        z, after["banks"] = self.mix(z, before["banks"])
+        text, after["text"] = (None, None) if self.text is None else self.text(tokens, before["text"])
+        z, after["banks"] = self.mix(z, before["banks"], text)
         z, after["backbone"] = self.backbone(z, before["backbone"])
-        if self.memory is not None:
-            z = self.memory(z)
+        z, after["memory"] = (z, None) if self.memory is None else planes(self.memory, z, before["memory"])
         z, after["episodic"] = (z, None) if self.episodic is None else self.episodic(z, before["episodic"])
         return self.head(z), after                                                   # (B, T, V)
 
-    def mix(self, z: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
+    def read_vocabulary(self, vocabulary: Sequence[bytes]) -> None:
+        if self.text is not None:
+            self.text.read_vocabulary(vocabulary)
+
+    def mix(self, z: Tensor, states: list[Any], text: TextFeatures | None) -> tuple[Tensor, list[Any]]:
         """The banks and what couples them: (B, T, 2d) and each bank's state -> the same."""
         readings, windows = [], []
         for bank, state in zip(self.banks, states, strict=True):
-            reading, window = bank(z, state)
+            given = (state, text) if reads_text(bank) else (state,)
+            reading, window = planes(bank, z, *given)
             readings.append(reading)
             windows.append(window)
         self._readings = readings if self.training else []
         if self.coupler is None:
             return sum(readings, start=z), windows
-        z, routing = self.coupler(z, readings)
-        self._routing = routing.detach()
+        z, routing = planes(self.coupler, z, readings)
+        self._routing = None if routing is None else routing.detach()
         return z, windows
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
-        if self.coupler is None or len(self._readings) < 2:
-            return {}
-        return {"coupling": self.coupler.loss(self._readings)}
+        loss = getattr(self.coupler, "loss", None)
+        return {"coupling": loss(self._readings)} if loss and len(self._readings) > 1 else {}
 
     def diagnostics(self) -> dict[str, float]:
         if self._routing is None or len(self.banks) < 2:
@@ -83,10 +96,13 @@ class PhaseField(LanguageModel):
         Attention counts the `window` tokens that are read, though blocks compute up to twice as many.
         """
         config, per_token = self.config, 2 * self.head.weight.numel()
+        tables = {id(self.embedding.weight), id(self.head.weight)}
         for name, weight in self.named_parameters():
-            if weight.ndim == 3 and "concept_proj" not in name:
+            if id(weight) in tables or name.endswith("_table") or any(idle in name for idle in IDLE):
+                continue
+            if weight.ndim == 3:
                 per_token += 8 * weight[0].numel()
-            elif weight.ndim == 2 and weight is not self.embedding.weight and weight is not self.head.weight:
+            elif weight.ndim == 2:
                 read = 2 if name.endswith(("concepts", "taps")) else 1      # as keys and values; for both planes
                 per_token += 2 * read * weight.numel()
         per_token += 24 * config.layers * config.oscillators
@@ -97,3 +113,8 @@ class PhaseField(LanguageModel):
 
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
         yield from {self.embedding.weight, self.head.weight}
+
+
+def reads_text(bank: nn.Module) -> bool:
+    """Whether a bank declares that it is called with the features of the text behind the tokens."""
+    return getattr(bank, "reads_text", False)

@@ -1,34 +1,53 @@
-"""The parts of a phase-field model by their place: a model is built from one set of them."""
+"""The fixed parts of a phase-field model: it is built from one set of them, and from components by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness import components
+
 from .backbone import Backbone
-from .banks import ContextBank, SemanticBank
 from .config import PhaseFieldConfig
-from .coupler import Coupler
-from .memory import EpisodicMemory, PhaseMemory
+from .memory import EpisodicMemory
 from .phase import phase_norm
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Module classes on (B, T, 2d) planes; those that look back take their state and return the next."""
+    """Module classes on (B, T, 2d) planes; those that look back take their state and return the next.
+
+    `instead` holds, by place and name, the classes that stand for registered components in this set.
+    """
 
     embedding: Any                  # tokens -> z
-    banks: Mapping[str, Any]        # z, state -> reading, state
-    coupler: Any                    # z, readings -> z, routing weights
     backbone: Any                   # z, state -> z, state
-    memory: Any                     # z -> z
     episodic: Any                   # z, state -> z, state
     head: Any                       # z -> logits
+    instead: Mapping[tuple[str, str], Any] = field(default_factory=dict)
+
+    def component(self, config: PhaseFieldConfig, place: str, name: str) -> nn.Module:
+        """The component of that name, made. Raises PluginError or TypeError where that cannot be."""
+        made = (self.instead.get((place, name)) or components.load("phasefield", place, name))(config)
+        if not isinstance(made, nn.Module):
+            raise TypeError(f"{place} {name!r} is a {type(made).__name__}, not a torch.nn.Module")
+        return made
+
+
+def planes(component: nn.Module, z: Tensor, *rest: Any) -> tuple[Tensor, Any]:
+    """Call a component on z and what else it takes: planes of z's shape, and its state or the routing weights.
+
+    Raises TypeError where it returns anything else: a bare tensor would unpack into the rows of its batch.
+    """
+    result = component(z, *rest)
+    if not (isinstance(result, tuple) and len(result) == 2 and getattr(result[0], "shape", None) == z.shape):
+        raise TypeError(f"{type(component).__name__} did not return planes {tuple(z.shape)} and what it carries")
+    return result
 
 
 class Embedding(nn.Module):
@@ -54,6 +73,4 @@ class Head(nn.Module):
         return F.linear(phase_norm(z) * self.scale.repeat(2), self.weight)
 
 
-RIGHT = Parts(
-    Embedding, {"semantic": SemanticBank, "context": ContextBank}, Coupler, Backbone, PhaseMemory, EpisodicMemory, Head,
-)
+RIGHT = Parts(Embedding, Backbone, EpisodicMemory, Head)
