@@ -42,8 +42,8 @@ def reason(file):
 def test_every_builtin_loads():
     found = load()
     assert not found.broken
-    assert {name.rpartition(".")[2] for name in BUILTIN} >= set(found.models)
-    assert found.models
+    assert set(found.origins.values()) <= set(BUILTIN)
+    assert {"baseline", "ssm"} <= set(found.models)
     assert found.suites
     assert found.corpora
     assert found.tokenizers
