@@ -89,7 +89,9 @@ def joined(device: str, environ: Mapping[str, str] = os.environ) -> Iterator[Ran
             raise UsageError(f"torchrun started more processes than the {gpus} GPUs of this machine")
         torch.cuda.set_device(device)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
+    ranks = Ranks(dist.get_rank(), dist.get_world_size())
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield ranks
+        ranks.wait()                                        # none takes its end of a connection away while others work
     finally:
         dist.destroy_process_group()
