@@ -1,23 +1,29 @@
 """Kernels: every implementation of a plugin's inner loop against its floor and the published form, in one process.
 
-Rounds are randomised and interleaved, so that ratios hold on a noisy machine. A further row states what the harness's
-own training step costs beside the same step written as a bare PyTorch loop.
+The rounds of a group are randomised and interleaved, so that ratios hold on a noisy machine. Peaks are of one call, its
+result included and its inputs not, the lower of two: what is freed may lie in fragments. A further row states what the
+harness's own training step costs beside the same step written as a bare PyTorch loop.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from harness import ByRound, ByValue, Cell, Request, Row, Suite, stats
 
-ROUNDS = 11
+ROUNDS, PEAKS = 11, 2
+GROUP_SECONDS = 15.0                        # of rounds, unless --rounds says how many
+NOISE_BYTES = 1 << 20                       # no ratio to a peak below: it is the allocator's as much as the case's
 SEQ_LEN, BATCH_SIZE, OVERHEAD_ROUNDS = 256, 16, 25
 
 
 def plan(request: Request) -> Iterator[Cell]:
     for choice in request.models:
-        protocol = {"rounds": request.rounds or ROUNDS}
+        protocol: dict[str, Any] = {"rounds": request.rounds or ROUNDS}
+        if not request.rounds:
+            protocol["limit"] = GROUP_SECONDS
         if choice.spec.kernels:
             yield request.cell("kernels", choice, params=0, alone=True, protocol={**protocol, "role": "kernels"})
         yield request.cell("kernels", choice, seq_len=SEQ_LEN, batch_size=BATCH_SIZE, alone=True,
@@ -30,7 +36,10 @@ def measure(cell: Cell, bench: Any) -> None:
 
 def kernels(cell: Cell, bench: Any) -> None:
     cases = bench.kernels()
-    seconds = bench.time_cases({case.name: case.run for case in cases})
+    seconds: dict[str, list[float]] = {}
+    for group in dict.fromkeys(case.group for case in cases):
+        calls = {case.name: case.run for case in cases if case.group == group}
+        seconds |= bench.time_cases(calls, limit=cell.get("limit") or math.inf)
     bench.raw.update(seconds)
     compared = {
         "ratio_to_floor": {c.group: c.name for c in cases if c.role == "floor"},
@@ -49,6 +58,27 @@ def kernels(cell: Cell, bench: Any) -> None:
             ratio = stats.paired_ratio(seconds[other], times) if speedup else stats.paired_ratio(times, seconds[other])
             bench.row(f"{label}:{case.name}", ratio.value, "x", "higher" if speedup else "lower",
                       ci_low=ratio.low, ci_high=ratio.high)
+    weigh(cases, bench)
+
+
+def weigh(cases: list[Any], bench: Any) -> None:
+    """Peak bytes of every case but the floors, which move what is there already."""
+    cases = [case for case in cases if case.role != "floor"]
+    peaks = {case.name: min(peak(case, bench) for _ in range(PEAKS)) for case in cases}
+    baselines, references = ({c.group: peaks[c.name] for c in cases if c.role == role}
+                             for role in ("baseline", "reference"))
+    for case in cases:
+        own = peaks[case.name]
+        bench.row(f"peak_bytes:{case.name}", own, "B", "lower")
+        if case.role != "baseline" and baselines.get(case.group, 0) > NOISE_BYTES:
+            bench.row(f"peak_ratio_to_baseline:{case.name}", own / baselines[case.group], "x", "lower")
+        if case.role != "reference" and references.get(case.group, 0) > NOISE_BYTES and own:
+            bench.row(f"peak_reduction_over_published:{case.name}", references[case.group] / own, "x", "higher")
+
+
+def peak(case: Any, bench: Any) -> int:
+    """By the headline method of the device."""
+    return next(iter(bench.peak_memory(case.run).values()))
 
 
 def overhead(cell: Cell, bench: Any) -> None:
@@ -70,7 +100,8 @@ def compared(row: Row) -> ByRound | ByValue:
 
 
 suite = Suite(
-    name="kernels", summary="implementations of a plugin's inner loop against their floor and the published form",
+    name="kernels", summary="time and memory of a plugin's inner loop, every form, against its floor and as published",
     plan=plan, measure=measure, timed=True, compared=compared,
-    primary=("time_s", "ratio_to_floor", "ratio_to_baseline", "speedup_over_published", "harness_overhead"),
+    primary=("time_s", "ratio_to_floor", "ratio_to_baseline", "speedup_over_published", "peak_bytes",
+             "peak_ratio_to_baseline", "peak_reduction_over_published", "harness_overhead"),
 )

@@ -159,6 +159,8 @@ def test_cases_run_once_a_round_in_changing_order():
     log.clear()
     time_cases(cases, 20, seed=3, clock=ByName(), min_time=0.15)
     assert ["".join(log[i:i + 4]) for i in range(len(log) - 80, len(log), 4)] == rounds
+    assert len(time_cases(cases, 20, clock=ByName(), limit=0)["a"]) == measure.FEWEST
+    assert len(time_cases(cases, 4, clock=ByName(), limit=0)["a"]) == 4
 
 
 @linux

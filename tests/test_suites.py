@@ -99,6 +99,7 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
     "kernels": {
         "time_s:whole": ("s", "lower", {""}), "ratio_to_floor:whole": ("x", "lower", {""}),
         "speedup_over_published:whole": ("x", "higher", {""}), "harness_overhead": ("x", "lower", {"train"}),
+        "peak_bytes:whole": ("B", "lower", {""}), "peak_reduction_over_published:whole": ("x", "higher", {""}),
     },
     "audit": {"split law": ("std", "lower", {""}), "suffix perturbation": ("std", "lower", {""})},
 }

@@ -26,6 +26,7 @@ MIN_TIME = 0.02                         # seconds a round lasts at least
 WARMUP_TIME = 1.0                       # seconds of warm-up at most, the first call apart
 STILL_CALLS = 3                         # warm: so many calls in a row that were no faster
 FASTER = 0.95
+FEWEST = 6                              # rounds that an interval of a median at 95 % needs
 
 
 class Clock:
@@ -89,13 +90,19 @@ def time_rounds(
 
 def time_cases(
     cases: Mapping[str, Call], rounds: int, *, seed: int = 0, clock: Clock, min_time: float = MIN_TIME,
-    warmup: float = WARMUP_TIME,
+    warmup: float = WARMUP_TIME, limit: float = math.inf,
 ) -> dict[str, list[float]]:
-    """Seconds per call of several cases in one process, each once a round, in an order drawn anew for every round."""
+    """Seconds per call of several cases in one process, each once a round, in an order drawn anew for every round.
+
+    No further round begins after `limit` seconds of them, though FEWEST are done in any case.
+    """
     calls = {name: calibrate(call, clock, min_time, warmup) for name, call in cases.items()}
     order, draw = list(cases), random.Random(seed)
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
+    started = time.perf_counter()
+    for done in range(rounds):
+        if done >= FEWEST and time.perf_counter() - started > limit:
+            break
         draw.shuffle(order)
         for name in order:
             seconds[name].append(clock.time(cases[name], calls[name]) / calls[name])

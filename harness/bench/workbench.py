@@ -233,10 +233,13 @@ class Workbench:
         rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
         return time_rounds(call, rounds, clock=Clock(self.cell.device), turn=self.turn)
 
-    def time_cases(self, cases: dict[str, Callable[[], object]], rounds: int = 0) -> dict[str, list[float]]:
-        """Seconds per call of several cases in this process, in randomised interleaved rounds."""
+    def time_cases(
+        self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,
+    ) -> dict[str, list[float]]:
+        """Seconds per call of several cases in this process, in randomised interleaved rounds, the fewer after `limit`
+        seconds."""
         rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
-        return time_cases(cases, rounds, seed=self.cell.seed, clock=Clock(self.cell.device))
+        return time_cases(cases, rounds, seed=self.cell.seed, clock=Clock(self.cell.device), limit=limit)
 
     def kernels(self) -> list[KernelCase]:
         """The kernel cases of the plugin, [] where it names none."""

@@ -1,7 +1,8 @@
 """Kernel cases of `--suite kernels`: interference attention beside standard attention, forward, as seed 003 sizes it.
 
-1024 tokens, width 512 in 8 heads, float32, from phases (and amplitudes) to outputs. The published forms hold an array
-of tokens x tokens x channels, 4 GB at that length, so they are timed at 128 tokens, beside ours at 128.
+1024 tokens, width 512 in 8 heads, float32, from phases (and amplitudes) to outputs; and 512 tokens, so that peaks show
+what grows with the length and what with its square. The published forms hold an array of tokens x tokens x channels,
+4 GB at the full length, so they run at 128 tokens, beside ours at 128.
 """
 
 from __future__ import annotations
@@ -23,40 +24,55 @@ LENGTH, SHORT, HEADS, HEAD_DIM = 1024, 128, 8, 64
 
 def modulus_cases(device: str, length: int = LENGTH, short: int = SHORT) -> list[KernelCase]:
     """Scores |sum exp(i(p_q - p_k))| against naive and fused standard attention, and against the published form."""
-    def ours(q: Tensor, k: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
-        return attention(wave(None, q) / math.sqrt(HEAD_DIM), wave(None, k), v, "modulus", chunk)
-
-    q, k, v = _normal(3, length, HEAD_DIM, device)
     few = _normal(3, short, HEAD_DIM, device)
     return [
-        _case("modulus/standard", "baseline", "modulus", standard, q, k, v),
-        _case("modulus/fused standard", "implementation", "modulus", _fused, q, k, v),
-        _case("modulus/chunked", "implementation", "modulus", ours, q, k, v),
-        _case("modulus/at once", "implementation", "modulus", partial(ours, chunk=length), q, k, v),
+        *_modulus("modulus", length, device), *_modulus("modulus half", length // 2, device),
         _case("modulus short/published", "reference", "modulus short", materialised, *few),
-        _case("modulus short/chunked", "implementation", "modulus short", ours, *few),
+        _case("modulus short/chunked", "implementation", "modulus short", _modulus_attention, *few),
     ]
 
 
 def real_cases(device: str, length: int = LENGTH, short: int = SHORT) -> list[KernelCase]:
     """Scores a_q a_k cos(p_q - p_k) against fused standard attention of twice the head dimension, and as published."""
-    def ours(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
-        return attention(wave(qa, qp), wave(ka, kp), v, "real", chunk)
-
-    def linear(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor) -> Tensor:
-        return linear_attention(wave(qa, qp), wave(ka, kp), v)[0]
-
-    waves, few = (_waves(n, device) for n in (length, short))
-    doubled = _normal(3, length, 2 * HEAD_DIM, device)
+    few = _waves(short, device)
     return [
-        _case("real/fused standard, doubled", "baseline", "real", _fused, *doubled),
-        _case("real/fused standard", "implementation", "real", _fused, *_normal(3, length, HEAD_DIM, device)),
-        _case("real/fused", "implementation", "real", ours, *waves),
-        _case("real/chunked", "implementation", "real", partial(ours, chunk=SHORT), *waves),
-        _case("real/linear", "implementation", "real", linear, *waves),
+        *_real("real", length, device), *_real("real half", length // 2, device),
         _case("real short/published", "reference", "real short", materialised_cosine, *few),
-        _case("real short/fused", "implementation", "real short", ours, *few),
+        _case("real short/fused", "implementation", "real short", _real_attention, *few),
     ]
+
+
+def _modulus(group: str, length: int, device: str) -> list[KernelCase]:
+    inputs = _normal(3, length, HEAD_DIM, device)
+    return [
+        _case(f"{group}/standard", "baseline", group, standard, *inputs),
+        _case(f"{group}/fused standard", "implementation", group, _fused, *inputs),
+        _case(f"{group}/chunked", "implementation", group, _modulus_attention, *inputs),
+        _case(f"{group}/at once", "implementation", group, partial(_modulus_attention, chunk=length), *inputs),
+    ]
+
+
+def _real(group: str, length: int, device: str) -> list[KernelCase]:
+    waves, doubled = _waves(length, device), _normal(3, length, 2 * HEAD_DIM, device)
+    return [
+        _case(f"{group}/fused standard, doubled", "baseline", group, _fused, *doubled),
+        _case(f"{group}/fused standard", "implementation", group, _fused, *_normal(3, length, HEAD_DIM, device)),
+        _case(f"{group}/fused", "implementation", group, _real_attention, *waves),
+        _case(f"{group}/chunked", "implementation", group, partial(_real_attention, chunk=SHORT), *waves),
+        _case(f"{group}/linear", "implementation", group, _linear, *waves),
+    ]
+
+
+def _modulus_attention(q: Tensor, k: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
+    return attention(wave(None, q) / math.sqrt(HEAD_DIM), wave(None, k), v, "modulus", chunk)
+
+
+def _real_attention(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor, chunk: int | None = None) -> Tensor:
+    return attention(wave(qa, qp), wave(ka, kp), v, "real", chunk)
+
+
+def _linear(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor) -> Tensor:
+    return linear_attention(wave(qa, qp), wave(ka, kp), v)[0]
 
 
 def _case(name: str, role: str, group: str, function, *inputs: Tensor) -> KernelCase:

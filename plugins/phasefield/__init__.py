@@ -16,7 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="complex state-space language model with phase banks and two memories, linear in the length",
         source="qllm2 v4 (Vishwakarma 2026), seed 001",
-        kernels="harness.plugins.scan.cases:cases",
+        kernels="harness.plugins.phasefield.cases:cases",
         places=("bank", "coupler", "memory"),
     )]
 

@@ -10,6 +10,7 @@ What differs, each measured on the published code:
   without the present one, for a single token it is zero;
 - the coupler multiplies its output by 1 + Re(output) in training only, and routes by K scalars a token;
 - the coherence of the coupling loss is normalised by L1 norms, so it is 0.005 (d = 256) where it should be 1;
+- the coherence loss is least where the states of all tokens are equal;
 - `slot_importance` and a part of the banks never get a gradient.
 Only the order of arithmetic is another: the recurrence runs in the fused scan, not in a loop over tokens. The published
 in-place write that makes the backward of episodic memory fail up to 128 tokens is not reproduced, nor are the embedding
@@ -43,7 +44,7 @@ class PublishedCoupler(nn.Module):
         self.phases = nn.Parameter(torch.cat([torch.ones(count, config.dim), torch.zeros(count, config.dim)], dim=-1))
         self.router = nn.Sequential(small_linear(count, 4 * count), nn.GELU(), small_linear(4 * count, count))
         self.output = normed_map(config.dim)
-        self.dropout = config.dropout_rate
+        self.dropout, self.diversity = config.dropout_rate, config.diversity_weight
 
     def forward(self, z: Tensor, banks: list[Tensor]) -> tuple[Tensor, Tensor]:
         projected = [project(bank) for project, bank in zip(self.projections, banks, strict=True)]
@@ -57,14 +58,14 @@ class PublishedCoupler(nn.Module):
         return out, routing
 
     def loss(self, banks: list[Tensor]) -> Tensor:
-        """0.1 | |coherence| - 0.5 |, less the variance over pairs, of banks averaged over the first 32 positions."""
+        """Weighted 0.1 | |coherence| - 0.5 |, less the variance over pairs, of banks averaged over 32 positions."""
         means = [bank[:, :32].mean(dim=1) for bank in banks]
         pairs = torch.stack([
             (a * b).sum(dim=-1) / (magnitude(a).sum(dim=-1) * magnitude(b).sum(dim=-1))
             for a, b in combinations(means, 2)
         ]).mean(dim=1)                                                                # (pairs,)
         target = 0.1 * (pairs.abs().mean() - 0.5).abs()
-        return 0.1 * (target if len(pairs) == 1 else target - pairs.var())
+        return self.diversity * (target if len(pairs) == 1 else target - pairs.var())
 
 
 class PublishedOscillatorLayer(nn.Module):
@@ -80,14 +81,18 @@ class PublishedOscillatorLayer(nn.Module):
         self.dropout = config.dropout_rate
 
     def forward(self, x: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        h = self.oscillators(x, state)
+        y = self.output(h[:, :x.shape[1]]) + self.skip(x)
+        return drop_channels(y, self.dropout, self.training), h[:, -1].clone()
+
+    def oscillators(self, x: Tensor, state: Tensor | None = None) -> Tensor:
+        """(B, T, 2d) -> h after every token, and after what fills up the last chunk."""
         length = x.shape[1]
         padded = F.pad(x, (0, 0, 0, -length % CHUNK)) if length > CHUNK else x
         gate = torch.sigmoid(self.gate(padded).to(self.floor.dtype))
         drive = (gate.unsqueeze(-2) * self.input(padded).unflatten(-1, (2, -1))).flatten(-2)
         decay = (1 - gate) * (0.5 + 0.5 * torch.sigmoid(self.floor))
-        h = complex_scan(decay, *cayley(self.half_tangent), drive, state)
-        y = self.output(h[:, :length]) + self.skip(x)
-        return drop_channels(y, self.dropout, self.training), h[:, -1].clone()
+        return complex_scan(decay, *cayley(self.half_tangent), drive, state)
 
 
 class PublishedBackbone(nn.Module):
@@ -117,10 +122,12 @@ class PublishedPhaseMemory(nn.Module):
         self.slot_importance = nn.Parameter(torch.ones(config.slots))
 
     def forward(self, h: Tensor, state: None = None) -> tuple[Tensor, None]:
+        return h + self.scale * self.output(self.weights(h) @ self.values), None
+
+    def weights(self, h: Tensor) -> Tensor:
         coherence = F.linear(F.normalize(self.query(h), dim=-1), F.normalize(self.keys, dim=-1))         # (B, T, M)
         best = coherence.topk(min(NEAREST, coherence.shape[-1]), dim=-1)
-        weight = torch.zeros_like(coherence).scatter(-1, best.indices, best.values.softmax(dim=-1).to(coherence.dtype))
-        return h + self.scale * self.output(weight @ self.values), None
+        return torch.zeros_like(coherence).scatter(-1, best.indices, best.values.softmax(dim=-1).to(coherence.dtype))
 
 
 class PublishedEpisodicMemory(nn.Module):
@@ -180,8 +187,17 @@ class PublishedHead(nn.Module):
         return F.linear(self.norm(self.map(z)), self.weight)
 
 
+def published_coherence(z: Tensor) -> Tensor:
+    return (1 - torch.cosine_similarity(z[:, :-1], z[:, 1:], dim=-1)).mean()
+
+
+def published_energy(z: Tensor) -> Tensor:
+    return (magnitude(z) - 1).square().mean()
+
+
 PUBLISHED = Parts(
     PublishedEmbedding, PublishedBackbone, PublishedEpisodicMemory, PublishedHead,
+    {"coherence": published_coherence, "energy": published_energy},
     {**{("bank", name): bank for name, bank in BANKS.items()},
      ("coupler", "router"): PublishedCoupler, ("memory", "associative"): PublishedPhaseMemory},
 )

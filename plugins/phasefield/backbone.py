@@ -43,20 +43,29 @@ class OscillatorLayer(nn.Module):
         return 0.5 + (SLOWEST - 0.5) * torch.sigmoid(self.log_floor)
 
     def forward(self, x: Tensor, state: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor]]:
-        size, carried = self.gate_bias.shape[0], {}
+        carried = {}
         if self.taps is not None:
             x, carried["window"] = convolve(x, self.taps, None if state is None else state["window"])
         packed = self.input(x)                                                       # (B, T, [gates | Bx])
-        cos, sin = cayley(self.half_tangent)
         initial = None if state is None else state["h"]
         if self.gated:
-            read, carried["h"] = gated_complex_scan(packed, self.delta(), cos, sin, initial, bias=self.gate_bias)
+            read, carried["h"] = gated_complex_scan(
+                packed, self.delta(), *cayley(self.half_tangent), initial, bias=self.gate_bias)
         else:
-            decay = torch.sigmoid(-packed[..., :size] - self.gate_bias) * self.delta()
-            read = complex_scan(decay, cos, sin, packed[..., size:], initial, normalise=True)            # (B, T, 2S)
+            read = self.swing(packed, initial)                                       # (B, T, 2S)
             carried["h"] = read[:, -1].clone()
         y = self.output(read)
         return (y if self.skip is None else y + self.skip(x)), carried
+
+    def swing(self, packed: Tensor, initial: Tensor | None) -> Tensor:
+        size = self.gate_bias.shape[0]
+        decay = torch.sigmoid(-packed[..., :size] - self.gate_bias) * self.delta()
+        return complex_scan(
+            decay, *cayley(self.half_tangent), packed[..., -2 * size:], initial, normalise=True)
+
+    def oscillators(self, x: Tensor) -> Tensor:
+        """h after every token of a text from its start, (B, T, 2d) -> (B, T, 2S): to look at."""
+        return self.swing(self.input(x if self.taps is None else convolve(x, self.taps, None)[0]), None)
 
 
 class Backbone(nn.Module):

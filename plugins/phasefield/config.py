@@ -13,8 +13,8 @@ class PhaseFieldConfig:
     """Sizes count complex channels. What is None takes the default named beside it.
 
     `banks`, `coupler` and `memory` name registered components. `as_published=true` computes what the published code
-    computes, defects included; there only the sizes, these names, `episodic` and `dropout` have a meaning. Raises
-    ValueError for sizes that do not fit, UsageError for a component that there is not.
+    computes, defects included; there only the sizes, these names, `episodic`, `dropout` and the weights of losses have
+    a meaning. Raises ValueError for sizes that do not fit, UsageError for a component that there is not.
     """
 
     dim: int = 48
@@ -26,13 +26,16 @@ class PhaseFieldConfig:
     languages: int = 8                      # that the language bank tells apart
     context: int = 8                        # tokens that the context bank sees
     coupler: str = "router"                 # mixes the banks; "none" adds them up
-    diversity: float = 0.01                 # weight of the loss on the coherence between banks
+    diversity: float | None = None          # weight of the loss on the likeness of banks; 0.01, or 0.1 as published
+    coherence: float | None = None          # weight of the loss on unsteady phases; 0, or 0.01 as published
+    energy: float = 0.0                     # weight of the loss on the size of the last state
     mlp: bool = True
     conv: int = 0                           # tokens of the short convolution in a layer; 0 for none
     output_gate: bool = True
     skip: bool = False                      # the published D x beside C h, which the residual sum makes redundant
     memory: str = "associative"             # or "none"
     slots: int = 64                         # of the associative memory
+    nearest: int = 0                        # of them that a token reads; 0 for all (32 as published)
     episodic: bool = True                   # attention over the last `window` tokens
     window: int = 128
     heads: int = 2
@@ -55,8 +58,9 @@ class PhaseFieldConfig:
         for place, name in (("coupler", self.coupler), ("memory", self.memory)):
             if name != "none":
                 components.find("phasefield", place, name)
-        if min(self.layers, self.context, self.languages, self.window, self.heads) < 1 or self.conv < 0:
-            raise ValueError("layers, context, languages, window and heads must be at least 1, conv at least 0")
+        counts = {name: getattr(self, name) for name in ("layers", "context", "languages", "slots", "window", "heads")}
+        if min(counts.values()) < 1 or min(self.conv, self.nearest) < 0:
+            raise ValueError(f"{', '.join(counts)} must be at least 1, conv and nearest at least 0")
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
 
@@ -71,6 +75,19 @@ class PhaseFieldConfig:
     @property
     def mlp_hidden(self) -> int:
         return self.hidden or 2 * self.dim
+
+    @property
+    def diversity_weight(self) -> float:
+        if self.diversity is not None:
+            return self.diversity
+        return 0.1 if self.as_published else 0.01
+
+    @property
+    def state_losses(self) -> dict[str, float]:
+        """Weights of the losses on the state that the head reads, where there are any."""
+        published = 0.01 if self.as_published else 0.0
+        weights = {"coherence": published if self.coherence is None else self.coherence, "energy": self.energy}
+        return {name: weight for name, weight in weights.items() if weight}
 
     @property
     def dropout_rate(self) -> float:

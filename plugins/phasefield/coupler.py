@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import torch
 from torch import Tensor, nn
 
 from .config import PhaseFieldConfig
+from .objectives import diversity
 from .phase import ComplexLinear, phase_norm
 
 
@@ -22,7 +22,7 @@ class Coupler(nn.Module):
     def __init__(self, config: PhaseFieldConfig):
         super().__init__()
         count = len(config.banks)
-        self.diversity = config.diversity
+        self.diversity = config.diversity_weight
         self.projections = nn.ModuleList(ComplexLinear(config.dim, config.dim) for _ in config.banks)
         self.router = nn.Linear(2 * config.dim * count, count) if count > 1 else None
 
@@ -36,15 +36,9 @@ class Coupler(nn.Module):
         mixed = sum(routing[..., k:k + 1] * bank for k, bank in enumerate(projected))
         return z + mixed, routing
 
-
     def loss(self, banks: list[Tensor]) -> Tensor:
-        """Weighted mean squared coherence over pairs of banks and tokens: 0 where they are orthogonal."""
-        return self.diversity * torch.stack([coherence(a, b).square().mean() for a, b in combinations(banks, 2)]).mean()
-
-
-def coherence(a: Tensor, b: Tensor) -> Tensor:
-    """Re<a, b> / (|a| |b|) per token, so that coherence(a, a) = 1: (B, T, 2d) twice -> (B, T)."""
-    return torch.cosine_similarity(a, b, dim=-1)
+        """The weighted likeness of the banks."""
+        return self.diversity * diversity(banks)
 
 
 def routing_entropy(routing: Tensor) -> float:

@@ -11,13 +11,18 @@ from torch import Tensor, nn
 
 from .config import PhaseFieldConfig
 from .phase import ComplexLinear, fan_in, multiply, phase_norm
+from .slots import read, weights
 
 
 class PhaseMemory(nn.Module):
-    """Associative memory of M learned slots, addressed by phase coherence: h + W norm(softmax(coherence) V)."""
+    """Associative memory of M learned slots, addressed by phase coherence: h + W norm(softmax(coherence) V).
+
+    `nearest` slots are read by a token, 0 for all; slots.py says how, and cases.py what either costs.
+    """
 
     def __init__(self, config: PhaseFieldConfig):
         super().__init__()
+        self.nearest = config.nearest
         self.query = ComplexLinear(config.dim, config.dim)
         self.keys = nn.Parameter(torch.randn(config.slots, 2 * config.dim))
         self.values = nn.Parameter(torch.randn(config.slots, 2 * config.dim))
@@ -25,10 +30,17 @@ class PhaseMemory(nn.Module):
         self.output = ComplexLinear(config.dim, config.dim, gain=0.5)
 
     def forward(self, h: Tensor, state: None = None) -> tuple[Tensor, None]:
-        query = phase_norm(self.query(phase_norm(h)))
-        coherence = F.linear(query, F.normalize(self.keys, dim=-1)) * h.shape[-1] ** -0.5                # (B, T, M)
-        weight = torch.softmax(coherence * self.log_temperature.exp(), dim=-1)
-        return h + self.output(phase_norm(weight @ self.values)), None
+        query, keys = self.address(h)
+        return h + self.output(phase_norm(read(query, keys, self.values, self.nearest))), None
+
+    def address(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, T, 2d) -> queries (B, T, 2d) and keys (M, 2d), whose products are coherences over the temperature."""
+        sharpness = self.log_temperature.exp() / h.shape[-1]
+        return phase_norm(self.query(phase_norm(h))) * sharpness, phase_norm(self.keys)
+
+    def weights(self, h: Tensor) -> Tensor:
+        """What every slot contributes to a token, (B, T, 2d) -> (B, T, M): to look at."""
+        return weights(*self.address(h), self.nearest)
 
 
 class EpisodicMemory(nn.Module):

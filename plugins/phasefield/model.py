@@ -23,7 +23,7 @@ from harness import LanguageModel
 
 from .as_published import PUBLISHED
 from .config import PhaseFieldConfig
-from .coupler import routing_entropy
+from .metrics import measure
 from .parts import RIGHT, planes
 from .text import TextFeatures, TextReader
 
@@ -47,8 +47,10 @@ class PhaseField(LanguageModel):
             self.memory = parts.component(config, "memory", config.memory)
         self.episodic = parts.episodic(config) if config.episodic else None
         self.head = parts.head(config, vocab_size, self.embedding.weight)
-        self._readings: list[Tensor] = []       # of the last forward in training, for the loss between banks
-        self._routing: Tensor | None = None     # of the last forward
+        self.objectives = parts.objectives
+        self._readings: list[Tensor] = []       # of the last forward in training, where a loss is to be made of them
+        self._last: Tensor | None = None        # likewise, the state that the head read
+        self._text: Tensor | None = None        # tokens of the last text that was read from its start in evaluation
 
     def forward(self, tokens: Tensor, state: dict[str, Any] | None = None) -> tuple[Tensor, dict[str, Any]]:
         before = state or {"text": None, "banks": [None] * len(self.banks), "backbone": None, "memory": None,
@@ -60,6 +62,9 @@ class PhaseField(LanguageModel):
         z, after["backbone"] = self.backbone(z, before["backbone"])
         z, after["memory"] = (z, None) if self.memory is None else planes(self.memory, z, before["memory"])
         z, after["episodic"] = (z, None) if self.episodic is None else self.episodic(z, before["episodic"])
+        self._last = z if self.training and self.config.state_losses else None
+        if state is None and not self.training:
+            self._text = tokens
         return self.head(z), after                                                   # (B, T, V)
 
     def read_vocabulary(self, vocabulary: Sequence[bytes]) -> None:
@@ -74,21 +79,24 @@ class PhaseField(LanguageModel):
             reading, window = planes(bank, z, *given)
             readings.append(reading)
             windows.append(window)
-        self._readings = readings if self.training else []
+        self._readings = readings if self.training and self.config.diversity_weight else []
         if self.coupler is None:
             return sum(readings, start=z), windows
-        z, routing = planes(self.coupler, z, readings)
-        self._routing = None if routing is None else routing.detach()
-        return z, windows
+        return planes(self.coupler, z, readings)[0], windows
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
+        losses = {}
+        if self._last is not None:
+            weights = self.config.state_losses
+            losses = {name: weight * self.objectives[name](self._last) for name, weight in weights.items()}
         loss = getattr(self.coupler, "loss", None)
-        return {"coupling": loss(self._readings)} if loss and len(self._readings) > 1 else {}
+        if loss and len(self._readings) > 1:
+            losses["coupling"] = loss(self._readings)
+        return losses
 
     def diagnostics(self) -> dict[str, float]:
-        if self._routing is None or len(self.banks) < 2:
-            return {}
-        return {"routing_entropy": routing_entropy(self._routing)}
+        """Of the last text read in evaluation, which is read again for them: see metrics.py."""
+        return {} if self._text is None else measure(self, self._text)
 
     def flops(self, batch: int, seq_len: int, phase: str) -> int:
         """Of one call; a complex multiply-accumulate is 8, a step of an oscillator with its gates 24.
@@ -108,8 +116,11 @@ class PhaseField(LanguageModel):
         per_token += 24 * config.layers * config.oscillators
         if self.episodic is not None:
             per_token += 8 * config.dim * min(config.window, seq_len)
+        read_in_part = config.memory == "associative" and config.nearest
+        unread = 4 * config.dim * max(0, config.slots - config.nearest) if read_in_part else 0
+        per_token -= unread                                             # neither values nor gradients of their scores
         tokens = batch * (1 if phase == "decode" else seq_len)
-        return (3 if phase == "train" else 1) * tokens * per_token
+        return tokens * (3 * per_token - 2 * unread if phase == "train" else per_token)
 
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
         yield from {self.embedding.weight, self.head.weight}

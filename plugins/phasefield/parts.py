@@ -15,6 +15,7 @@ from harness import components
 from .backbone import Backbone
 from .config import PhaseFieldConfig
 from .memory import EpisodicMemory
+from .objectives import OF_THE_STATE
 from .phase import phase_norm
 
 
@@ -29,6 +30,7 @@ class Parts:
     backbone: Any                   # z, state -> z, state
     episodic: Any                   # z, state -> z, state
     head: Any                       # z -> logits
+    objectives: Mapping[str, Any]   # by name: the z before the head -> a loss
     instead: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
     def component(self, config: PhaseFieldConfig, place: str, name: str) -> nn.Module:
@@ -73,4 +75,4 @@ class Head(nn.Module):
         return F.linear(phase_norm(z) * self.scale.repeat(2), self.weight)
 
 
-RIGHT = Parts(Embedding, Backbone, EpisodicMemory, Head)
+RIGHT = Parts(Embedding, Backbone, EpisodicMemory, Head, OF_THE_STATE)
