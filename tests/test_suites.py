@@ -121,7 +121,8 @@ COMPARED = {                                # suite -> the metrics that `harness
     "memory": {"peak_bytes", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes",
                "state_bytes_per_sequence"},
     "scaling": {"step_time_s", "peak_bytes"}, "kernels": {"time_s", "ratio_to_floor", "speedup_over_published",
-                                                          "harness_overhead"},
+                                                          "harness_overhead", "peak_bytes",
+                                                          "peak_reduction_over_published"},
     "recall": {"mqar_accuracy", "copy_accuracy", "induction_accuracy", "needle_accuracy", "needle4_accuracy",
                "capacity", "capacity_per_state_byte", "persistence", "interference", "state_bytes_per_sequence"},
 }

@@ -30,6 +30,7 @@ from .config import PhaseFieldConfig
 from .parts import Parts
 from .phase import cayley, drop_channels, magnitude, multiply, unit
 from .published_banks import BANKS
+from .published_patching import PublishedPatches
 from .published_phase import BRANCH, BiasedComplexLinear, FlippingNorm, normed_map, scale_planes, small, small_linear
 
 CHUNK = 128                     # of the backbone; also where episodic memory changes its window
@@ -188,6 +189,8 @@ class PublishedHead(nn.Module):
 
 
 def published_coherence(z: Tensor) -> Tensor:
+    if z.shape[1] < 2:
+        return z.new_zeros(())
     return (1 - torch.cosine_similarity(z[:, :-1], z[:, 1:], dim=-1)).mean()
 
 
@@ -196,7 +199,7 @@ def published_energy(z: Tensor) -> Tensor:
 
 
 PUBLISHED = Parts(
-    PublishedEmbedding, PublishedBackbone, PublishedEpisodicMemory, PublishedHead,
+    PublishedEmbedding, PublishedBackbone, PublishedEpisodicMemory, PublishedHead, PublishedPatches,
     {"coherence": published_coherence, "energy": published_energy},
     {**{("bank", name): bank for name, bank in BANKS.items()},
      ("coupler", "router"): PublishedCoupler, ("memory", "associative"): PublishedPhaseMemory},

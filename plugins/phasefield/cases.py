@@ -1,4 +1,7 @@
-"""Kernel cases of `--suite kernels`: the scans, and reading the slots of the associative memory.
+"""Kernel cases of `--suite kernels`: the scans, byte patches, and reading the slots of the associative memory.
+
+Group "patching" is a forward and a backward pass of the published small-byte model, right by default, over 4 x 512
+bytes, under bfloat16 autocast: in patches of 4 bytes, and byte by byte with the same width and depth.
 
 1024 tokens (4 x 256) of 256 complex channels read 512, 1024 or 8192 slots, 32 of them where not all, in float32: the
 reading alone, from normalised queries and keys to values, in inference and with the gradients of all three.
@@ -16,15 +19,40 @@ from torch import Tensor
 from harness import KernelCase
 
 from ..scan import cases as scan_cases
+from .config import PhaseFieldConfig
+from .model import PhaseField
 from .slots import read, weights
 
 TOKENS, DIM, NEAREST = 4 * 256, 256, 32
 SLOTS = (512, 1024, 8192)
+VOCABULARY = 257
 SHARPNESS = 8.0                         # temperature that the products of queries and keys start with
 
 
 def cases(device: str) -> list[KernelCase]:
-    return [*scan_cases.cases(device), *(case for slots in SLOTS for case in slot_cases(device, slots))]
+    return [*scan_cases.cases(device), *patch_cases(device),
+            *(case for slots in SLOTS for case in slot_cases(device, slots))]
+
+
+def patch_cases(device: str, size: str = "small-byte", batch: int = 4, length: int = 512) -> list[KernelCase]:
+    """A training step but for the optimiser, patched and not, of equal bytes."""
+    tokens = torch.randint(VOCABULARY, (batch, length + 1), generator=torch.Generator().manual_seed(0)).to(device)
+    preset = PhaseFieldConfig.PRESETS[size]
+
+    def step(patch: int) -> Callable[[], object]:
+        model = PhaseField(PhaseFieldConfig(**{**preset, "patch": patch}), VOCABULARY).to(device).train()
+        parameters = list(model.parameters())
+
+        def run() -> object:
+            with torch.autocast(device, torch.bfloat16):
+                logits, _ = model(tokens[:, :-1])
+            loss = F.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
+            return torch.autograd.grad(sum(model.auxiliary_losses().values(), loss), parameters)
+
+        return run
+
+    return [KernelCase("patching/bytes", step(0), "baseline", "patching"),
+            KernelCase("patching/patches of 4", step(preset["patch"]), "implementation", "patching")]
 
 
 def slot_cases(device: str, slots: int, tokens: int = TOKENS, dim: int = DIM) -> list[KernelCase]:

@@ -39,6 +39,8 @@ class PhaseFieldConfig:
     episodic: bool = True                   # attention over the last `window` tokens
     window: int = 128
     heads: int = 2
+    patch: int = 0                          # bytes that share a latent; 0 for none
+    local: int = 48                         # channels of what reads and predicts bytes within patches
     tied: bool = True                       # the head shares the embedding table
     dropout: float | None = None            # 0, or 0.1 as published
     as_published: bool = False
@@ -50,6 +52,11 @@ class PhaseFieldConfig:
         "medium": {"dim": 512, "layers": 12, "state_dim": 1024, "slots": 1024, "concepts": 512},
         "large": {"dim": 768, "layers": 16, "state_dim": 1536, "slots": 8192, "concepts": 512,
                   "banks": ("semantic", "context", "language", "emotion")},
+        "tiny-byte": {"dim": 64, "layers": 4, "state_dim": 128, "slots": 256, "concepts": 512, "patch": 4},
+        "small-byte": {"dim": 256, "layers": 8, "state_dim": 512, "slots": 256, "concepts": 512, "patch": 4},
+        "medium-byte": {"dim": 512, "layers": 12, "state_dim": 1024, "slots": 512, "concepts": 512, "patch": 4},
+        "large-byte": {"dim": 768, "layers": 16, "state_dim": 1536, "slots": 1024, "concepts": 512, "patch": 4,
+                       "banks": ("semantic",)},
     }
 
     def __post_init__(self) -> None:
@@ -61,6 +68,8 @@ class PhaseFieldConfig:
         counts = {name: getattr(self, name) for name in ("layers", "context", "languages", "slots", "window", "heads")}
         if min(counts.values()) < 1 or min(self.conv, self.nearest) < 0:
             raise ValueError(f"{', '.join(counts)} must be at least 1, conv and nearest at least 0")
+        if self.patch < 0 or self.patch == 1 or self.local < 2 or self.local % 2:
+            raise ValueError("patch must be 0 or at least 2, local even and at least 2")
         if self.dim % self.heads:
             raise ValueError(f"dim {self.dim} is not a multiple of heads {self.heads}")
 

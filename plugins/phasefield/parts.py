@@ -16,6 +16,7 @@ from .backbone import Backbone
 from .config import PhaseFieldConfig
 from .memory import EpisodicMemory
 from .objectives import OF_THE_STATE
+from .patching import Patches
 from .phase import phase_norm
 
 
@@ -30,6 +31,7 @@ class Parts:
     backbone: Any                   # z, state -> z, state
     episodic: Any                   # z, state -> z, state
     head: Any                       # z -> logits
+    patches: Any                    # tokens -> z, and back
     objectives: Mapping[str, Any]   # by name: the z before the head -> a loss
     instead: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
@@ -75,4 +77,4 @@ class Head(nn.Module):
         return F.linear(phase_norm(z) * self.scale.repeat(2), self.weight)
 
 
-RIGHT = Parts(Embedding, Backbone, EpisodicMemory, Head, OF_THE_STATE)
+RIGHT = Parts(Embedding, Backbone, EpisodicMemory, Head, Patches, OF_THE_STATE)
