@@ -69,6 +69,8 @@ def run(
     tokenizer: Tokenizer = "bytes",
     field: Annotated[str, typer.Option(help="The text field of a file:PATH with JSON lines.")] = "",
     params: Params = "300k",
+    state_bytes: Annotated[str, typer.Option(
+        help="Match the models by the state of one sequence at the measured length instead, e.g. 16k.")] = "",
     size: Size = "",
     seq_len: Annotated[str, typer.Option(
         help="Lengths in tokens, separated by commas; default: the suite's own.")] = "",
@@ -102,6 +104,7 @@ def run(
 
     options = with_config(RunOptions(
         suite=suite, plugins=plugins, corpus=corpus, tokenizer=tokenizer, field=field, params=params, size=size,
+        state_bytes=state_bytes,
         seq_len=seq_len, batch_size=batch_size, budget=budget, lr=lr, seeds=seeds, rounds=rounds, unaudited=unaudited,
         device=device, dtype=dtype, threads=threads, jobs=jobs, timeout=timeout, memory_limit=memory_limit,
         executor=executor, out=str(out or ""), export=export, retry=retry,
@@ -160,6 +163,7 @@ def _print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
         return
     for cell in planned.cells:
         size = f"{format_count(cell.params)} params" if cell.params else "default size"
+        size = f"state of {format_count(cell.state_bytes)} B" if cell.state_bytes else size
         text = [cell.suite, cell.label, cell.preset or size]
         text += [f"{cell.corpus}/{cell.tokenizer}"] if cell.corpus else []
         text += [f"T={cell.seq_len}"] if cell.seq_len else []

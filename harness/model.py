@@ -4,14 +4,14 @@ Notable:
 - one signature, `forward(tokens, state=None) -> (logits, state)`: prefill is forward(prompt), decode is
   forward(token, state), and splitting a text anywhere must not change the logits (the split law);
 - parameters are counted in real degrees of freedom, the vocabulary tables apart;
-- `--params N` is reached by solving for the width on the meta device, then for the hidden size of the MLP.
+- what is to be equal, parameters or the state, decides the width: see sizing.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,67 +95,6 @@ def count_parameters(model: LanguageModel) -> ParameterCount:
 
 
 @dataclass(frozen=True)
-class Match:
-    """What `--params N` reached: the config, its count, and how far off it is."""
-
-    config: Any
-    count: ParameterCount
-    target: int
-
-    TOLERANCE: ClassVar[float] = 0.02
-
-    @property
-    def error(self) -> float:
-        return self.count.non_embedding / self.target - 1
-
-    @property
-    def note(self) -> str:
-        if abs(self.error) <= self.TOLERANCE:
-            return ""
-        return f"nearest reachable to {self.target} parameters is {self.count.non_embedding} ({self.error:+.1%})"
-
-
-def match_parameters(spec: ModelSpec, config: Any, fixed: set[str], vocab_size: int, target: int) -> Match:
-    """Solve the width (`dim` or `width`), then `hidden` if there is one, for `target` non-embedding parameters.
-
-    Fields the user fixed are not touched. Raises UsageError where the config has no width.
-    """
-    model_class = resolve(spec.target)
-    names = {f.name for f in fields(config)}
-    width = next((n for n in ("dim", "width") if n in names), None)
-    if width is None:
-        raise UsageError(f"{spec.name} has no dim or width to match parameters with; use --size or no --params")
-    step = getattr(config, "width_step", 1)
-
-    def count(candidate: Any) -> ParameterCount:
-        with torch.device("meta"):
-            return count_parameters(model_class(candidate, vocab_size))
-
-    def nearest(start: Any, name: str, step: int) -> Any:
-        """Bisect for the value of field `name`, in multiples of `step`, whose count is nearest to the target."""
-        low, high = 1, 2
-        while count(replace(start, **{name: high * step})).non_embedding < target:
-            low, high = high, high * 2
-            if high * step > 1 << 20:
-                raise UsageError(f"{spec.name} cannot reach {target} parameters")
-        while high - low > 1:
-            middle = (low + high) // 2
-            if count(replace(start, **{name: middle * step})).non_embedding < target:
-                low = middle
-            else:
-                high = middle
-        candidates = [replace(start, **{name: n * step}) for n in (low, high)]
-        return min(candidates, key=lambda c: abs(count(c).non_embedding - target))
-
-    if width not in fixed:
-        config = nearest(config, width, step)
-    solvable = "hidden" in names and "hidden" not in fixed
-    if solvable and count(replace(config, hidden=1)) != count(replace(config, hidden=2)):   # equal without an MLP
-        config = nearest(config, "hidden", 1)
-    return Match(config, count(config), target)
-
-
-@dataclass(frozen=True)
 class Built:
     """A model with the facts of its building. `note` says how a parameter target was missed, or ""."""
 
@@ -168,13 +107,19 @@ class Built:
 def build(
     spec: ModelSpec, options: Mapping[str, str], vocab_size: int, *,
     preset: str = "", params: int = 0, seed: int = 0, device: str = "cpu", vocabulary: Sequence[bytes] = (),
+    state_bytes: int = 0, seq_len: int = 0,
 ) -> Built:
-    """Build a model: a published `preset`, or the width that gives `params`, or its default config.
+    """Build a model: a published `preset`, or the width that gives `params`, or a state of `state_bytes` after
+    `seq_len` tokens of one text, or its default config.
 
     `vocabulary` (the bytes of every token) is shown to the model where it is known.
     """
+    from .sizing import match_parameters, match_state
+
     config, note = make_config(spec, options, preset), ""
-    if params and not preset:
+    if state_bytes and not preset:
+        config, note = match_state(spec, config, set(options), vocab_size, state_bytes, seq_len)
+    elif params and not preset:
         match = match_parameters(spec, config, set(options), vocab_size, params)
         config, note = match.config, match.note
     torch.manual_seed(seed)

@@ -67,6 +67,8 @@ SSM = ("run", "--suite", "scaling", "--plugins", "ssm")
     ((*SSM, "--size", "tyny"), ["unknown size of ssm 'tyny'"]),
     ((*SSM, "--params", "1e15"), ["--params", "less than 1e15"]),
     ((*SSM, "--params", "many"), ["--params", "'many'"]),
+    ((*SSM, "--state-bytes", "lots"), ["--state-bytes", "'lots'"]),
+    ((*SSM, "--state-bytes", "4k", "--size", "tiny"), ["--size", "--state-bytes", "use one of them"]),
     ((*SSM, "--seq-len", "0"), ["--seq-len", "at least 1"]),
     ((*SSM, "--seeds", "0"), ["--seeds must be between 1 and 1,000, got 0"]),
     ((*SSM, "--seeds", "1000000000"), ["--seeds"]),

@@ -17,9 +17,9 @@ from harness.model import (
     build,
     count_parameters,
     make_config,
-    match_parameters,
     state_bytes,
 )
+from harness.sizing import match_parameters
 from harness.specs import ModelSpec
 
 VOCAB = 11

@@ -21,7 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.errors import UsageError
-from harness.model import build, count_parameters, match_parameters, state_bytes
+from harness.model import build, count_parameters, state_bytes
+from harness.sizing import match_parameters
 from harness.specs import resolve
 
 VOCAB, B, T, D = 17, 2, 41, 6

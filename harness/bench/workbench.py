@@ -115,6 +115,7 @@ class Workbench:
         else:
             built = build(
                 self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
+                state_bytes=cell.state_bytes, seq_len=cell.seq_len,
                 seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer))
         if self.built is None:
             self.built = built

@@ -226,6 +226,7 @@ def _of_cell(reading: Reading) -> Conditions:
     cell = reading.result.cell
     return {
         "corpus": cell["corpus"], "corpus bytes": "", "tokenizer": cell["tokenizer"],
+        "state": f"{format_count(cell['state_bytes'])} state bytes" if cell.get("state_bytes") else "",
         "size": cell["preset"] or (f"{format_count(cell['params'])} parameters" if cell["params"] else ""),
         "training text": cell["protocol"].get("budget_bytes"), "precision": cell["dtype"], "device": cell["device"],
         "role": cell["protocol"].get("role"),

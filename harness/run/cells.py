@@ -39,6 +39,7 @@ class Cell:
     options: tuple[tuple[str, str], ...] = ()
     preset: str = ""
     params: int = 0
+    state_bytes: int = 0                    # of one sequence, in the place of params
     corpus: str = ""
     tokenizer: str = ""
     seq_len: int = 0
@@ -108,6 +109,7 @@ class Request:
     texts: tuple[tuple[str, str], ...] = ()             # corpus as written, digest of the local files it names
     tokenizer: str = ""
     params: int = 0
+    state_bytes: int = 0
     preset: str = ""
     seq_lens: tuple[int, ...] = ()
     batch_size: int = 0
@@ -127,6 +129,7 @@ class Request:
         given: dict[str, Any] = {
             "options": choice.selector.options, "checkpoint": trained, "weights": choice.weights,
             "preset": "" if trained else self.preset, "params": 0 if self.preset or trained else self.params,
+            "state_bytes": 0 if trained else self.state_bytes,
             "tokenizer": self.tokenizer, "device": self.device,
             "dtype": self.dtype or "float32", "threads": self.threads, "code": choice.code,
             "text": dict(self.texts).get(fields.get("corpus", ""), ""),

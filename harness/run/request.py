@@ -43,6 +43,7 @@ class RunOptions:
     tokenizer: str = "bytes"
     field: str = ""
     params: str = "300k"
+    state_bytes: str = ""
     size: str = ""
     seq_len: str = ""
     batch_size: int = 0
@@ -115,6 +116,8 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
         raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
     if not split(options.plugins):
         raise UsageError("--plugins names no plugin; `harness plugins` lists them")
+    if options.size and options.state_bytes:
+        raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
     models = choose(registry, split(options.plugins))
     tokenizer = str(registry.tokenizer(options.tokenizer)[1])
     check_options(models, options.size, tokenizer)
@@ -127,7 +130,9 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
     return Request(
         models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=tokenizer,
-        params=0 if options.size else parse_count(options.params, "--params"), preset=options.size,
+        params=0 if options.size or options.state_bytes else parse_count(options.params, "--params"),
+        state_bytes=parse_count(options.state_bytes, "--state-bytes") if options.state_bytes else 0,
+        preset=options.size,
         seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
         dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
         budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr,

@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.phasefield.model:PhaseField",
         config="harness.plugins.phasefield.config:PhaseFieldConfig",
         family="phase",
-        summary="complex state-space language model with phase banks and two memories, linear in the length",
+        summary="gated linear recurrence over complex channels behind key-value banks, with windowed attention",
         source="qllm2 v4 (Vishwakarma 2026), seed 001",
         kernels="harness.plugins.phasefield.cases:cases",
         places=("bank", "coupler", "memory"),

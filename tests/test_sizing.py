@@ -1,0 +1,63 @@
+"""Models of equal state: the width is solved by measuring, and what cannot be reached is told."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from harness import sizing
+from harness.errors import Unsupported, UsageError
+from harness.model import LanguageModel, build, state_bytes
+from harness.options import make_config
+from harness.registry import load
+from harness.sizing import match_state
+from harness.specs import ModelSpec
+
+MODELS = load().models
+VOCAB, LENGTH = 257, 24
+
+
+@dataclass(frozen=True)
+class FixedConfig:
+    dim: int = 8
+
+
+class Fixed(LanguageModel):
+    """Carries four bytes, whatever its width."""
+
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        self.head = nn.Linear(config.dim, vocab_size)
+
+    def forward(self, tokens, state=None):
+        return self.head(torch.zeros(*tokens.shape, self.config.dim)), torch.zeros(len(tokens), 1)
+
+
+FIXED = ModelSpec("fixed", f"{__name__}:Fixed", f"{__name__}:FixedConfig", "classical", "", "")
+
+
+@pytest.mark.parametrize("name", ["baseline", "ssm", "wave"])
+@pytest.mark.parametrize("target", [4_000, 16_000])
+def test_the_state_after_the_length_is_the_target_or_the_nearest(name, target):
+    built = build(MODELS[name], {}, VOCAB, state_bytes=target, seq_len=LENGTH, params=999)
+    with torch.no_grad():
+        reached = state_bytes(built.model.eval()(torch.zeros(1, LENGTH, dtype=torch.int64))[1])
+    assert abs(reached / target - 1) < 0.02 or str(reached) in built.note
+    assert 0.5 < reached / target < 2
+
+
+def test_a_longer_text_leaves_attention_a_narrower_model():
+    short, long = (build(MODELS["baseline"], {}, VOCAB, state_bytes=16_000, seq_len=length) for length in (16, 64))
+    assert short.config.dim > 2 * long.config.dim
+
+
+def test_what_cannot_be_is_told(monkeypatch):
+    with pytest.raises(Unsupported, match="the state of fixed does not depend on its width"):
+        match_state(FIXED, FixedConfig(), set(), VOCAB, 4_000, LENGTH)
+    config = make_config(MODELS["ssm"], {"dim": "32"})
+    with pytest.raises(UsageError, match="ssm:dim=32 fixes what --state-bytes solves for"):
+        match_state(MODELS["ssm"], config, {"dim"}, VOCAB, 4_000, LENGTH)
+    monkeypatch.setattr(sizing, "MOST_PARAMETERS", 100_000)
+    with pytest.raises(Unsupported, match="a state of 100000 bytes takes ssm more than 100,000 parameters"):
+        build(MODELS["ssm"], {}, VOCAB, state_bytes=100_000, seq_len=LENGTH)
