@@ -35,6 +35,17 @@ with joined("cpu") as ranks:
     assert ranks.gathered(torch.tensor([ranks.rank])).tolist() == [[0], [1]]
     assert ranks.sum(torch.tensor(ranks.rank + 1.0)).item() == 3
 """
+LEFT = """
+import os, torch
+from harness.bench.distributed import joined
+def threads():
+    return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+with joined("cpu") as ranks:
+    import torch.distributed.nn.functional
+    ranks.wait()
+    assert [name for name in threads() if "gloo" in name]
+assert not [name for name in threads() if "gloo" in name or "tcpstore" in name], threads()
+"""
 
 
 def processes(arguments, folder, world=2):
@@ -101,3 +112,10 @@ def test_every_process_of_a_machine_has_its_own_gpu():
     assert device_of("cuda", {"LOCAL_RANK": "3"}) == "cuda:3"
     assert device_of("cuda", {}) == "cuda:0"
     assert device_of("cpu", {"LOCAL_RANK": "3"}) == "cpu"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are named in /proc")
+def test_no_thread_of_the_group_outlives_it(folder):
+    """Such a thread aborts the interpreter at its exit, once in some dozens of runs."""
+    results = processes(["-c", LEFT], folder)
+    assert [code for _, _, code in results] == [0, 0], results

@@ -7,6 +7,7 @@ than it complicates, and it holds for models whose losses use parameters outside
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,6 +89,9 @@ def joined(device: str, environ: Mapping[str, str] = os.environ) -> Iterator[Ran
         if torch.device(device).index >= (gpus := torch.cuda.device_count()):
             raise UsageError(f"torchrun started more processes than the {gpus} GPUs of this machine")
         torch.cuda.set_device(device)
+    # Its functions name the group of the moment in their defaults. Imported later, by an optimiser's first step, they
+    # would keep the group and its threads past destruction, and such a thread can abort the interpreter as it exits.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
     ranks = Ranks(dist.get_rank(), dist.get_world_size())
     try:
