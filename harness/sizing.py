@@ -10,12 +10,15 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from .errors import Unsupported, UsageError
 from .model import ParameterCount, count_parameters, state_bytes
 from .specs import ModelSpec, resolve
 
 WIDEST = 1 << 20
+DRAWS = (Tensor.normal_, Tensor.uniform_, Tensor.random_, Tensor.bernoulli_, Tensor.exponential_)
 MOST_PARAMETERS = 20_000_000            # that a state may take: more would not be trained in the time of the others
 
 
@@ -100,8 +103,18 @@ def width_of(config: Any) -> str:
     return next((name for name in ("dim", "width") if name in names), "")
 
 
+class Unfilled(TorchFunctionMode):
+    """Leaves tensors as they are allocated. Drawing values for tensors without storage costs more than all the rest."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function in DRAWS or getattr(function, "__module__", "") == nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
 def count_on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> ParameterCount:
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         return count_parameters(resolve(spec.target)(config, vocab_size))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness import ByRound, ByValue, Cell, CellResult, Counted, Request, Row, Suite, stats, timing, timing_group
 
-SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 9
+SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 7
 
 
 def plan(request: Request) -> Iterator[Cell]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import ByRound, Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
 
-SEQ_LENS, BATCH_SIZE, ROUNDS = (256, 1024), 2, 11
+SEQ_LENS, BATCH_SIZE, ROUNDS = (256, 1024), 2, 9
 DECODED = 16                                # tokens per decode round
 
 

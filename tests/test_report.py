@@ -12,7 +12,7 @@ from harness import registry as registries
 from harness.cli import app
 from harness.errors import FileError
 from harness.evidence import html, markdown
-from harness.evidence.cited import Cited, set_apart
+from harness.evidence.cited import Cited, rows_of, set_apart
 from harness.evidence.report import Verdict, build
 from harness.store import SCHEMA, CellResult, Row, Store
 
@@ -281,11 +281,12 @@ def test_a_value_that_is_no_number_spoils_nothing(tmp_path, registry):
 
 
 def test_many_metrics_stand_below_each_other_and_few_beside_each_other(tmp_path, registry):
-    few = [("mqar", 2**n, 0.5) for n in range(4)]
-    many = [("mqar", 2**n, 0.5) for n in range(2, 10)] + [("needle", 2**n, 0.5) for n in range(3, 9)]
-    beside, below = ["plugin", "params", "mqar accuracy@4", "mqar accuracy@8"], ["metric", "a"]
-    for shares, headings in ((few, beside), (many, below)):
-        directory = write(tmp_path / str(len(shares)), accuracies("a", *shares))
+    names = registry.suites["recall"].primary
+    beside, below = ["plugin", "params", *(name.replace("_", " ") for name in names[:2])], ["metric", "a"]
+    for shown, headings in ((names[:2], beside), (names, below)):
+        rows = [Row(suite="recall", plugin="a", cell_id="a", seq_len=64, phase="score", value=0.5, metric=name)
+                for name in shown]
+        directory = write(tmp_path / str(len(shown)), CellResult(cell("a", "recall", plugin="a"), rows))
         table, = blocks(build([directory], registry), "recall")
         assert table.headings == headings
         assert {len(row) for row in table.rows} == {len(headings)}
@@ -293,8 +294,10 @@ def test_many_metrics_stand_below_each_other_and_few_beside_each_other(tmp_path,
 
 def test_parts_of_the_memory_are_stacked(registry):
     figure, = blocks(build([REFERENCE / "cpu"], registry), "memory-1024")
+    weighed = {(row.plugin, row.options) for row in rows_of(Store(REFERENCE / "cpu", create=False).results(), registry)
+               if (row.suite, row.seq_len, row.status) == ("memory", 1024, "ok")}
     assert {"weights", "gradients + optimiser", "activations", "state"} <= set(words_of(figure))
-    assert len([one for one in figure.drawing.root.iter("rect") if one.get("height") == "16"]) == 3 * (3 + 2)
+    assert len([one for one in figure.drawing.root.iter("rect") if one.get("height") == "16"]) == len(weighed) * (3 + 2)
 
 
 def test_circuits_are_drawn_over_their_qubits():

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import sizing
 from harness.errors import Unsupported, UsageError
-from harness.model import LanguageModel, build, state_bytes
+from harness.model import LanguageModel, build, count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
-from harness.sizing import match_state
+from harness.sizing import count_on_meta, match_state
 from harness.specs import ModelSpec
 
 MODELS = load().models
@@ -61,3 +62,33 @@ def test_what_cannot_be_is_told(monkeypatch):
     monkeypatch.setattr(sizing, "MOST_PARAMETERS", 100_000)
     with pytest.raises(Unsupported, match="a state of 100000 bytes takes ssm more than 100,000 parameters"):
         build(MODELS["ssm"], {}, VOCAB, state_bytes=100_000, seq_len=LENGTH)
+
+
+class Filled(LanguageModel):
+    """Draws its values in every way there is."""
+
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        self.head = nn.Linear(config.dim, vocab_size)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(tensor=self.head.bias)
+        self.scale = nn.Parameter(torch.empty(config.dim).uniform_())
+
+
+class Operations(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.add(function.overloadpacket.__name__)
+        return function(*args, **kwargs or {})
+
+
+def test_counting_draws_no_values():
+    """They cost more than all the rest, and the count is that of the real model."""
+    spec = ModelSpec("filled", f"{__name__}:Filled", f"{__name__}:FixedConfig", "classical", "", "")
+    with Operations() as operations:
+        count = count_on_meta(spec, FixedConfig(), VOCAB)
+    assert count == count_parameters(Filled(FixedConfig(), VOCAB))
+    assert not operations.names & {"normal_", "uniform_"}

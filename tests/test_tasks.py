@@ -131,7 +131,7 @@ def test_repeated_strings_repeat():
 
 
 def test_practice_grows_to_the_scored_length():
-    """Half of it at 16 tokens, the rest in equal parts: 32, 64 and what is asked for."""
-    shares = (0, 0.49, 0.5, 0.66, 0.67, 0.83, 0.84, 1.0, 1.1)
+    """Five eighths of it at 16 tokens, the rest in equal parts: 32, 64 and what is asked for."""
+    shares = (0, 0.62, 0.625, 0.74, 0.76, 0.87, 0.88, 1.0, 1.1)
     assert [practice_length(done, 100) for done in shares] == [16, 16, 32, 32, 64, 64, 100, 100, 100]
-    assert [practice_length(done, 24) for done in (0.4, 0.5, 1.0)] == [16, 24, 24]
+    assert [practice_length(done, 24) for done in (0.6, 0.625, 1.0)] == [16, 24, 24]

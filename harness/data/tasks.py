@@ -172,7 +172,7 @@ REPEAT = Task("repeat", repeat)
 INDUCTION = Task("induction", induction, chance=1 / (LETTERS - 1))      # the next letter is another one
 
 SHORTEST = 24                           # tokens that hold a case of every task
-FIRST = 16                              # tokens of the shortest texts to practise on
+FIRST, SHORT = 16, 5 / 8                 # tokens of the shortest texts to practise on, their share of the practice
 
 
 def cases(seq_len: int) -> list[Case]:
@@ -192,10 +192,10 @@ def practice(seq_len: int) -> list[Case]:
 
 
 def practice_length(done: float, seq_len: int) -> int:
-    """How long the texts are after a share `done` of the practice: FIRST for its first half, then doubled in equal
+    """How long the texts are after a share `done` of the practice: FIRST for the share SHORT, then doubled in equal
     parts up to `seq_len` itself. Among few tokens an answer is found soon."""
     longer = [*powers_of_two(2 * FIRST, seq_len - 1), seq_len]
-    return FIRST if done < 0.5 else longer[min(len(longer) - 1, int((2 * done - 1) * len(longer)))]
+    return FIRST if done < SHORT else longer[min(len(longer) - 1, int((done - SHORT) / (1 - SHORT) * len(longer)))]
 
 
 def _fitting(seq_len: int, pairs: int, letters: int, distance: int) -> list[Case]:

@@ -53,7 +53,9 @@ def plugins_part(registry: Registry, directory: Path) -> str:
     """A Markdown table: a row per measured plugin and options."""
     rows = stored_rows(directory, registry)
     order = list(registry.models)
-    names = sorted({(row.plugin, row.options) for row in rows}, key=lambda name: (order.index(name[0]), name[1]))
+    shown = {place[:3] for _, place in COLUMNS}
+    measured = {(row.plugin, row.options) for row in rows if (row.suite, row.metric, row.phase) in shown}
+    names = sorted(measured, key=lambda name: (order.index(name[0]), name[1]))
     lines = ["| plugin | what it is | params | " + " | ".join(heading for heading, _ in COLUMNS) + " |",
              "|---|---|---|" + "---|" * len(COLUMNS)]
     for plugin, options in names:

@@ -12,13 +12,12 @@ import math
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness import LanguageModel
 
 from .. import cache
-from ..blocks import RMSNorm, ShortConv, SwiGLU, gemm_flops, rotary_table, rotate, swiglu_hidden
+from ..blocks import RMSNorm, ShortConv, SwiGLU, attend, gemm_flops, rotary_table, rotate, swiglu_hidden
 from .config import TransformerConfig
 
 
@@ -43,9 +42,7 @@ class Attention(nn.Module):
                 buffer[:, :, start:start + T] = new
             k, v = (buffer[:, :, :start + T] for buffer in past)
         mask = None if start == 0 or T == 1 else causal_mask(T, start, x.device)
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=start == 0,
-        )
+        y = attend(q, k, v, mask, self.dropout if self.training else 0.0, is_causal=start == 0)
         return self.out(y.transpose(1, 2).reshape(B, T, D)), past
 
 

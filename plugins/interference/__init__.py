@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..blocks import attend
 from .chunked import CHUNK, Part, chunked_attention
 from .linear import linear_attention
 from .planes import wave
@@ -35,7 +36,7 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
     Where queries and values differ in width the platforms fall back to a T x T matrix, so v is padded.
     """
-    y = F.scaled_dot_product_attention(q, k, F.pad(v, (0, q.shape[-1] - v.shape[-1])), is_causal=True, scale=1.0)
+    y = attend(q, k, F.pad(v, (0, q.shape[-1] - v.shape[-1])), is_causal=True, scale=1.0)
     return y[..., :v.shape[-1]]
 
 

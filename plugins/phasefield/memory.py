@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..blocks import attend
 from .config import PhaseFieldConfig
 from .phase import ComplexLinear, fan_in, multiply, phase_norm
 from .slots import read, weights
@@ -90,8 +91,7 @@ class EpisodicMemory(nn.Module):
         band = (column > row) & (column <= row + window)                             # (window, 2 window)
         known = column >= window - filled[:, None]                                   # (B, 2 window)
         mask = (band[:first] & known[:, None])[:, None, :, :window + first]
-        head = F.scaled_dot_product_attention(query[:, :, :first], keys[:, :, :window + first],
-                                              values[:, :, :window + first], attn_mask=mask)
+        head = attend(query[:, :, :first], keys[:, :, :window + first], values[:, :, :window + first], mask)
         if length <= window:
             return head
         blocks = -(-length // window)
@@ -103,8 +103,8 @@ class EpisodicMemory(nn.Module):
             return torch.cat([x[:, :, :-1], x[:, :, 1:]], dim=3)
 
         rest = F.pad(query[:, :, window:], (0, 0, 0, pad)).unflatten(2, (blocks - 1, window))
-        tail = F.scaled_dot_product_attention(
+        tail = attend(
             rest.transpose(1, 2).flatten(0, 1), pairs(keys).transpose(1, 2).flatten(0, 1),
-            pairs(values).transpose(1, 2).flatten(0, 1), attn_mask=band)
+            pairs(values).transpose(1, 2).flatten(0, 1), band)
         tail = tail.unflatten(0, (-1, blocks - 1)).transpose(1, 2).flatten(2, 3)     # (B, H, T - window + pad, D)
         return torch.cat([head, tail[:, :, :length - window]], dim=2)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from harness import LanguageModel, Unsupported
 
 from .. import cache
-from ..blocks import gemm_flops, rotary_table
+from ..blocks import attend, gemm_flops, rotary_table
 from .config import PhaseRotatorConfig
 from .layers import LoRALinear, PhaseGain, PhaseRotator
 
@@ -51,8 +51,7 @@ class Attention(nn.Module):
                 buffer[:, :, start:start + T] = new
             k, v = (buffer[:, :, :start + T] for buffer in past)
         mask = None if start == 0 or T == 1 else torch.ones(T, start + T, dtype=torch.bool, device=x.device).tril(start)
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, self.dropout if self.training else 0.0, is_causal=start == 0)
+        y = attend(q, k, v, mask, self.dropout if self.training else 0.0, is_causal=start == 0)
         return self.out(y.transpose(1, 2).reshape(B, T, D)), past
 
 
