@@ -23,9 +23,11 @@ from ..data.corpora import DEFAULT, Documents, load_documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import HarnessError
-from ..model import Built, LanguageModel, build, state_bytes
+from ..model import Built, LanguageModel, ParameterCount, build, state_bytes
+from ..options import make_config
 from ..registry import Registry
 from ..run.cells import Cell
+from ..sizing import count_on_meta, match_parameters
 from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row
 from .audit import AuditReport, audit
@@ -123,6 +125,15 @@ class Workbench:
             if built.note:
                 self._facts["reason"] = built.note
         return built.model
+
+    def count(self) -> ParameterCount:
+        """Parameters of the cell's model, which is not built: its size may not fit, its tokenizer not be at hand."""
+        spec, _ = self.registry.tokenizer(self.cell.tokenizer or "bytes")
+        config = make_config(self.spec, dict(self.cell.options), self.cell.preset)
+        size = spec.vocab_size or self.tokenizer.vocab_size
+        if self.cell.params and not self.cell.preset:
+            config = match_parameters(self.spec, config, set(dict(self.cell.options)), size, self.cell.params).config
+        return count_on_meta(self.spec, config, size)
 
     def _hold_to_contract(self, model: LanguageModel) -> LanguageModel:
         """Once in a cell, before a model is trained or timed: one short call, so that a wrong shape is told as such."""
