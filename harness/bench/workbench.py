@@ -33,6 +33,7 @@ from ..store import Row
 from .audit import AuditReport, audit
 from .limits import Flops, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
+from .operators import Operators, profile
 from .probe import Broken, Probe
 from .recall import Recall
 from .score import Score, score
@@ -260,6 +261,10 @@ class Workbench:
     def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
         """Peak bytes of a call over what was held before, by the method's name."""
         return peak(call, self.cell.device)
+
+    def profile(self, call: Callable[[], object]) -> Operators:
+        """The operators of one call, with their own times."""
+        return profile(call, self.cell.device)
 
     def release_memory(self) -> None:
         release_memory()

@@ -254,7 +254,8 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
         raise _Malformed("margin", "must be a share of 1 beside equals")
     if kind == "equality" and not entry.get("margin"):
         raise _Malformed("margin", "is missing; equality holds within a margin, such as 0.02")
-    rule = Rule(kind, _quantity(entry, "quantity"), entry["of"], confirms, float(entry[confirms]), entry.get("to", ""),
+    to = entry.get("to", entry["of"] if "to_protocol" in entry else "")
+    rule = Rule(kind, _quantity(entry, "quantity"), entry["of"], confirms, float(entry[confirms]), to,
                 _quantity(entry, "to_quantity") if "to_quantity" in entry else None, entry.get("at", 0),
                 float(entry.get("margin", 0)))
     if kind in ("ratio", "difference", "equality") and not rule.compares:
