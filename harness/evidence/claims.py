@@ -55,7 +55,7 @@ RULE: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(DIRECTIONS, (int, float)), "margin": (int, float),
 }
 CLAIM = ("id", "quote", "source", "section", "failure")
-NAMES: dict[Any, str] = {str: "text", int: "an integer", bool: "true or false", list: "a list of plugins"}
+NAMES: dict[Any, str] = {str: "text", int: "an integer", bool: "true or false", list: "a list", dict: "a table"}
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _known(table: Any, known: Mapping[str, Any]) -> None:
             raise _Malformed(key, str(unknown("field", key, known)))
         kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            wanted = " or ".join(dict.fromkeys(NAMES.get(kind, "a number") for kind in kinds))
+            wanted = "a number" if float in kinds else " or ".join(NAMES[kind] for kind in kinds)
             raise _Malformed(key, f"must be {wanted}, not {value!r}")
 
 

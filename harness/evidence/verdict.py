@@ -33,7 +33,7 @@ from .student import normal_quantile, student_t
 
 CONFIRMED, REFUTED, INCONCLUSIVE, UNMEASURABLE, NOT_RUN = VERDICTS
 FILE = "verdicts.json"
-MOST = 10_000                               # repetitions beyond which none are promised
+MOST = 1_000                               # repetitions beyond which none are promised
 CONFIDENCE = 0.95
 
 
