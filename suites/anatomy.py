@@ -44,7 +44,7 @@ def compared(row: Row) -> ByValue | Counted | None:
 
 
 suite = Suite(
-    name="anatomy", summary="the operators of a training step, the share of matrix products; a fresh model's diagnostics",
+    name="anatomy", summary="operators of a training step, the share of matrix products; a fresh model's diagnostics",
     plan=plan, measure=measure, timed=True, compared=compared,
     primary=("product_share", "operators", "trigonometric_calls"),
 )

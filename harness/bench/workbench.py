@@ -134,7 +134,9 @@ class Workbench:
         size = spec.vocab_size or self.tokenizer.vocab_size
         if self.cell.params and not self.cell.preset:
             config = match_parameters(self.spec, config, set(dict(self.cell.options)), size, self.cell.params).config
-        return count_on_meta(self.spec, config, size)
+        found = count_on_meta(self.spec, config, size)
+        self._facts |= {"params": found.non_embedding, "params_embedding": found.embedding}
+        return found
 
     def _hold_to_contract(self, model: LanguageModel) -> LanguageModel:
         """Once in a cell, before a model is trained or timed: one short call, so that a wrong shape is told as such."""

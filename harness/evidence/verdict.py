@@ -105,8 +105,9 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
             forms.setdefault(test.form, []).append(test)
     if not forms:
         other = next(test.scale for test in claim.tests)
+        device = "an NVIDIA GPU" if other == "gpu" else "a CPU"
         return [replace(plain, verdict=NOT_RUN, scale=other,
-                        reason=f"it is tested at scale {other}: harness reproduce {claim.id} --scale {other}")]
+                        reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
     return [_combined(replace(plain, form=form, scale=scale), [
         find(test.rule, measurements(test), suites) for test in tests]) for form, tests in forms.items()]
 

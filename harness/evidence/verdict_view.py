@@ -13,7 +13,6 @@ from .verdict import VERDICTS, Verdict
 from .view import ASCII, supports_unicode
 
 STYLES = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow", "unmeasurable": "dim", "not run": "dim"}
-CELLS = 3                                   # ids that a line has room for
 
 
 def claim_lines(claims: Iterable[Claim]) -> list[str]:
@@ -30,15 +29,14 @@ def claim_lines(claims: Iterable[Claim]) -> list[str]:
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
-    """A row a verdict, as they came, for `rich` to print."""
+    """A row a verdict, as they came, for `rich` to print: words and numbers under each other."""
     unicode = supports_unicode()
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("claim", "what it says", "verdict", "measured", "cells"):
-        grid.add_column(heading, overflow="fold")
+    for heading in ("claim", "verdict", "measured", "cells"):
+        grid.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
     for one in verdicts:
-        cells = ", ".join(one.cells[:CELLS]) + (f" and {len(one.cells) - CELLS}" if len(one.cells) > CELLS else "")
-        texts = [name(one), one.quote, one.verdict, measured(one), cells]
-        grid.add_row(*(Text(text if unicode else text.translate(ASCII), STYLES[one.verdict] if number == 2 else "")
+        texts = [f"{name(one)}\n“{one.quote}”", one.verdict, "\n".join(numbers(one)), cells(one)]
+        grid.add_row(*(Text(text if unicode else text.translate(ASCII), STYLES[one.verdict] if number == 1 else "")
                        for number, text in enumerate(texts)))
     return grid
 
@@ -47,9 +45,15 @@ def name(verdict: Verdict) -> str:
     return " · ".join(filter(None, (verdict.claim, verdict.form, verdict.scale)))
 
 
-def measured(verdict: Verdict) -> str:
-    """Every number beside its rule, and what was missing."""
-    return "; ".join(f"{finding.rule}: {finding.words}" for finding in verdict.findings) or verdict.reason
+def numbers(verdict: Verdict) -> list[str]:
+    """Every number beside its rule, or what was missing."""
+    return [f"{finding.rule}: {finding.words}" for finding in verdict.findings] or [verdict.reason]
+
+
+def cells(verdict: Verdict) -> str:
+    """The first of its cells, and how many more there are."""
+    more = len(verdict.cells) - 1
+    return (verdict.cells[0] + (f" + {more}" if more else "")) if verdict.cells else ""
 
 
 def count_line(verdicts: Sequence[Verdict]) -> str:
@@ -60,9 +64,9 @@ def count_line(verdicts: Sequence[Verdict]) -> str:
 
 def markdown(verdicts: Sequence[Verdict]) -> str:
     """A GitHub table in the order of the sources."""
-    lines = ["| source | claim | verdict | measured |", "|---|---|---|---|"]
+    lines = ["| source | claim | form | verdict | measured |", "|---|---|---|---|---|"]
     for one in sorted(verdicts, key=lambda one: one.source):
-        form = f"<br>{one.form}" if one.form else ""
-        cells = (one.source, f"“{one.quote}”{form}", one.verdict, measured(one))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    return "\n".join([*lines, "", count_line(verdicts)])
+        texts = (one.source, f"“{one.quote}”", ", ".join(filter(None, (one.form, one.scale))), one.verdict,
+                 "<br>".join(numbers(one)))
+        lines.append("| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |")
+    return "\n".join(lines)
