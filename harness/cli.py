@@ -12,6 +12,7 @@ import typer
 
 from . import __version__
 from .cli_audit import audit
+from .cli_claims import claims, reproduce
 from .cli_compare import compare
 from .cli_options import (
     Device,
@@ -126,7 +127,7 @@ def run(
     store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
     planned = planning.make_plan(registry, names, request, store, options.retry)
     if dry_run or store is None:
-        _print_matrix(planned, directory, as_json)
+        print_matrix(planned, directory, as_json)
         return
     raise typer.Exit(_execute(registry, planned, store, options, files, as_json))
 
@@ -155,7 +156,7 @@ def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: 
     return planning.exit_code(rows, stop)
 
 
-def _print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
+def print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
     missing = {cell.id for cell in planned.missing}
     if as_json:
         for cell in planned.cells:
@@ -296,5 +297,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, compare, report, train, generate, watch):
+for command in (audit, compare, report, claims, reproduce, train, generate, watch):
     app.command()(command)

@@ -28,8 +28,9 @@ def report(
     if markdown and not SUFFIXES[path.suffix]:
         raise UsageError(f"--markdown writes a .md file, not {path}")
     from .evidence.report import build
+    from .evidence.verdict import load, told
 
-    document = build(runs, load_registry(plugin_file))
+    document = build(runs, load_registry(plugin_file), told(one for run in runs for one in load(run)))
     if SUFFIXES[path.suffix]:
         from .evidence.markdown import write
 

@@ -100,6 +100,7 @@ class TokenizerSpec:
 
     A trained one also names `learn`, a function `(documents, **options)` of training text, whose options a selector
     sets (`NAME:KEY=VALUE`). `target` is called with what it returns, plain JSON, which a checkpoint keeps.
+    `vocab_size` is its number of ids, where that is known without making it.
     """
 
     name: str
@@ -108,6 +109,7 @@ class TokenizerSpec:
     requires: tuple[str, ...] = ()
     extra: str = ""
     learn: str = ""
+    vocab_size: int = 0
 
 
 @dataclass(frozen=True)

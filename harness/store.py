@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
 STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
-OWN = ("cells", "table.parquet", "table.csv", "worker.log", "export")       # what may lie there without a manifest
+OWN = (                                     # what may lie there without a manifest
+    "cells", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
 
 
 @dataclass

@@ -5,6 +5,7 @@ from harness import Suite, hookimpl
 
 @hookimpl
 def harness_suites() -> list[Suite]:
-    from . import audit, kernels, memory, perplexity, recall, scaling, throughput
+    from . import anatomy, audit, counts, kernels, memory, perplexity, recall, scaling, throughput
 
-    return [module.suite for module in (perplexity, memory, throughput, scaling, recall, kernels, audit)]
+    modules = (perplexity, memory, throughput, scaling, recall, kernels, audit, counts, anatomy)
+    return [module.suite for module in modules]

@@ -27,6 +27,7 @@ def measure(cell: Cell, bench: Any) -> None:
         bench.row(
             finding.check, finding.size, "std", "lower", seq_len=finding.length, repeat=finding.position,
             limit=finding.tolerance, status="audit_failed" if finding.failed else "ok", reason=finding.detail)
+    bench.row("failed_checks", len({finding.check for finding in report.failures}), "checks", "lower")
 
 
 suite = Suite(

@@ -23,7 +23,7 @@ finally:
 
 @pytest.mark.parametrize("arguments", [
     ["--help"], ["run", "--help"], ["compare", "--help"], ["plugins"], ["plugins", "--options"], ["suites"],
-    ["corpora"],
+    ["corpora"], ["claims"],
     ["run", "--suite", "perplexity,memory,throughput,scaling", "--plugins", "phasefield,ssm,baseline", "--dry-run"],
 ], ids=" ".join)
 def test_a_listing_is_cheap(arguments, tmp_path):

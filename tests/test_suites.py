@@ -21,7 +21,7 @@ def run(command, toy, tmp_path_factory):
         return command("run", "-p", toy, "--out", out, *TINY, *arguments, timeout=600)
 
     return [
-        go("--suite", "perplexity,memory,kernels,audit", "--plugins", "toy", "--seq-len", "16"),
+        go("--suite", "perplexity,memory,kernels,audit,counts,anatomy", "--plugins", "toy", "--seq-len", "16"),
         go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
         go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
         go("--suite", "recall", "--plugins", "toy", "--seq-len", "32"),
@@ -102,7 +102,12 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "speedup_over_published:whole": ("x", "higher", {""}), "harness_overhead": ("x", "lower", {"train"}),
         "peak_bytes:whole": ("B", "lower", {""}), "peak_reduction_over_published:whole": ("x", "higher", {""}),
     },
-    "audit": {"split law": ("std", "lower", {""}), "suffix perturbation": ("std", "lower", {""})},
+    "audit": {"split law": ("std", "lower", {""}), "suffix perturbation": ("std", "lower", {""}),
+              "failed_checks": ("checks", "lower", {""})},
+    "counts": {"total_parameters": ("", "lower", {""}), "vocabulary_parameters": ("", "lower", {""}),
+               "body_parameters": ("", "lower", {""})},
+    "anatomy": {"product_share": ("", "higher", {"train"}), "operators": ("calls", "lower", {"train"}),
+                "trigonometric_calls": ("calls", "lower", {"train"})},
 }
 
 
@@ -119,6 +124,8 @@ def test_metrics_have_unit_direction_and_phase(table, suite, metric):
 
 COMPARED = {                                # suite -> the metrics that `harness compare` sets side by side
     "perplexity": {"bits_per_byte"}, "throughput": {"tokens_per_s", "time_to_first_token_s"}, "audit": set(),
+    "counts": {"total_parameters", "vocabulary_parameters", "body_parameters"},
+    "anatomy": {"product_share", "operators", "trigonometric_calls"},
     "memory": {"peak_bytes", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes",
                "state_bytes_per_sequence"},
     "scaling": {"step_time_s", "peak_bytes"}, "kernels": {"time_s", "ratio_to_floor", "speedup_over_published",

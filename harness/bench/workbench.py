@@ -23,14 +23,17 @@ from ..data.corpora import DEFAULT, Documents, load_documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import HarnessError
-from ..model import Built, LanguageModel, build, state_bytes
+from ..model import Built, LanguageModel, ParameterCount, build, state_bytes
+from ..options import make_config
 from ..registry import Registry
 from ..run.cells import Cell
+from ..sizing import count_on_meta, match_parameters
 from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row
 from .audit import AuditReport, audit
 from .limits import Flops, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
+from .operators import Operators, profile
 from .probe import Broken, Probe
 from .recall import Recall
 from .score import Score, score
@@ -123,6 +126,17 @@ class Workbench:
             if built.note:
                 self._facts["reason"] = built.note
         return built.model
+
+    def count(self) -> ParameterCount:
+        """Parameters of the cell's model, which is not built: its size may not fit, its tokenizer not be at hand."""
+        spec, _ = self.registry.tokenizer(self.cell.tokenizer or "bytes")
+        config = make_config(self.spec, dict(self.cell.options), self.cell.preset)
+        size = spec.vocab_size or self.tokenizer.vocab_size
+        if self.cell.params and not self.cell.preset:
+            config = match_parameters(self.spec, config, set(dict(self.cell.options)), size, self.cell.params).config
+        found = count_on_meta(self.spec, config, size)
+        self._facts |= {"params": found.non_embedding, "params_embedding": found.embedding}
+        return found
 
     def _hold_to_contract(self, model: LanguageModel) -> LanguageModel:
         """Once in a cell, before a model is trained or timed: one short call, so that a wrong shape is told as such."""
@@ -249,6 +263,10 @@ class Workbench:
     def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
         """Peak bytes of a call over what was held before, by the method's name."""
         return peak(call, self.cell.device)
+
+    def profile(self, call: Callable[[], object]) -> Operators:
+        """The operators of one call, with their own times."""
+        return profile(call, self.cell.device)
 
     def release_memory(self) -> None:
         release_memory()

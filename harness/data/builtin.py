@@ -25,9 +25,10 @@ def harness_corpora() -> list[CorpusSpec]:
 @hookimpl
 def harness_tokenizers() -> list[TokenizerSpec]:
     return [
-        TokenizerSpec("bytes", f"{_DATA}.tokenizers:bytes_tokenizer", "one token a byte, and BOS: 257 ids (default)"),
+        TokenizerSpec("bytes", f"{_DATA}.tokenizers:bytes_tokenizer", "one token a byte, and BOS: 257 ids (default)",
+                      vocab_size=257),
         TokenizerSpec("gpt2", f"{_DATA}.tokenizers:gpt2_tokenizer", "GPT-2's byte-pair encoding, 50257 ids",
-                      requires=("tiktoken",), extra="gpt2"),
+                      requires=("tiktoken",), extra="gpt2", vocab_size=50257),
         TokenizerSpec("morphological", f"{_DATA}.morphology:Morphological",
                       "prefix, root and suffix of words, from the training text; roots=N caps the roots (2048)",
                       learn=f"{_DATA}.morphology:learn"),

@@ -1,4 +1,4 @@
-"""The generated parts of README.md: real output, the table of plugins, the tutorial plugin. `make readme` writes them.
+"""The generated parts of README.md: output, plugins, verdicts, the tutorial plugin. `make readme` writes them.
 
 A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test checks that it is what this module makes of
 `results/reference/`, so no number in the README can go stale.
@@ -13,15 +13,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import FileError
 from ..registry import Registry, load
 from ..scaffold import PLUGIN
 from ..store import Row, Store
 from .cited import rows_of
 from .console import print_report
 from .format import format_value
+from .verdict import load as load_verdicts
+from .verdict_view import count_line, markdown
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
+CLAIMS = Path("results/reference/claims")
 
 # heading, (suite, metric, phase, length or None for the one there is)
 COLUMNS = (
@@ -82,6 +86,16 @@ def _cell(rows: Sequence[Row], suite: str, metric: str, phase: str, length: int 
     return format_value(value, measured[0].unit, low, high)
 
 
+def verdicts_part(directory: Path) -> str:
+    """How many claims became of what, and every verdict in a table that opens. Raises FileError without verdicts."""
+    verdicts = load_verdicts(directory)
+    if not verdicts:
+        raise FileError(f"{directory} holds no verdicts; `harness reproduce --all --out {directory}` gives them")
+    return "\n".join([
+        f"{len({one.claim for one in verdicts})} claims: {count_line(verdicts)}. From `{CLAIMS}`.", "", "<details>",
+        "<summary>Every claim, its verdict and its number</summary>", "", markdown(verdicts), "", "</details>"])
+
+
 def plugin_part() -> str:
     return "```python\n" + PLUGIN.format(name="mymodel", title="Mymodel").strip() + "\n```"
 
@@ -91,7 +105,7 @@ def render(text: str, root: Path) -> str:
     registry = load()
     parts = {
         "demo": demo_part(registry, root / DEMO), "plugins": plugins_part(registry, root / REFERENCE),
-        "plugin": plugin_part(),
+        "plugin": plugin_part(), "verdicts": verdicts_part(root / CLAIMS),
     }
     for name, part in parts.items():
         pattern = re.compile(rf"<!-- {name} -->\n(?:.*?<!-- /{name} -->\n)?", re.DOTALL)

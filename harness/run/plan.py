@@ -90,8 +90,13 @@ def make_plan(registry: Registry, suites: Sequence[str], request: Request, store
     cells = unique([cell for suite in chosen for cell in _plan_suite(suite, request)])
     if not cells:
         raise UsageError("nothing to measure: the suites planned no cell for these plugins")
+    return resumed(Plan(chosen, request, cells), store, retry)
+
+
+def resumed(plan: Plan, store: Store | None, retry: bool) -> Plan:
+    """`plan` with what the store has of it. Raises FileError where a stored cell is corrupt."""
     stored = {result.id: result for result in store.results()} if store else {}
-    here = {choice.spec.name for choice in request.models if not choice.missing}
+    here = {choice.spec.name for choice in plan.request.models if not choice.missing}
 
     def counts(cell: Cell) -> bool:
         result = stored.get(cell.id)
@@ -101,7 +106,16 @@ def make_plan(registry: Registry, suites: Sequence[str], request: Request, store
             return cell.plugin not in here
         return result.ok or not retry
 
-    return Plan(chosen, request, cells, {cell.id: stored[cell.id] for cell in cells if counts(cell)})
+    return replace(plan, finished={cell.id: stored[cell.id] for cell in plan.cells if counts(cell)})
+
+
+def merge(plans: Sequence[Plan]) -> Plan:
+    """Several plans for one device as one, every cell once; `request` is that of the first, for all of their models."""
+    models = {choice.label: choice for plan in plans for choice in plan.request.models}
+    suites = {suite.name: suite for plan in plans for suite in plan.suites}
+    finished = {cell_id: result for plan in plans for cell_id, result in plan.finished.items()}
+    return Plan(tuple(suites.values()), replace(plans[0].request, models=tuple(models.values())),
+                unique([cell for plan in plans for cell in plan.cells]), finished)
 
 
 def _plan_suite(suite: Suite, request: Request) -> list[Cell]:

@@ -22,6 +22,8 @@ None of these numbers depends on how many texts or tokens it is taken from, but 
 | smriti_hit_rate   | share of tokens with max w > 1/2       | 0, likewise; meant as max w > 2 / M                    |
 | smriti_coverage   | exp(H(W)) / M                          | 0, likewise; meant as the share of slots that some     |
 |                   |                                        | token weighs above 2 / M, which grows with the text    |
+| norm_flips        | of the published norms only: share of  | none; .54 of Gaussian input                            |
+|                   | channels turned by half a circle       |                                                        |
 
 Means run over layers, banks or pairs of them as well. What a model has not got has no number: bank numbers take a bank,
 coherence and routing two of them, stability two tokens. Buddhi is confidence and entropy of the prediction under
@@ -42,6 +44,7 @@ from torch import Tensor, nn
 from .coupler import routing_entropy
 from .objectives import energy
 from .phase import magnitude
+from .published_phase import FlippingNorm
 
 
 def measure(model: Any, tokens: Tensor) -> dict[str, float]:
@@ -58,6 +61,8 @@ def measure(model: Any, tokens: Tensor) -> dict[str, float]:
                lambda coupler, _, result: result[1]),
         *watch("weights", [model.memory] if hasattr(model.memory, "weights") else [],
                lambda memory, given, _: memory.weights(given[0])),
+        *watch("norms", [module for module in model.modules() if isinstance(module, FlippingNorm)],
+               lambda _, given, result: flipped(given[0], result)),
     ]
     training = model.training
     try:
@@ -72,6 +77,8 @@ def measure(model: Any, tokens: Tensor) -> dict[str, float]:
         numbers |= smriti(weights)
     for routing in filter(lambda share: share is not None, seen["routing"]):
         numbers["routing_entropy"] = torch.tensor(routing_entropy(routing))
+    if seen["norms"]:
+        numbers["norm_flips"] = mean(seen["norms"])
     return {name: float(value) for name, value in numbers.items()}
 
 
@@ -119,6 +126,11 @@ def smriti(weights: Tensor) -> dict[str, Tensor]:
         "smriti_hit_rate": (weights.amax(dim=-1) > 0.5).to(weights.dtype).mean(),
         "smriti_coverage": torch.special.entr(use).sum().exp() / slots,
     }
+
+
+def flipped(z: Tensor, normed: Tensor) -> Tensor:
+    """Which channels of (..., 2n) point away from where they pointed: Re(z* norm(z)) < 0, (..., n)."""
+    return ((z * normed).unflatten(-1, (2, -1)).sum(dim=-2) < 0).to(normed.dtype)
 
 
 def evenness(p: Tensor) -> Tensor:

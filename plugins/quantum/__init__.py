@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness import ModelSpec, hookimpl
 
 SOURCE = "seed 002; Di Sipio 2110.06510, Li 2205.05625, Smaldone 2502.19214, Khatri 2406.04305"
@@ -27,3 +29,8 @@ def harness_models() -> list[ModelSpec]:
         _spec("qiskit", "Qiskit", "QiskitTransformer", ("qiskit", "qiskit_aer")),
         _spec("pennylane", "PennyLane", "PennyLaneTransformer", ("pennylane",)),
     ]
+
+
+@hookimpl
+def harness_claims() -> list[Path]:
+    return [Path(__file__).with_name("claims.toml")]

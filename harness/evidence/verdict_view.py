@@ -1,0 +1,72 @@
+"""Claims and verdicts as people read them: lists, a table for a terminal, a table for GitHub. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from .claims import Claim
+from .verdict import VERDICTS, Verdict
+from .view import ASCII, supports_unicode
+
+STYLES = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow", "unmeasurable": "dim", "not run": "dim"}
+
+
+def claim_lines(claims: Iterable[Claim]) -> list[str]:
+    """A line a claim, and below it how it is tested."""
+    lines = []
+    for claim in claims:
+        lines.append(f'{claim.id:<28} {claim.source:<9} "{claim.quote}"')
+        if claim.unmeasurable:
+            lines.append(f"{'':<38} unmeasurable: {claim.unmeasurable}")
+        for test in claim.tests:
+            form = ", ".join(filter(None, [test.form, test.scale, "quick" * test.quick]))
+            lines.append(f"{'':<38} {form}: {test.rule}")
+    return lines
+
+
+def table(verdicts: Sequence[Verdict]) -> Table:
+    """A row a verdict, as they came, for `rich` to print: words and numbers under each other."""
+    unicode = supports_unicode()
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("claim", "verdict", "measured", "cells"):
+        grid.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
+    for one in verdicts:
+        texts = [f"{name(one)}\n“{one.quote}”", one.verdict, "\n".join(numbers(one)), cells(one)]
+        grid.add_row(*(Text(text if unicode else text.translate(ASCII), STYLES[one.verdict] if number == 1 else "")
+                       for number, text in enumerate(texts)))
+    return grid
+
+
+def name(verdict: Verdict) -> str:
+    return " · ".join(filter(None, (verdict.claim, verdict.form, verdict.scale)))
+
+
+def numbers(verdict: Verdict) -> list[str]:
+    """Every number beside its rule, or what was missing."""
+    return [f"{finding.rule}: {finding.words}" for finding in verdict.findings] or [verdict.reason]
+
+
+def cells(verdict: Verdict) -> str:
+    """The first of its cells, and how many more there are."""
+    more = len(verdict.cells) - 1
+    return (verdict.cells[0] + (f" + {more}" if more else "")) if verdict.cells else ""
+
+
+def count_line(verdicts: Sequence[Verdict]) -> str:
+    """ "12 confirmed, 20 refuted, …"."""
+    counts = {verdict: sum(one.verdict == verdict for one in verdicts) for verdict in VERDICTS}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def markdown(verdicts: Sequence[Verdict]) -> str:
+    """A GitHub table in the order of the sources."""
+    lines = ["| source | claim | form | verdict | measured |", "|---|---|---|---|---|"]
+    for one in sorted(verdicts, key=lambda one: one.source):
+        texts = (one.source, f"“{one.quote}”", ", ".join(filter(None, (one.form, one.scale))), one.verdict,
+                 "<br>".join(numbers(one)))
+        lines.append("| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,167 @@
+"""Claim files: read as written, told in one line where they are malformed; those of the built-in plugins can be run."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import FileError, HarnessError, UsageError
+from harness.evidence.claims import load_claims, parse_claims, select
+from harness.registry import load
+from harness.run.plan import make_plan
+from harness.run.request import RunOptions, make_request
+
+CLAIM = """
+[[claim]]
+id = "ours"
+quote = "half the memory"
+source = "a paper"
+section = "Abstract"
+failure = "It takes as much."
+"""
+TEST = """
+[[claim.test]]
+kind = "ratio"
+quantity = "memory.peak_bytes@train"
+of = "ssm"
+to = "baseline"
+below = 0.5
+"""
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def parse(tmp_path):
+    def read(text):
+        path = tmp_path / "claims.toml"
+        path.write_text(text)
+        return parse_claims(path, "ours")
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load()
+
+
+@pytest.fixture(scope="module")
+def built_in(registry):
+    claims, problems = load_claims(registry)
+    assert problems == []
+    return claims
+
+
+def test_a_claim_is_read_as_written(parse):
+    claim, = parse(CLAIM + TEST)
+    test, = claim.tests
+    assert (claim.id, claim.quote, claim.origin, claim.unmeasurable) == ("ours", "half the memory", "ours", "")
+    assert (test.scale, test.quick, test.plugins, test.suites) == ("cpu", False, ("ssm", "baseline"), ("memory",))
+    assert str(test.rule) == "memory.peak_bytes@train of ssm / baseline < 0.5"
+    assert test.sides == (test, test)
+
+
+def test_a_protocol_is_shared_and_a_test_may_differ(parse):
+    shared = '[protocol.small]\nparams = "10k"\nseeds = 3\nscale = "gpu"\n'
+    claim, = parse(shared + CLAIM + TEST.replace("kind", 'protocol = "small"\nseeds = 5\nkind'))
+    test, = claim.tests
+    assert (test.scale, dict(test.flags)) == ("gpu", {"params": "10k", "seeds": 5})
+
+
+def test_the_two_sides_may_have_protocols_of_their_own(parse):
+    shared = '[protocol.a]\nparams = "10k"\n[protocol.b]\nparams = "20k"\n'
+    claim, = parse(shared + CLAIM + TEST.replace("kind", 'protocol = "a"\nto_protocol = "b"\nkind'))
+    ours, theirs = claim.tests[0].sides
+    assert (ours.plugins, dict(ours.flags)) == (("ssm",), {"params": "10k"})
+    assert (theirs.plugins, dict(theirs.flags)) == (("baseline",), {"params": "20k"})
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("[[claim", ["is not TOML"]),
+    ("claim = 3\n", ["claim", "must be a list, not 3"]),
+    ("[[clam]]\n", ["clam", "did you mean 'claim'"]),
+    (CLAIM, ["claim 'ours', test", "[[claim.test]]", "unmeasurable"]),
+    (CLAIM + 'unmeasurable = "why"\n' + TEST, ["claim 'ours', test"]),
+    (CLAIM.replace('failure = "It takes as much."', ""), ["claim 'ours', failure", "is missing"]),
+    (CLAIM.replace('"ours"', '"two words"') + TEST, ["claim 'two words', id", "one word"]),
+    (CLAIM.replace('"ours"', "7") + TEST, ["claim 7, id", "must be text"]),
+    (CLAIM + TEST + CLAIM + TEST, ["id: 'ours' is given twice"]),
+    (CLAIM + TEST.replace('kind = "ratio"', 'kind = "rate"'), ["claim 'ours', kind", "ratio", "slope", "'rate'"]),
+    (CLAIM + TEST.replace("below = 0.5", ""), ["claim 'ours', below", "below, above, equals"]),
+    (CLAIM + TEST.replace("below = 0.5", "equals = 1"), ["claim 'ours', equals", "below or above"]),
+    (CLAIM + TEST.replace("below = 0.5", 'below = "0.5"'), ["claim 'ours', below", "must be a number"]),
+    (CLAIM + TEST.replace('kind = "ratio"', 'kind = "equality"').replace("below", "equals"), ["margin", "is missing"]),
+    (CLAIM + TEST.replace('to = "baseline"', ""), ["claim 'ours', to", "ratio"]),
+    (CLAIM + TEST.replace('kind = "ratio"', 'kind = "bound"'), ["claim 'ours', to", "bound"]),
+    (CLAIM + TEST.replace("memory.peak", "peak"), ["claim 'ours', quantity", "SUITE.METRIC"]),
+    (CLAIM + TEST.replace("kind", 'protocol = "none"\nkind'), ["claim 'ours', protocol", "[protocol.none]"]),
+    (CLAIM + TEST + 'scale = "tpu"\n', ["claim 'ours', scale", "cpu or gpu"]),
+    (CLAIM + TEST + "sedes = 3\n", ["claim 'ours', sedes", "did you mean 'seeds'"]),
+    ("[protocol.x]\nsedes = 3\n", ["protocol 'x', sedes", "did you mean 'seeds'"]),
+])
+def test_a_malformed_file_is_one_line_with_the_place_and_the_mend(parse, text, words):
+    with pytest.raises(FileError) as told:
+        parse(text)
+    line = str(told.value)
+    assert "\n" not in line and line.count("claims.toml") >= 1
+    assert [word for word in words if word not in line] == []
+
+
+def test_third_parties_bring_claims_and_a_broken_file_stops_no_other(plugin):
+    hook = "import harness\n@harness.hookimpl\ndef harness_claims():\n    return [{!r}]\n"
+    good, bad = plugin("good.toml", CLAIM + TEST), plugin("bad.toml", CLAIM)
+    files = [plugin(f"{path.stem}.py", hook.format(str(path))) for path in (bad, good)]
+    files.append(plugin("raises.py", hook.format("").replace("return ['']", "raise OSError(7)")))
+    files.append(plugin("again.py", hook.format(str(good))))
+    claims, problems = load_claims(load(files))
+    assert claims["ours"].origin in ("good", "again") and len(claims) > 60
+    assert sorted(problem.partition(": ")[0].rpartition("/")[2] for problem in problems) == sorted([
+        "raises", "bad.toml, claim 'ours', test", "good.toml, claim 'ours', id"])
+    load()                                  # the registry of other tests
+
+
+def test_every_claim_of_the_seeds_is_entered(built_in):
+    counts = {name: len(select(built_in, source=f"seed {name}")) for name in ("000", "001", "003", "004")}
+    assert counts == {"000": 6, "001": 32, "003": 8, "004": 10}
+    assert len(select(built_in, source="seed 002")) >= 10
+    assert all(claim.quote and claim.section and claim.failure for claim in built_in.values())
+
+
+def test_files_that_a_claim_refers_to_exist(built_in):
+    words = [word.strip(",;.") for claim in built_in.values() for word in claim.unmeasurable.split()]
+    files = [word for word in words if word.endswith(".py")]
+    assert files and all((ROOT / file).is_file() for file in files)
+
+
+def test_claims_are_selected_by_id_source_and_plugin(built_in):
+    assert [claim.id for claim in select(built_in, ["wave-speed", "wave-speed"])] == ["wave-speed"]
+    assert {claim.origin for claim in select(built_in, plugin="brain")} == {"brain"}
+    with pytest.raises(UsageError, match="unknown claim 'wave-sped'; did you mean 'wave-speed'"):
+        select(built_in, ["wave-sped"])
+    with pytest.raises(UsageError, match="unknown source of claims 'seed 9'"):
+        select(built_in, source="seed 9")
+
+
+def protocols_of(scale):
+    return {side for claim in load_claims(load())[0].values() for test in claim.tests if test.scale == scale
+            for side in test.sides}
+
+
+def test_every_protocol_for_a_cpu_can_be_planned(registry):
+    """Plugins, options, sizes and lengths of the built-in claims are known; what is missing is a library at most."""
+    for test in sorted(protocols_of("cpu"), key=str):
+        flags = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
+        options = RunOptions(plugins=",".join(test.plugins), device="cpu", **flags)
+        plan = make_plan(registry, test.suites, make_request(registry, options), None, False)
+        assert {cell.suite for cell in plan.cells} == set(test.suites)
+
+
+def test_protocols_for_a_gpu_lack_nothing_but_the_gpu_and_the_text(registry):
+    for test in sorted(protocols_of("gpu"), key=str):
+        flags = {key: str(value) if key == "seq_len" else value for key, value in test.flags if key != "corpus"}
+        options = RunOptions(plugins=",".join(test.plugins), device="cpu", **flags)
+        assert make_plan(registry, test.suites, make_request(registry, options), None, False).cells
+        corpus = dict(test.flags).get("corpus")
+        try:
+            registry.corpus(corpus or "pydoc")
+        except HarnessError as error:
+            assert "pip install" in str(error)

@@ -1,0 +1,263 @@
+"""Verdicts: what is planted is found, what is the same is told so, and nothing is told that the cells do not show."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from synthetic import SUITES, documents, failed, group, row, run, scored, timed, weighed
+
+from harness import Cell
+from harness.errors import FileError
+from harness.evidence.claims import Claim, ClaimTest, Quantity, Rule
+from harness.evidence.measured import Measured
+from harness.evidence.stats import Estimate
+from harness.evidence.verdict import FILE, Finding, find, further, judge_claim, load, save, told
+
+BY_NAME = {suite.name: suite for suite in SUITES}
+BITS = Quantity("perplexity", "bits_per_byte", "score")
+SECONDS = Quantity("scaling", "step_time_s", "train")
+
+
+def rule(kind="ratio", quantity=BITS, of="ssm", to="baseline", confirms="below", threshold=1.0, **fields):
+    return Rule(kind, quantity, of, confirms, threshold, to, **fields)
+
+
+def scores(effect, seeds=3, noise=0.01, n=30, seed=0):
+    """Both systems on the same documents under several seeds; ssm has `effect` times the bits."""
+    generator = np.random.default_rng(seed)
+    sizes, bits = documents(generator, n)
+    results = []
+    for number in range(seeds):
+        for plugin, factor in (("baseline", 1.0), ("ssm", effect)):
+            common = factor * np.exp(generator.normal(0, noise / 3))
+            results.append(scored(plugin, bits * common * np.exp(generator.normal(0, noise, n)), sizes, number))
+    return run(*results)
+
+
+def found(measured, *rules):
+    return [find(one, (measured, measured), BY_NAME) for one in rules]
+
+
+# Controls
+
+def test_the_same_system_twice_is_the_same():
+    same = rule("equality", confirms="equals", threshold=1.0, margin=0.02)
+    finding, better, worse = found(scores(1.0), same, rule(threshold=0.97), rule(threshold=1.03))
+    assert (finding.verdict, better.verdict, worse.verdict) == ("confirmed", "refuted", "confirmed")
+    assert finding.low < 1 < finding.high and len(finding.cells) == 6
+
+
+@pytest.mark.parametrize(("effect", "verdict"), [(0.9, "confirmed"), (1.1, "refuted")])
+def test_a_planted_difference_of_scores_is_found(effect, verdict):
+    finding, = found(scores(effect), rule())
+    assert finding.verdict == verdict
+    assert finding.low < effect < finding.high
+    assert "paired by document" in finding.how
+
+
+def test_what_differs_is_not_the_same():
+    finding, = found(scores(1.1), rule("equality", confirms="equals", threshold=1.0, margin=0.02))
+    assert finding.verdict == "refuted"
+
+
+def test_false_verdicts_at_the_threshold_are_rare():
+    """Of systems that lie exactly at the threshold about one in twenty is confirmed or refuted, by chance."""
+    verdicts = [found(scores(1.0, seed=seed), rule())[0].verdict for seed in range(60)]
+    assert verdicts.count("confirmed") + verdicts.count("refuted") <= 8
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "inconclusive"), (1.3, "refuted"), (0.7, "confirmed")])
+def test_timings_are_paired_by_round_within_the_noise_of_the_control(factor, verdict):
+    measured = run(*group(np.random.default_rng(1), plugins=(("baseline", 1.0), ("ssm", factor))))
+    finding, = found(measured, rule(quantity=SECONDS, at=256))
+    assert finding.verdict == verdict
+    assert "identical code differs by up to" in finding.how
+
+
+def test_a_difference_below_the_noise_floor_is_told_by_nobody():
+    """Rounds agree to a part in a thousand, the control is off by a tenth: 5 % are no difference."""
+    generator = np.random.default_rng(2)
+    base = np.exp(generator.normal(0, 0.001, 12))
+    results = [timed("baseline", base, base * 1.1), timed("ssm", base * 0.95)]
+    finding, = found(run(*results), rule(quantity=SECONDS))
+    assert finding.verdict == "inconclusive" and "further rounds" in finding.further
+
+
+# Kinds
+
+def test_a_bound_is_of_seeds_by_student():
+    measured = scores(1.0)
+    value = np.mean([r.rows[0].value for r in measured.results if r.cell["plugin"] == "ssm"])
+    verdicts = [found(measured, rule("bound", to="", threshold=value * factor))[0].verdict for factor in (0.8, 1, 1.2)]
+    assert verdicts == ["refuted", "inconclusive", "confirmed"]
+
+
+def test_single_peaks_hold_within_a_factor():
+    peaks = run(weighed("ssm", "peak_bytes", 95.0), weighed("baseline", "peak_bytes", 100.0))
+    quantity = Quantity("memory", "peak_bytes", "train")
+    near, far = found(peaks, rule(quantity=quantity), rule(quantity=quantity, threshold=0.5))
+    assert (near.verdict, far.verdict) == ("inconclusive", "refuted")
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(16_420_584, "confirmed"), (16_500_000, "refuted")])
+def test_a_count_is_exact_within_its_margin(value, verdict):
+    cell = Cell("counts", "ssm")
+    measured = run(replace(weighed("ssm", "x", 1.0), cell=cell.record(),
+                           rows=[row(cell, "total_parameters", value)]))
+    counted = rule("count", Quantity("counts", "total_parameters"), to="", confirms="equals", threshold=16.4e6,
+                   margin=0.005)
+    finding, = found(measured, counted)
+    assert (finding.verdict, finding.value) == (verdict, value)
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(1.0, "confirmed"), (2.0, "refuted")])
+def test_a_slope_is_of_rounds(power, verdict):
+    generator = np.random.default_rng(3)
+    results = [timed("ssm", 1e-3 * length**power * np.exp(generator.normal(0, 0.01, 9)), seq_len=length)
+               for length in (256, 512, 1024)]
+    finding, = found(run(*results), rule("slope", SECONDS, to="", threshold=1.5))
+    assert (finding.verdict, round(finding.value)) == (verdict, round(power))
+
+
+def test_a_slope_of_counted_values_is_exact():
+    results = [weighed("ssm", "state_bytes_per_sequence", 64.0, seq_len=length) for length in (256, 512, 1024)]
+    quantity = Quantity("memory", "state_bytes_per_sequence", "train")
+    finding, = found(run(*results), rule("slope", quantity, to="", threshold=0.1))
+    assert (finding.verdict, finding.low, finding.high) == ("confirmed", 0, 0)
+
+
+def test_cases_of_one_cell_are_paired_by_round():
+    cell, generator = Cell("kernels", "ssm"), np.random.default_rng(4)
+    drift = np.exp(np.cumsum(generator.normal(0, 0.1, 11)))
+    raw = {name: (factor * drift).tolist() for name, factor in (("ours", 0.9), ("theirs", 1.0))}
+    result = replace(weighed("ssm", "x", 1.0), cell=cell.record(), raw=raw, rows=[
+        row(cell, f"time_s:{name}", float(np.median(values)), unit="s") for name, values in raw.items()])
+    ours, theirs = (Quantity("kernels", f"time_s:{name}") for name in raw)
+    finding, = found(run(result), rule(quantity=ours, to="", to_quantity=theirs, threshold=0.95))
+    assert finding.verdict == "confirmed" and finding.value == pytest.approx(0.9)
+
+
+def test_shares_are_compared_by_their_difference():
+    def asked(plugin, share, seed):
+        cell = Cell("recall", plugin, seed=seed, seq_len=64)
+        return replace(weighed(plugin, "x", 1.0), cell=cell.record(),
+                       rows=[row(cell, "mqar_accuracy", share, better="higher", phase="score")])
+
+    results = [asked(plugin, share + seed / 100, seed) for plugin, share in (("ssm", 0.5), ("baseline", 0.2))
+               for seed in range(3)]
+    quantity = Quantity("recall", "mqar_accuracy", "score")
+    finding, = found(run(*results), rule("difference", quantity, confirms="above", threshold=0.2))
+    assert (finding.verdict, finding.scale) == ("confirmed", "value")
+    assert finding.value == pytest.approx(0.3)
+
+
+# No number
+
+def refused(measured, plugin):
+    results = [failed(r, "audit_failed", "logits moved at position 3") if r.cell["plugin"] == plugin else r
+               for r in measured.results]
+    return run(*results)
+
+
+def test_a_score_that_an_audit_refused_refutes():
+    finding, = found(refused(scores(0.5), "ssm"), rule())
+    assert (finding.verdict, finding.reason) == ("refuted", "no score: logits moved at position 3")
+    assert finding.cells
+
+
+def test_where_no_side_has_a_score_nothing_can_be_said():
+    finding, = found(refused(refused(scores(0.5), "ssm"), "baseline"), rule())
+    assert finding.verdict == "unmeasurable"
+
+
+def test_without_what_it_is_compared_with_a_claim_was_not_run():
+    finding, = found(refused(scores(0.5), "baseline"), rule())
+    assert finding.verdict == "not run" and "baseline" in finding.reason
+
+
+def test_what_ran_out_of_memory_is_told():
+    finding, = found(run(*[failed(r) for r in scores(1.0).results]), rule("bound", to=""))
+    assert (finding.verdict, finding.reason) == ("not run", "ssm: oom: out of memory")
+
+
+def test_a_metric_that_there_is_not_names_those_there_are():
+    finding, = found(scores(1.0), rule(quantity=Quantity("perplexity", "bits", "score")))
+    assert finding.verdict == "not run" and "measured are bits_per_byte" in finding.reason
+
+
+def test_several_lengths_need_one_named():
+    measured = run(*group(np.random.default_rng(1), (128, 256)))
+    vague, clear = found(measured, rule(quantity=SECONDS), rule(quantity=SECONDS, at=128, threshold=1.1))
+    assert vague.verdict == "not run" and "`at`" in vague.reason
+    assert clear.verdict == "refuted"
+
+
+# Further repetitions
+
+def test_the_promised_rounds_would_settle_it():
+    """With as many rounds as are asked for the interval clears the threshold, with two fewer it does not."""
+    value, half = 1.04, 0.06
+    estimate = Estimate(value, value - half, value + half, 20)
+    words = further(Measured(estimate, estimate, repeats="rounds"), -np.inf, 1.0)
+    more = int(words.split()[1])
+    assert words == f"about {more} further rounds"
+    assert half * np.sqrt(20 / (20 + more)) < 0.04 <= half * np.sqrt(20 / (18 + more))
+
+
+@pytest.mark.parametrize(("value", "n", "words"), [
+    (1.0, 5, "it lies at the threshold"), (1.04, 1, "at least 2 further seeds"),
+    (1.00001, 5, "more than 1000 further seeds"),
+])
+def test_what_no_reasonable_number_settles_is_told(value, n, words):
+    estimate = Estimate(value, value - 0.1, value + 0.1, n)
+    assert further(Measured(estimate, estimate, repeats="seeds"), -np.inf, 1.0) == words
+
+
+# Claims
+
+CLAIM = Claim("ours", "better", "a paper", "Abstract", "It is not.")
+
+
+def judged(*tests, scale="cpu", measured=None, claim=CLAIM):
+    measured = measured or scores(0.9)
+    return judge_claim(replace(claim, tests=tests), scale, lambda test: (measured, measured), BY_NAME)
+
+
+def test_all_rules_of_a_form_must_hold_and_forms_are_told_apart():
+    true, false = ClaimTest(rule(), "a"), ClaimTest(rule(threshold=0.5), "a")
+    verdicts = judged(true, replace(true, form="b"), false)
+    assert [(one.form, one.verdict, len(one.findings)) for one in verdicts] == [
+        ("a", "refuted", 2), ("b", "confirmed", 1)]
+
+
+def test_a_claim_of_another_scale_names_the_command():
+    one, = judged(ClaimTest(rule(), scale="gpu"))
+    assert (one.verdict, one.scale) == ("not run", "gpu")
+    assert "harness reproduce ours --scale gpu" in one.reason
+
+
+def test_an_unmeasurable_claim_says_why():
+    one, = judged(claim=replace(CLAIM, unmeasurable="it names no number"))
+    assert (one.verdict, one.effect) == ("unmeasurable", "it names no number")
+
+
+def test_verdicts_are_kept_beside_the_run_and_renewed_one_by_one(tmp_path):
+    first, = judged(ClaimTest(rule()))
+    other = replace(first, claim="theirs", verdict="refuted")
+    save(tmp_path, [first, other])
+    save(tmp_path, [replace(first, verdict="inconclusive")])
+    assert {one.claim: one.verdict for one in load(tmp_path)} == {"ours": "inconclusive", "theirs": "refuted"}
+    assert load(tmp_path)[0].findings == first.findings
+    assert [one.claim for one in told(load(tmp_path))] == ["ours · cpu", "theirs · cpu"]
+
+
+def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
+    (tmp_path / FILE).write_text("{}")
+    with pytest.raises(FileError, match=r"verdicts.json is corrupt .* delete it"):
+        load(tmp_path)
+
+
+def test_a_finding_in_words():
+    assert Finding("r", "confirmed", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
+    assert Finding("r", "inconclusive", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds").words == (
+        "2.0 ± 1.0; about 3 further seeds")
