@@ -13,6 +13,7 @@ import typer
 from . import __version__
 from .cli_audit import audit
 from .cli_compare import compare
+from .cli_gguf import gguf_export, gguf_import
 from .cli_options import (
     Device,
     Dtype,
@@ -296,5 +297,5 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, compare, report, train, generate, watch):
+for command in (audit, compare, report, train, generate, watch, gguf_export, gguf_import):
     app.command()(command)

@@ -26,7 +26,17 @@ import pluggy
 from . import hookspecs
 from .errors import FileError, PluginError, UsageError, one_line, unknown
 from .options import parse_arguments
-from .specs import ComponentSpec, CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
+from .specs import (
+    ComponentSpec,
+    CorpusSpec,
+    EncodingSpec,
+    ModelSpec,
+    Selector,
+    Suite,
+    TokenizerSpec,
+    parse_selector,
+    require,
+)
 
 BUILTIN = (
     "harness.data.builtin", "harness.suites",
@@ -56,6 +66,7 @@ class Registry:
     suites: dict[str, Suite] = field(default_factory=dict)
     corpora: dict[str, CorpusSpec] = field(default_factory=dict)
     tokenizers: dict[str, TokenizerSpec] = field(default_factory=dict)
+    encodings: dict[str, EncodingSpec] = field(default_factory=dict)
     broken: dict[str, Broken] = field(default_factory=dict)
     origins: dict[Any, str] = field(default_factory=dict)      # a model's name or a component's key -> its plugin
 
@@ -119,6 +130,13 @@ class Registry:
         if selector.options:
             parse_arguments(spec.learn, dict(selector.options), f"tokenizer {spec.name}")
         return spec, selector
+
+    def encoding(self, name: str) -> EncodingSpec:
+        """The usable code for matrices of that name. Raises UsageError (unknown) or PluginError (unavailable)."""
+        if name not in self.encodings:
+            raise self._unknown("encoding", name, self.encodings)
+        require(self.encodings[name])
+        return self.encodings[name]
 
 
 @contextmanager
@@ -239,6 +257,7 @@ def _collect(registry: Registry, module: Any, name: str) -> None:
         ("harness_models", registry.models, ModelSpec), ("harness_components", registry.components, ComponentSpec),
         ("harness_suites", registry.suites, Suite),
         ("harness_corpora", registry.corpora, CorpusSpec), ("harness_tokenizers", registry.tokenizers, TokenizerSpec),
+        ("harness_encodings", registry.encodings, EncodingSpec),
     ]
     found: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
     for hook, table, kind in tables:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness import ModelSpec, hookimpl
+from harness import EncodingSpec, ModelSpec, hookimpl
 
 SOURCE = "seed 002; Di Sipio 2110.06510, Li 2205.05625, Smaldone 2502.19214, Khatri 2406.04305"
 
@@ -27,3 +27,9 @@ def harness_models() -> list[ModelSpec]:
         _spec("qiskit", "Qiskit", "QiskitTransformer", ("qiskit", "qiskit_aer")),
         _spec("pennylane", "PennyLane", "PennyLaneTransformer", ("pennylane",)),
     ]
+
+
+@hookimpl
+def harness_encodings() -> list[EncodingSpec]:
+    return [EncodingSpec("quantum", "harness.plugins.quantum.weights:encode",
+                         "singular vectors as Givens rotations of unary states, singular values as damping", "angles")]
