@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..registry import Registry, load
-from ..scaffold import PLUGIN
+from ..scaffold import MODEL, SPEC
 from ..store import Row, Store
 from .cited import rows_of
 from .console import print_report
@@ -81,7 +81,8 @@ def _cell(rows: Sequence[Row], suite: str, metric: str, phase: str, length: int 
 
 
 def plugin_part() -> str:
-    return "```python\n" + PLUGIN.format(name="mymodel", title="Mymodel").strip() + "\n```"
+    texts = [text.format(name="mymodel", title="Mymodel").strip() for text in (SPEC, MODEL)]
+    return "\n\n".join(f"```python\n{text}\n```" for text in texts)
 
 
 def render(text: str, root: Path) -> str:
