@@ -79,6 +79,7 @@ def check(registry: Registry, subjects: list[Subject]) -> Iterator[Line]:
         models = [spec for name, spec in registry.models.items() if name in (subject.models or own)]
         what = ", ".join(spec.name for spec in models) or "no model"
         yield Line(subject.name, "loads", "ok", what)
-        yield check_import(subject.name, subject.statement, subject.single_file)
+        required = [package for spec in models for package in spec.requires]
+        yield check_import(subject.name, subject.statement, subject.single_file, required)
         for spec in models:
             yield from check_model(registry, spec)

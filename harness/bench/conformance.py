@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -25,9 +26,9 @@ from ..data.corpora import DEFAULT, load_documents
 from ..data.tokenizers import make_tokenizer, vocabulary
 from ..errors import HarnessError, one_line
 from ..model import Built, build, count_parameters, state_bytes
-from ..options import config_class, describe_options, make_config
+from ..options import config_class, describe_options, make_config, width_of
 from ..registry import Registry
-from ..sizing import count_on_meta, match_parameters, width_of
+from ..sizing import count_on_meta, match_parameters
 from ..specs import ModelSpec, missing
 from .audit import audit
 from .findings import AuditReport
@@ -38,9 +39,9 @@ from .weights import build_trained, model_tensors, save
 Status = Literal["ok", "note", "fail", "unavailable"]
 SIZES = (20_000, 60_000)                # non-embedding parameters that are solved for; the first is what is checked
 LENGTHS = (17, 64)                      # that are audited
-STATE_LENGTHS = (16, 32, 64)
+STATE_LENGTHS, BATCH = (16, 32, 64), 5
 JITTER = 0.02                           # so that branches behind a zero are open
-HEAVY = ("torch", "jax", "tensorflow", "qiskit", "pennylane", "transformers", "pandas", "scipy")
+HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
 LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
             "harness_encodings", "harness_claims")
 LONGEST_SUMMARY = 110
@@ -48,23 +49,23 @@ IMPORT_TIMEOUT_S = 120
 
 MENDS = {                               # line -> what to do where it fails
     "loads": "mend the module that the entry point or the file names",
-    "cheap spec": 'name the model by a string, target="package.model:Class", and import what is heavy in its module only',
+    "cheap spec": 'name the model by a string, target="package.model:Class"; its module alone imports what is heavy',
     "summary": "give the ModelSpec a summary of one short line and a source: a paper, a project, or this package",
-    "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of these, "
-               "and refuse impossible values in __post_init__ with a ValueError of one line",
+    "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of "
+               "these, and refuse impossible values in __post_init__ with a ValueError of one line",
     "builds": "mend __init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
     "sizing": "let `dim` or `width` in the config decide the size, and build the same parameters on every device",
     "contract": "return (logits of shape (B, T, vocab_size), a nest of tensors), finite and without writing to tokens",
     "causality": "no position may see a later token: look for a mean over time, a roll, an unmasked attention",
     "batch independence": "no row may see another: look for statistics over the batch",
     "split law": "carry everything that the next token needs in the state, and start from it where it is given",
-    "determinism": "keep nothing between calls in the module, write to no state that was given, draw no numbers in eval",
+    "determinism": "keep nothing in the module between calls, write to no state that was given, draw nothing in eval",
     "train = eval": "the same function in both modes, dropout apart",
     "gradients": "keep the loss finite: clamp what is divided by, or whose logarithm is taken",
     "live parameters": "use the parameter, drop it, or make it a buffer",
     "beyond the length": "read the position from the state instead of a table that ends",
     "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
-    "checkpoint": "keep what the logits depend on in parameters or buffers (register_buffer), and the rest in the config",
+    "checkpoint": "keep what logits depend on in parameters or buffers (register_buffer), and the rest in the config",
 }
 OF_THE_AUDIT = {                        # line -> the checks of the audit that it stands for
     "contract": ("raises", "contract", "finite"), "causality": ("suffix perturbation",),
@@ -96,14 +97,14 @@ class Fail(Exception):
     """A promise that is not kept; the text says how."""
 
 
-def check_import(subject: str, statement: str, single_file: bool) -> Line:
+def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> Line:
     """Whether `statement`, which imports `plugin`, and its listing hooks leave alone what is heavy. In a new process.
 
     Whoever names a single file pays for it alone, so that it is noted there and no fault.
     """
     code = (f"import sys; sys.path[:] = {sys.path!r}\n{statement}\n"
             f"for name in {LISTINGS!r}: getattr(plugin, name, list)()\n"
-            f"print('heavy:', *(name for name in {HEAVY!r} if name in sys.modules))")
+            f"print('heavy:', *(name for name in {(*HEAVY, *required)!r} if name in sys.modules))")
     try:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S,
                               check=False)
@@ -187,7 +188,7 @@ class _Checks:
         return f"{names}; {refused} bad values refused in a line"
 
     def _refuses(self, name: str, text: str) -> bool:
-        """Whether an option's value is refused. One that is accepted must build."""
+        """Whether an option's value is refused, by the config or with a ValueError by the model. Else it must build."""
         try:
             config = make_config(self.spec, {name: text})
         except HarnessError as error:
@@ -195,8 +196,9 @@ class _Checks:
                 raise Fail(f"{name}={text} is refused in several lines") from None
             return True
         try:
-            count_on_meta(self.spec, config, self.tokenizer.vocab_size)
-        except HarnessError:
+            with warnings.catch_warnings(action="ignore"):
+                count_on_meta(self.spec, config, self.tokenizer.vocab_size)
+        except (HarnessError, ValueError):
             return True
         except Exception as error:
             raise Fail(f"{name}={text} is accepted, and then building raises {one_line(error)}") from None
@@ -208,7 +210,8 @@ class _Checks:
         except ModuleNotFoundError as error:
             raise Fail(f"{one_line(error)}, which requires of its ModelSpec does not name") from None
         count = self.built.count
-        return f"{type(self.built.model).__name__}: {count.non_embedding:,} parameters and {count.embedding:,} of tables"
+        name = type(self.built.model).__name__
+        return f"{name}: {count.non_embedding:,} parameters and {count.embedding:,} of vocabulary tables"
 
     def sizing(self) -> str | Line:
         config, vocab = make_config(self.spec, {}), self.tokenizer.vocab_size
@@ -255,11 +258,11 @@ class _Checks:
         model = self.built.model.eval()
         sizes = []
         for length in STATE_LENGTHS:
-            _, state = model(self.tokens(3, length))
+            _, state = model(self.tokens(BATCH, length))
             leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor) and leaf.ndim]
             for leaf in leaves:
-                if leaf.shape[0] != 3:
-                    raise Fail(f"a tensor of shape {tuple(leaf.shape)} is in the state of a batch of 3")
+                if leaf.shape[0] != BATCH:
+                    raise Fail(f"a tensor of shape {tuple(leaf.shape)} is in the state of a batch of {BATCH}")
                 if leaf.requires_grad:
                     raise Fail("the state asks for gradients where none are computed")
             sizes.append(state_bytes(model(self.tokens(1, length))[1]))
@@ -272,7 +275,7 @@ class _Checks:
 
     def checkpoint(self) -> str:
         """Trained a little, kept, and built anew from the file: the same logits to the last bit."""
-        model, tokens, tokenizer = self.build().model, self.tokens(2, LENGTHS[0] + 1), self.tokenizer
+        model, tokens, tokenizer = self.build(seed=1).model, self.tokens(2, LENGTHS[0] + 1), self.tokenizer
         add_noise(model, JITTER, torch.Generator().manual_seed(0))
         TrainStep(model.train(), lr=1e-2)(tokens[:, :-1], tokens[:, 1:])
         with tempfile.TemporaryDirectory() as folder:
