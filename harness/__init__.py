@@ -17,7 +17,7 @@ _PUBLIC = {
     "TokenizerSpec": "specs", "Suite": "specs", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
     "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
     "load_results": "evidence.results", "Unsupported": "errors", "UsageError": "errors", "ByRound": "specs",
-    "ByDocument": "specs", "ByValue": "specs", "Counted": "specs",
+    "ByDocument": "specs", "ByValue": "specs", "Counted": "specs", "EncodingSpec": "specs", "EncodedMatrix": "specs",
 }
 
 _MODULES = {
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from .specs import ComponentSpec as ComponentSpec
     from .specs import CorpusSpec as CorpusSpec
     from .specs import Counted as Counted
+    from .specs import EncodedMatrix as EncodedMatrix
+    from .specs import EncodingSpec as EncodingSpec
     from .specs import KernelCase as KernelCase
     from .specs import ModelSpec as ModelSpec
     from .specs import Suite as Suite

@@ -24,7 +24,7 @@ from typing import Any
 
 from .errors import FileError, PluginError, UsageError
 from .options import config_class, format_value, make_config, parse_options
-from .specs import ModelSpec, Selector
+from .specs import ModelSpec, Selector, require
 from .store import write_atomically
 
 FORMAT = 1
@@ -52,27 +52,38 @@ class RunConfig:
         """Write the config, and before it what the tokenizer has `learned`. Raises FileError."""
         if learned is not None:
             write_atomically(directory / TOKENIZER, _to_json(learned))
+        write_atomically(directory / CONFIG, self.to_toml())
+
+    def to_toml(self) -> str:
         facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}
-        write_atomically(directory / CONFIG, to_toml({"": facts, "model": self.model, "train": self.train}))
+        return to_toml({"": facts, "model": self.model, "train": self.train})
 
 
 def read_config(directory: Path) -> RunConfig:
     """The config of a run. Raises FileError where there is none, or one that is corrupt or not ours."""
     path = directory / CONFIG
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_config(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise FileError(f"no training run at {directory}; `harness train PLUGIN --out {directory}` makes one") from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise FileError(f"{path} is corrupt: {error}") from None
+
+
+def parse_config(text: str, source: Path) -> RunConfig:
+    """The config that `RunConfig.to_toml` wrote into `source`. Raises FileError where it is corrupt or not ours."""
+    try:
+        table = tomllib.loads(text)
+    except ValueError as error:
+        raise FileError(f"{source} is corrupt: {error}") from None
     if table.get("format", 0) != FORMAT:
-        raise FileError(f"{path} was not written by this version of the harness: format {table.get('format')!r}")
+        raise FileError(f"{source} was not written by this version of the harness: format {table.get('format')!r}")
     kinds: dict[str, type] = {**FACTS, "model": dict, "train": dict}
     for name, kind in kinds.items():
         if not isinstance(table.get(name), kind):
-            raise FileError(f"{path} is not the config of a training run: {name} is missing or of a wrong kind")
+            raise FileError(f"{source} is not the config of a training run: {name} is missing or of a wrong kind")
     return RunConfig(**{name: table[name] for name in kinds})
 
 
@@ -103,6 +114,17 @@ def read_learned(directory: Path, config: RunConfig) -> Any:
     if hashlib.sha256(text).hexdigest() != config.vocabulary:
         raise FileError(f"{path} is corrupt or of another run: it does not have the digest in the {CONFIG} beside it")
     return json.loads(text)
+
+
+def trained_spec(models: Mapping[str, ModelSpec], config: RunConfig, name: str) -> ModelSpec:
+    """The plugin that a config names. Raises FileError where it is not registered, PluginError where it is unavailable.
+    """
+    spec = models.get(config.plugin)
+    if spec is None:
+        raise FileError(f"{name} holds a trained {config.plugin!r}, which is not registered here; "
+                        "load its file with -p")
+    require(spec)
+    return spec
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ import typer
 
 from . import __version__
 from .cli_audit import audit
+from .cli_check import check
 from .cli_claims import claims, reproduce
 from .cli_compare import compare
+from .cli_gguf import gguf_export, gguf_import
 from .cli_options import (
     Device,
     Dtype,
@@ -258,16 +260,15 @@ def new(
     directory: Annotated[Path | None, typer.Option(
         help="Where to put it; default: a folder of that name here.")] = None,
 ) -> None:
-    """Write a new plugin: a model file, its test and its pyproject."""
+    """Write a new plugin: a package, its test and its pyproject."""
     from .scaffold import create
 
     if name in load_registry(None).models:
         raise UsageError(f"a plugin {name!r} is already registered; choose another name")
     for path in create(name, directory or Path(name)):
         print(path)
-    where = shlex.quote(str((directory or Path(name)) / f"{name}.py"))
-    print(f"try it: harness audit {name} -p {where} && "
-          f"harness run -p {where} --suite scaling --plugins {name},baseline")
+    where = shlex.quote(str(directory or Path(name)))
+    print(f"try it: harness check {where} && harness run -p {where} --suite scaling --plugins {name},baseline")
 
 
 @app.command()
@@ -297,5 +298,7 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(3)
 
 
-for command in (audit, compare, report, claims, reproduce, train, generate, watch):
+for command in (
+    audit, check, claims, compare, gguf_export, gguf_import, generate, report, reproduce, train, watch,
+):
     app.command()(command)

@@ -47,7 +47,7 @@ def print_json(rows: Iterable[Row]) -> None:
 
 
 PluginFiles = Annotated[list[Path] | None, typer.Option(
-    "-p", "--plugin-file", help="Load a plugin from this file; may be repeated.")]
+    "-p", "--plugin-file", help="Load a plugin from this file, or from the project in this folder; may be repeated.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (autocast; parameters stay float32).")]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .cli_options import Device, Dtype, PluginFiles, Size, Tokenizer, complete_models, given, load_registry
-from .errors import FileError, HarnessError, UsageError
+from .errors import HarnessError, UsageError
 from .quantities import split
 
 if TYPE_CHECKING:
@@ -215,14 +215,10 @@ def _continued(
     from .bench.generate import generate as draw
     from .bench.generate import text_pieces
     from .bench.weights import build_trained
+    from .checkpoint import trained_spec
     from .data.tokenizers import make_tokenizer
-    from .specs import require
 
-    spec = registry.models.get(checkpoint.config.plugin)
-    if spec is None:
-        raise FileError(f"{checkpoint.name} holds a trained {checkpoint.config.plugin!r}, which is not registered "
-                        "here; load its file with -p")
-    require(spec)
+    spec = trained_spec(registry.models, checkpoint.config, checkpoint.name)
     tokenizer = make_tokenizer(registry.tokenizer(checkpoint.config.tokenizer)[0], checkpoint.learned)
     model = build_trained(spec, checkpoint, tokenizer, device).model
     start = [tokenizer.bos, *tokenizer.encode(prompt.encode("utf-8", "surrogateescape")).tolist()]

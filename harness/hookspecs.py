@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from .specs import ComponentSpec, CorpusSpec, ModelSpec, Suite, TokenizerSpec
+from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, Suite, TokenizerSpec
 
 if TYPE_CHECKING:
     from .store import CellResult
@@ -43,6 +43,11 @@ def harness_corpora() -> list[CorpusSpec]:  # type: ignore[empty-body]
 @hookspec
 def harness_tokenizers() -> list[TokenizerSpec]:  # type: ignore[empty-body]
     """The tokenizers this package brings."""
+
+
+@hookspec
+def harness_encodings() -> list[EncodingSpec]:  # type: ignore[empty-body]
+    """The codes for weight matrices this package brings."""
 
 
 @hookspec

@@ -114,6 +114,12 @@ def describe_options(config: type) -> list[tuple[str, str, str]]:
     ]
 
 
+def width_of(config: Any) -> str:
+    """The field that sets the width, "" where there is none."""
+    names = {f.name for f in fields(config)}
+    return next((name for name in ("dim", "width") if name in names), "")
+
+
 def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -> Any:
     """The config of `spec`: its defaults, then the published preset, then the user's options.
 
@@ -126,7 +132,10 @@ def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -
         raise unknown(f"size of {spec.name}", preset, presets)
     values = {**presets.get(preset, {}), **parse_options(kind, options, spec.name)}
     try:
-        return kind(**values)
+        config = kind(**values)
+        if (width := width_of(config)) and getattr(config, width) < 1:
+            raise ValueError(f"{width}={getattr(config, width)} must be at least 1")
+        return config
     except HarnessError:
         raise
     except Exception as error:                              # a plugin's own checks, or an arithmetic slip in them

@@ -1,4 +1,4 @@
-"""The plugin manager: built-ins, entry points and `-p FILE`, all through the same door.
+"""The plugin manager: built-ins, entry points and `-p` of a file or a project, all through the same door.
 
 Every plugin loads inside its own try: a broken one becomes a listed error and stops no other. Selecting it is an error
 that says why.
@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
@@ -26,7 +27,17 @@ import pluggy
 from . import hookspecs
 from .errors import FileError, PluginError, UsageError, one_line, unknown
 from .options import parse_arguments
-from .specs import ComponentSpec, CorpusSpec, ModelSpec, Selector, Suite, TokenizerSpec, parse_selector, require
+from .specs import (
+    ComponentSpec,
+    CorpusSpec,
+    EncodingSpec,
+    ModelSpec,
+    Selector,
+    Suite,
+    TokenizerSpec,
+    parse_selector,
+    require,
+)
 
 BUILTIN = (
     "harness.data.builtin", "harness.suites",
@@ -56,6 +67,7 @@ class Registry:
     suites: dict[str, Suite] = field(default_factory=dict)
     corpora: dict[str, CorpusSpec] = field(default_factory=dict)
     tokenizers: dict[str, TokenizerSpec] = field(default_factory=dict)
+    encodings: dict[str, EncodingSpec] = field(default_factory=dict)
     broken: dict[str, Broken] = field(default_factory=dict)
     origins: dict[Any, str] = field(default_factory=dict)      # a model's name or a component's key -> its plugin
 
@@ -120,6 +132,13 @@ class Registry:
             parse_arguments(spec.learn, dict(selector.options), f"tokenizer {spec.name}")
         return spec, selector
 
+    def encoding(self, name: str) -> EncodingSpec:
+        """The usable code for matrices of that name. Raises UsageError (unknown) or PluginError (unavailable)."""
+        if name not in self.encodings:
+            raise self._unknown("encoding", name, self.encodings)
+        require(self.encodings[name])
+        return self.encodings[name]
+
 
 @contextmanager
 def time_limit(seconds: int, what: str) -> Iterator[None]:
@@ -166,6 +185,43 @@ def import_file(path: Path) -> Any:
     return module
 
 
+def project_entries(project: Path) -> dict[str, str]:
+    """The plugins of a project's folder, name -> "module" or "module:attribute", as its pyproject.toml lists them.
+
+    Raises FileError where it has none.
+    """
+    path = project / "pyproject.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        entries = table["project"]["entry-points"][hookspecs.PROJECT]
+        if not (isinstance(entries, dict) and entries and all(isinstance(text, str) for text in entries.values())):
+            raise KeyError
+    except OSError:
+        raise FileError(f"{project} has no pyproject.toml; `harness new NAME` makes a plugin with one") from None
+    except ValueError as error:
+        raise FileError(f"{path} is corrupt: {one_line(error)}") from None
+    except (KeyError, TypeError):
+        raise FileError(f"{path} lists no plugin; under [project] write "
+                        'entry-points.harness = { NAME = "MODULE" }') from None
+    return entries
+
+
+def import_entry(project: Path, target: str) -> Any:
+    """Import an entry of `project_entries` from the folder itself, or from its src. Raises PluginError where a module
+    of that name comes from elsewhere, or whatever it raises."""
+    root = project / "src" if (project / "src").is_dir() else project
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    name, _, attributes = target.partition(":")
+    module = importlib.import_module(name)
+    if not Path(str(module.__file__)).resolve().is_relative_to(root):
+        raise PluginError(f"{name} is another module here, {module.__file__}; choose another name")
+    found: Any = module
+    for attribute in filter(None, attributes.split(".")):
+        found = getattr(found, attribute)
+    return found
+
+
 _current: Registry | None = None
 
 
@@ -175,16 +231,26 @@ def current() -> Registry:
 
 
 def load(files: Sequence[Path] = ()) -> Registry:
-    """Load built-ins, installed packages (entry-point group "harness") and plugin files."""
+    """Load built-ins, installed packages (entry-point group "harness"), plugin files and projects' folders.
+
+    What a folder lists stands for the installed package of the same entry.
+    """
     global _current
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     registry = _current = Registry(manager)
     for name in BUILTIN:
         _load_one(registry, name, lambda name=name: importlib.import_module(name))
+    paths = list(dict.fromkeys(file.resolve() for file in files))
+    projects = {path: project_entries(path) for path in paths if path.is_dir()}
     for entry in entry_points(group=hookspecs.PROJECT):
-        _load_one(registry, entry.name, entry.load)
-    for path in dict.fromkeys(file.resolve() for file in files):
+        if not any(entry.name in entries for entries in projects.values()):
+            _load_one(registry, entry.name, entry.load)
+    for path in paths:
+        for name, target in projects.get(path, {}).items():
+            _load_one(registry, name, lambda path=path, target=target: import_entry(path, target))
+        if path in projects:
+            continue
         if not path.is_file():
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
         taken = manager.has_plugin(path.stem) or path.stem in registry.broken
@@ -239,6 +305,7 @@ def _collect(registry: Registry, module: Any, name: str) -> None:
         ("harness_models", registry.models, ModelSpec), ("harness_components", registry.components, ComponentSpec),
         ("harness_suites", registry.suites, Suite),
         ("harness_corpora", registry.corpora, CorpusSpec), ("harness_tokenizers", registry.tokenizers, TokenizerSpec),
+        ("harness_encodings", registry.encodings, EncodingSpec),
     ]
     found: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
     for hook, table, kind in tables:

@@ -1,4 +1,7 @@
-"""`harness new NAME`: a plugin in one file, its test, and the pyproject that makes it installable."""
+"""`harness new NAME`: a plugin as an installable package, and its test.
+
+What is listed and what is built lie in two modules, so that listing the plugin imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,40 @@ from pathlib import Path
 
 from .errors import FileError, UsageError
 
-TAKEN = ("None", "True", "False", "Config")             # class names that the plugin's file cannot give to its model
+TAKEN = ("None", "True", "False", "Config")             # class names that the plugin's model cannot have
 
-PLUGIN = '''\
-"""{title}: a gated linear recurrence, h_t = a_t h_(t-1) + (1 - a_t) v_t. Replace it with your own idea."""
+SPEC = '''\
+"""{title}: what the harness lists of it and what can be set. The model is imported when it is built."""
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
-from harness import LanguageModel, ModelSpec, hookimpl
+from harness import ModelSpec, hookimpl
 
 
 @dataclass(frozen=True)
 class Config:
     dim: int = 128              # `--params N` solves for it
     layers: int = 2
+
+    def __post_init__(self):
+        if self.dim < 1 or self.layers < 1:
+            raise ValueError("dim and layers must be at least 1")
+
+
+@hookimpl
+def harness_models():
+    return [ModelSpec(
+        name="{name}", target="{name}.model:{title}", config="{name}:Config", family="classical",
+        summary="a gated linear recurrence", source="this package")]
+'''
+
+MODEL = '''\
+"""A gated linear recurrence, h_t = a_t h_(t-1) + (1 - a_t) v_t. Replace it with your own idea."""
+
+import torch
+from torch import nn
+
+from harness import LanguageModel
 
 
 class {title}(LanguageModel):
@@ -50,20 +70,14 @@ class {title}(LanguageModel):
             x = x + torch.stack(steps, dim=1)
             after.append(h)
         return self.head(self.norm(x)), tuple(after)
-
-
-@hookimpl
-def harness_models():
-    return [ModelSpec(
-        name="{name}", target=f"{{__name__}}:{title}", config=f"{{__name__}}:Config", family="classical",
-        summary="a gated linear recurrence", source="this file")]
 '''
 
 TEST = '''\
 """{title} keeps the law: splitting a text anywhere changes no logit."""
 
 import torch
-from {name} import Config, {title}
+from {name} import Config
+from {name}.model import {title}
 
 
 def test_splitting_a_text_changes_nothing():
@@ -83,17 +97,18 @@ dependencies = ["qllm-harness"]
 entry-points.harness = {{ {name} = "{name}" }}
 
 [tool.setuptools]
-py-modules = ["{name}"]
+packages = ["{name}"]
 '''
 
 
 def create(name: str, directory: Path) -> list[Path]:
-    """Write the three files. Raises UsageError for a bad name, FileError where a file exists or cannot be written."""
+    """Write the four files. Raises UsageError for a bad name, FileError where a file exists or cannot be written."""
     title = "".join(part.capitalize() for part in name.split("_"))
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or title in TAKEN:
         raise UsageError(f"a plugin's name is a lower-case identifier such as mymodel, got {name!r}")
     words = {"name": name, "title": title, "dashed": name.replace("_", "-")}
-    files = {f"{name}.py": PLUGIN, f"test_{name}.py": TEST, "pyproject.toml": PYPROJECT}
+    files = {f"{name}/__init__.py": SPEC, f"{name}/model.py": MODEL, f"test_{name}.py": TEST,
+             "pyproject.toml": PYPROJECT}
     for file in files:
         if (directory / file).exists():
             raise FileError(f"{directory / file} exists; choose another name or --directory")
@@ -101,7 +116,7 @@ def create(name: str, directory: Path) -> list[Path]:
     if name in sys.stdlib_module_names or (found and found.origin):
         raise UsageError(f"{name!r} is the name of an installed module; choose another")
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        (directory / name).mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
             (directory / file).write_text(text.format(**words), encoding="utf-8")
     except OSError as error:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from .errors import Unsupported, UsageError
 from .model import ParameterCount, count_parameters, state_bytes
+from .options import width_of
 from .specs import ModelSpec, resolve
 
 WIDEST = 1 << 20
@@ -95,12 +96,6 @@ def match_state(
     if abs(reached / target - 1) <= Match.TOLERANCE:
         return found, ""
     return found, f"nearest reachable to a state of {target} bytes is {reached} ({reached / target - 1:+.1%})"
-
-
-def width_of(config: Any) -> str:
-    """The field that sets the width, "" where there is none."""
-    names = {f.name for f in fields(config)}
-    return next((name for name in ("dim", "width") if name in names), "")
 
 
 class Unfilled(TorchFunctionMode):

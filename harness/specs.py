@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +113,34 @@ class TokenizerSpec:
 
 
 @dataclass(frozen=True)
+class EncodingSpec:
+    """A code for weight matrices, for `gguf-import --into NAME`.
+
+    `target` names a function `(matrix (m, n), factors, bits) -> EncodedMatrix` in float64; the factors are the leading
+    singular triples u (m, r), s (r,) and vt (r, n), and `bits` is the size of a stored number.
+    """
+
+    name: str
+    target: str
+    summary: str
+    stores: str = "numbers"             # what they are, as a heading
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+
+
+@dataclass(frozen=True)
+class EncodedMatrix:
+    """What a code makes of a matrix: the array (m, n) that is read back, how many numbers and bits it stores, the
+    process fidelity of its orthogonal factors, and further facts by name."""
+
+    matrix: Any
+    numbers: int
+    stored_bits: int
+    fidelity: float
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ByRound:
     """A time: `key` names the raw measurement beside the cell that holds its rounds in seconds.
 
@@ -169,7 +197,7 @@ class Suite:
     compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values
 
 
-Spec = ModelSpec | CorpusSpec | TokenizerSpec
+Spec = ModelSpec | CorpusSpec | TokenizerSpec | EncodingSpec
 
 
 def resolve(target: str) -> Any:

@@ -234,14 +234,15 @@ def test_a_config_file_with_a_mistake_is_code_2(invoke, toy, tmp_path, toml, wor
     refused(invoke(*DRY, "-p", toy, "--config", "run.toml"), 2, words)
 
 
-def test_a_new_plugin_is_written_and_told_how_to_try(invoke, tmp_path):
+def test_a_new_plugin_is_written_and_told_how_to_try(invoke, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
     code, out, _ = invoke("new", "mine", "--directory", "a b")
     assert code == 0
-    assert "try it: harness audit mine -p 'a b/mine.py'" in out
-    code, out, _ = invoke("run", "-p", "a b/mine.py", "--suite", "scaling", "--plugins", "mine,baseline", "--dry-run")
+    assert "try it: harness check 'a b' && harness run -p 'a b'" in out
+    code, out, _ = invoke("run", "-p", "a b", "--suite", "scaling", "--plugins", "mine,baseline", "--dry-run")
     assert code == 0
     assert " mine " in out
-    refused(invoke("new", "mine", "--directory", "a b"), 4, "mine.py exists")
+    refused(invoke("new", "mine", "--directory", "a b"), 4, "__init__.py exists")
 
 
 def test_an_unexpected_interrupt_is_code_130(invoke, monkeypatch):

@@ -14,11 +14,13 @@ from harness.scaffold import create
 
 def test_the_new_plugin_registers_and_passes_its_test(tmp_path, monkeypatch):
     files = create("my_model", tmp_path / "a folder")
-    assert [f.name for f in files] == ["my_model.py", "test_my_model.py", "pyproject.toml"]
-    assert load([files[0]]).models["my_model"].target.endswith(":MyModel")
-    monkeypatch.syspath_prepend(files[0].parent)
+    folder = tmp_path / "a folder"
+    assert [str(f.relative_to(folder)) for f in files] == [
+        "my_model/__init__.py", "my_model/model.py", "test_my_model.py", "pyproject.toml"]
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert load([folder]).models["my_model"].target.endswith(":MyModel")
     own = importlib.import_module("test_my_model")
-    for name in ("my_model", "test_my_model"):
+    for name in ("my_model", "my_model.model", "test_my_model"):
         del sys.modules[name]
     own.test_splitting_a_text_changes_nothing()
     monkeypatch.setattr(own.MyModel, "forward", lambda self, tokens, state=None: (torch.rand(*tokens.shape, 11), None))
@@ -27,9 +29,9 @@ def test_the_new_plugin_registers_and_passes_its_test(tmp_path, monkeypatch):
 
 
 def test_the_new_plugin_installs_through_the_entry_point(tmp_path):
-    table = tomllib.loads(create("my_model", tmp_path)[2].read_text())
+    table = tomllib.loads(create("my_model", tmp_path)[-1].read_text())
     assert table["project"]["entry-points"]["harness"] == {"my_model": "my_model"}
-    assert table["tool"]["setuptools"]["py-modules"] == ["my_model"]
+    assert table["tool"]["setuptools"]["packages"] == ["my_model"]
 
 
 @pytest.mark.parametrize("name", [
@@ -43,10 +45,11 @@ def test_a_name_that_python_or_its_modules_have_is_refused(tmp_path, name):
 
 def test_nothing_is_overwritten(tmp_path):
     create("mine", tmp_path)
-    (tmp_path / "mine.py").write_text("precious")
-    with pytest.raises(FileError, match=r"mine\.py exists"):
+    (tmp_path / "mine" / "model.py").write_text("precious")
+    (tmp_path / "mine" / "__init__.py").unlink()
+    with pytest.raises(FileError, match=r"model\.py exists"):
         create("mine", tmp_path)
-    assert (tmp_path / "mine.py").read_text() == "precious"
+    assert (tmp_path / "mine" / "model.py").read_text() == "precious"
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..errors import FileError
 from ..registry import Registry, load
-from ..scaffold import PLUGIN
+from ..scaffold import MODEL, SPEC
 from ..store import Row, Store
 from .cited import rows_of
 from .console import print_report
@@ -97,7 +97,8 @@ def verdicts_part(directory: Path) -> str:
 
 
 def plugin_part() -> str:
-    return "```python\n" + PLUGIN.format(name="mymodel", title="Mymodel").strip() + "\n```"
+    texts = [text.format(name="mymodel", title="Mymodel").strip() for text in (SPEC, MODEL)]
+    return "\n\n".join(f"```python\n{text}\n```" for text in texts)
 
 
 def render(text: str, root: Path) -> str:

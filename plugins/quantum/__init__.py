@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness import ModelSpec, hookimpl
+from harness import EncodingSpec, ModelSpec, hookimpl
 
 SOURCE = "seed 002; Di Sipio 2110.06510, Li 2205.05625, Smaldone 2502.19214, Khatri 2406.04305"
 
@@ -34,3 +34,9 @@ def harness_models() -> list[ModelSpec]:
 @hookimpl
 def harness_claims() -> list[Path]:
     return [Path(__file__).with_name("claims.toml")]
+
+
+@hookimpl
+def harness_encodings() -> list[EncodingSpec]:
+    return [EncodingSpec("quantum", "harness.plugins.quantum.weights:encode",
+                         "singular vectors as Givens rotations of unary states, singular values as damping", "angles")]
