@@ -88,6 +88,7 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "crossover_length": ("tokens", "lower", {"train"}),
     },
     "recall": {
+        "mqar_accuracy": ("", "higher", {"score"}), "needle_accuracy": ("", "higher", {"score"}),
         "mqar_accuracy@8": ("", "higher", {"score"}), "copy_accuracy@15": ("", "higher", {"score"}),
         "induction_accuracy@16": ("", "higher", {"score"}), "needle_accuracy@16": ("", "higher", {"score"}),
         "needle4_accuracy@8": ("", "higher", {"score"}), "mqar_chance": ("", "", {"score"}),
