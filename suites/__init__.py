@@ -5,6 +5,6 @@ from harness import Suite, hookimpl
 
 @hookimpl
 def harness_suites() -> list[Suite]:
-    from . import audit, kernels, memory, perplexity, recall, scaling, throughput
+    from . import audit, circuit, kernels, memory, perplexity, recall, scaling, throughput
 
-    return [module.suite for module in (perplexity, memory, throughput, scaling, recall, kernels, audit)]
+    return [module.suite for module in (perplexity, memory, throughput, scaling, recall, circuit, kernels, audit)]

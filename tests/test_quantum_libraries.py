@@ -229,16 +229,16 @@ def test_noise_damps_and_is_deterministic():
     x = torch.randn(6, description.inputs, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)
     exact = CircuitLayer(description)
-    for noise in ("depolarizing", "generic"):
+    for noise in ("depolarizing", "GenericBackendV2"):
         noisy = AerCircuit(build(description), shots=4000, noise=noise)
         with torch.no_grad():
             got, wanted = noisy(x, exact.weight), exact(x)
             assert torch.equal(got, noisy(x, exact.weight))
         assert 0.8 < float((got * wanted).sum() / wanted.square().sum()) < 0.995
-    with pytest.raises(UsageError, match="unknown noise 'nowhere'; known: depolarizing, generic"):
+    with pytest.raises(UsageError, match="unknown noise 'nowhere'; known: depolarizing, GenericBackendV2"):
         AerCircuit(build(description), shots=4000, noise="nowhere")
     with pytest.raises(UsageError, match="shots must be at least 1, got 0"):
-        AerCircuit(build(description), noise="generic")
+        AerCircuit(build(description), noise="GenericBackendV2")
 
 
 def test_aer_samples_with_the_right_spread():

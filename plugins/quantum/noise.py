@@ -30,14 +30,22 @@ class Depolarising:
     two_qubits: float = 5e-3
     readout: float = 0.0175
 
+    def times(self, strength: float) -> Depolarising:
+        """As many times as strong, as far as probabilities go; a bit read wrongly half the time is lost."""
+        return Depolarising(min(1.0, strength * self.one_qubit), min(1.0, strength * self.two_qubits),
+                            min(0.5, strength * self.readout))
+
 
 MODELS = {"depolarizing": Depolarising(), "none": Depolarising(0.0, 0.0, 0.0), "strong": Depolarising(3e-3, 3e-2, 0.05)}
 
 
-def model(name: str) -> Depolarising:
-    if name not in MODELS:
-        raise UsageError(f"unknown noise {name!r}; known: {', '.join(MODELS)}")
-    return MODELS[name]
+def model(name: str, qubits: int = 2) -> Depolarising:
+    """One of MODELS, or the mean errors of the fake backend of that name. Raises UsageError."""
+    if name in MODELS:
+        return MODELS[name]
+    from .backends import fake_backend, reported_errors
+
+    return Depolarising(*reported_errors(fake_backend(name, qubits, MODELS)))
 
 
 def places(plan: Plan) -> int:
