@@ -91,9 +91,7 @@ def _errors(plan: Plan, noise: Depolarising, uniforms: Tensor) -> tuple[Tensor, 
     frame_z, signs = torch.zeros_like(frame_x), []
     for index, step in enumerate(plan.steps):
         if isinstance(step, Rotation):
-            crossed = (frame_x & step.pauli.z, frame_z & step.pauli.x)
-            odd = _parity(crossed[0], plan.qubits) ^ _parity(crossed[1], plan.qubits)
-            signs.append(1 - 2 * odd)
+            signs.append(1 - 2 * _parity(frame_x & step.pauli.z ^ frame_z & step.pauli.x, plan.qubits))
             qubits: Sequence[int] = [q for q in range(plan.qubits) if step.pauli.support >> q & 1]
         else:
             frame_x, frame_z = _pushed(step, frame_x, frame_z)
@@ -130,10 +128,9 @@ def _pushed(gate: Monomial, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _parity(bits: Tensor, qubits: int) -> Tensor:
-    total = torch.zeros_like(bits)
-    for q in range(qubits):
-        total = total ^ bits >> q & 1
-    return total
+    for fold in range((qubits - 1).bit_length() - 1, -1, -1):
+        bits = bits ^ bits >> (1 << fold)
+    return bits & 1
 
 
 def _misread(probabilities: Tensor, qubits: int, rate: float) -> Tensor:
