@@ -72,7 +72,7 @@ def expressivity(circuits: Any, bench: Any) -> None:
             squares = circuit.squared_gradients(SAMPLES)
             overlaps, entanglement = circuit.overlaps_and_entanglement(PAIRS)
             variance = put(bench, "gradient_variance", stats.mean_interval(squares), "", "higher", **circuit.facts)
-            put(bench, "entangling_capability", stats.mean_interval(entanglement), "", "", limit=1.0, **circuit.facts)
+            put(bench, "entangling_capability", stats.mean_interval(entanglement), "", "", **circuit.facts)
             put(bench, "expressibility_kl", divergence_from_haar(overlaps, qubits), "nats", "lower",
                 limit=(BINS - 1) / (2 * len(overlaps)), limit_kind="samples", **circuit.facts)
             if variance > 0:
@@ -138,7 +138,7 @@ def sampled(circuits: Any, bench: Any) -> None:
         contrast = stats.mean_interval([a / mean for a in products])
         bench.row(f"noisy_contrast@{strength:g}", contrast.value, "", "higher", execution="noise", **circuit.facts)
         if strength == 1:
-            bench.row("noisy_contrast", contrast.value, "", "higher", execution="noise", **circuit.facts)
+            bench.row("noisy_contrast", contrast.value, "", "higher", **circuit.facts)
 
 
 def root(square: stats.Estimate) -> stats.Estimate:
@@ -171,7 +171,7 @@ def disturbed(cell: Cell, circuits: Any, bench: Any) -> None:
         bench.raw[f"document_bits@{strength:g}"] = score.bits.tolist()
     bench.raw["document_bytes"] = scores[0.0].bytes.tolist()
     lost = stats.paired_bits_difference(scores[1.0].bits, scores[0.0].bits, scores[0.0].bytes)
-    put(bench, "noise_bits_lost", lost, "bits/byte", "lower", execution="noise", **fields)
+    put(bench, "noise_bits_lost", lost, "bits/byte", "lower", **fields)
 
 
 # Cost

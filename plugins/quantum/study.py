@@ -1,7 +1,8 @@
 """What `--suite circuit` asks of a circuit: gradients, states, shots and errors at random angles, and calls to time.
 
-Every sample has inputs and weights of its own, uniform in ±pi; loaded amplitudes are uniform on the sphere. A circuit is
-told as plain lists of numbers, a value a sample: what they show is for the suite to say.
+Every sample has inputs and weights of its own, uniform in ±pi; loaded amplitudes are uniform on the sphere. What comes
+back are plain lists of numbers, a value a sample: what they show is for the suite to say. The gate plan is that of the
+description, to which those of both libraries are equal; only what is timed is built in its library.
 """
 
 from __future__ import annotations
