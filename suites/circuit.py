@@ -2,13 +2,13 @@
 
 Notable:
 - angles are drawn at random, inputs included; a grid of qubits and layers is walked, whatever the model's own size;
-- gradients: the variance of d<Z>/d(angle), and its slope in bits a qubit: -1 is a barren plateau, the variance halved by
-  every further qubit (McClean et al. 1803.11173);
-- expressibility: the divergence of the distribution of |<a|b>|² from that of Haar-random states (Sim et al. 1905.10876),
-  over bins that are equally likely among those: equal widths put all of ten qubits into one bin. Its limit is what as
-  many Haar-random pairs would show;
-- shots: errors against their theory, sqrt((1 - z²) / shots); noise: the contrast that is left to read-outs, and bits per
-  byte of one trained and audited model whose circuits are disturbed;
+- gradients: the variance of d<Z>/d(angle), and its slope in bits a qubit: -1 is a barren plateau, the variance halved
+  by every further qubit (McClean et al. 1803.11173);
+- expressibility: the divergence of the distribution of |<a|b>|² from that of Haar-random states (Sim et al.
+  1905.10876), over bins that are equally likely among those: equal widths put all of ten qubits into one bin. Its limit
+  is what as many Haar-random pairs would show;
+- shots: errors against their theory, sqrt((1 - z²) / shots); noise: the contrast that is left to read-outs, and bits
+  per byte of one trained and audited model whose circuits are disturbed;
 - time per circuit, forward and backward, in every execution, against the operations at the machine's GEMM rate; memory
   against that of the states. Executions are never called each other: `native` is the library's simulator.
 """
@@ -38,11 +38,11 @@ def plan(request: Request) -> Iterator[Cell]:
         for role in ("expressivity", "cost"):
             yield request.cell("circuit", choice, params=0, alone=role == "cost", protocol={
                 "role": role, "rounds": request.rounds or ROUNDS})
+        protocol = {"role": "noise", "budget_bytes": request.budget_bytes or BUDGET_BYTES, "lr": request.lr or LR}
         for seed in request.seeds:
             yield request.cell(
-                "circuit", choice, seed=seed, corpus=str(request.corpora[0][1]),
-                seq_len=(request.seq_lens or (SEQ_LEN,))[0], batch_size=request.batch_size or BATCH_SIZE,
-                protocol={"role": "noise", "budget_bytes": request.budget_bytes or BUDGET_BYTES, "lr": request.lr or LR})
+                "circuit", choice, seed=seed, corpus=str(request.corpora[0][1]), protocol=protocol,
+                seq_len=(request.seq_lens or (SEQ_LEN,))[0], batch_size=request.batch_size or BATCH_SIZE)
 
 
 def measure(cell: Cell, bench: Any) -> None:
@@ -128,9 +128,9 @@ def sampled(circuits: Any, bench: Any) -> None:
         squares += relative
         ratio = root(stats.mean_interval(relative))
         theory = math.sqrt(expected / circuit.facts["n_qubits"])
-        bounds = {} if ratio.low is None else {"ci_low": ratio.low * theory, "ci_high": ratio.high * theory}
-        bench.row(f"shot_error@{shots}", ratio.value * theory, "", "lower", limit=theory, limit_kind="shots",
-                  shots=shots, **bounds, **circuit.facts)
+        low, high = (None if end is None else end * theory for end in (ratio.low, ratio.high))
+        put(bench, f"shot_error@{shots}", stats.Estimate(ratio.value * theory, low, high, ratio.n), "", "lower",
+            limit=theory, limit_kind="shots", shots=shots, **circuit.facts)
     put(bench, "shot_error_ratio", root(stats.mean_interval(squares)), "x theory", "lower", **circuit.facts)
     for strength in STRENGTHS:
         products, norms = circuit.noisy(strength, SAMPLES)
@@ -220,7 +220,7 @@ def uncompared(row: Row) -> None:
 
 
 suite = Suite(
-    name="circuit", summary="trainability, expressivity, shots, noise, time and memory of circuits by qubits and layers",
+    name="circuit", summary="trainability, expressivity, shots, noise, time and memory of circuits against their size",
     plan=plan, measure=measure, timed=True, compared=uncompared,
     primary=("gradient_variance", "entangling_capability", "expressibility_kl", "time_per_circuit_s", "peak_bytes",
              "gradient_variance_slope", "shot_error_ratio", "noisy_contrast", "noise_bits_lost"),

@@ -266,7 +266,7 @@ def test_a_disturbed_model_is_another_function_and_one_of_states_refuses():
     circuits("pennylane", **small).disturb(model, 8.0)
     assert (model(text)[0] - exact).abs().max() > 1e-3
     options = {**small, "attention": "overlap"}
-    with pytest.raises(Unsupported, match="attention=overlap reads out a state"):
+    with pytest.raises(Unsupported, match="attention=overlap reads out state"):
         circuits("pennylane", **options).disturb(PennyLaneTransformer(CircuitConfig(**options), 11), 1.0)
 
 

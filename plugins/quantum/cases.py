@@ -35,7 +35,7 @@ def pennylane_cases(device: str) -> list[KernelCase]:
 
 
 def cases(device: str, library: Library = "qiskit", sizes: tuple[tuple[int, int], ...] = SIZES) -> list[KernelCase]:
-    """For each size the backends that run here, the floor, the library's simulator, and a peer where it is installed."""
+    """For each size the backends that run here, the floor, the library's simulator, a peer where it is installed."""
     return [case for size in sizes for case in _cases(device, library, *size)]
 
 
@@ -59,9 +59,9 @@ def _cases(device: str, library: Library, qubits: int, batch: int) -> Iterator[K
         peers["default.qubit, backprop"] = "default.qubit"
     if (qubits, batch) == ONE_BY_ONE or batch < ONE_BY_ONE[1]:
         peers["Aer, parameter shift" if library == "qiskit" else "lightning.qubit, adjoint"] = "lightning.qubit"
-    for name, simulator in peers.items():
-        role = "baseline" if name == next(iter(peers)) else "implementation"
-        yield KernelCase(f"{group}/{name}", native(description, library, x, simulator), role, group)
+    for title, simulator in peers.items():
+        role = "baseline" if title == next(iter(peers)) else "implementation"
+        yield KernelCase(f"{group}/{title}", native(description, library, x, simulator), role, group)
 
 
 def native(

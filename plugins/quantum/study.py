@@ -77,9 +77,9 @@ class Family:
         """Run a trained model's circuits with its noise, `strength` times as strong. Raises Unsupported."""
         for layer in model.modules():
             if isinstance(layer, CircuitLayer):
-                if layer.description.readout.kind not in ("z", "probabilities"):
-                    raise Unsupported(f"attention={self.config.attention} reads out a {layer.description.readout.kind}, "
-                                      "on which noise does not act")
+                kind = layer.description.readout.kind
+                if kind not in ("z", "probabilities"):
+                    raise Unsupported(f"attention={self.config.attention} reads out {kind}: noise does not act on that")
                 layer.execution = replace(layer.execution, mode="noise")
                 layer.errors = noise.model(self.config.noise, layer.description.qubits).times(strength)
 
@@ -110,8 +110,8 @@ class Circuit:
         rotation, twice that back, and 4 for the derivative; a layer's phases count as one more rotation. The first
         layer acts on a product state."""
         d = self.config.description()
-        rotations = (len(d.pairs) or d.qubits + 1) * (d.layers if d.pairs or d.encoding == "amplitude" else d.layers - 1)
-        return 22.0 * max(1, rotations) * 2**d.qubits
+        entangled = d.layers if d.pairs or d.encoding == "amplitude" else d.layers - 1
+        return 22.0 * max(1, (len(d.pairs) or d.qubits + 1) * entangled) * 2**d.qubits
 
     def draw(self, samples: int, seed: int) -> tuple[Tensor, Tensor | None]:
         """Angles (B, inputs + weights), and where they are taken loaded states (B, 2, 2^n)."""
