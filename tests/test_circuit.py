@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,6 @@ import torch
 from harness.plugins.quantum import backends, noise, statevector
 from harness.plugins.quantum.ansatz import Description
 from harness.plugins.quantum.config import CircuitConfig
-from harness.plugins.quantum.plan import Readout
 from harness.plugins.quantum.study import Family, individual, meyer_wallach
 from harness.suites import circuit as suite
 
@@ -283,12 +281,3 @@ def test_missing_libraries_name_the_extra(monkeypatch):
     monkeypatch.setattr("harness.specs.find_spec", lambda name: None)
     for name in ("qiskit", "pennylane"):
         assert "pip install 'qllm-harness[quantum]'" in missing(load().models[name])
-
-
-def test_more_qubits_than_fit_are_told_before_weights_are_made():
-    from harness.plugins.quantum.attention import Circuits
-    from harness.plugins.quantum.layer import Execution
-
-    huge = replace(CircuitConfig(), qubits=48, encoding="amplitude")
-    with pytest.raises(Unsupported, match=r"48 qubits .* qubits fit"):
-        Circuits(huge, Execution(), 1, Readout())

@@ -182,6 +182,23 @@ def test_what_cannot_be_converted_is_named():
     circuit.measure(0, 0)
     with pytest.raises(UsageError, match="gate 'measure' cannot be converted"):
         from_qiskit(circuit)
+    circuit = qiskit.QuantumCircuit(2)
+    circuit.append(qiskit.circuit.Gate("mystery", 2, []), [0, 1])
+    with pytest.raises(UsageError, match="gate 'mystery' cannot be converted"):
+        from_qiskit(circuit)
+
+
+def test_what_cannot_be_converted_from_pennylane_is_named():
+    qml = pytest.importorskip("pennylane")
+    from harness.plugins.quantum.pennylane_circuit import from_pennylane
+
+    class Mystery(qml.operation.Operation):
+        num_wires = 1
+
+    with pytest.raises(UsageError, match="gate 'Mystery' cannot be converted"):
+        from_pennylane(lambda x, w: Mystery(wires=0), 0, 0)
+    with pytest.raises(UsageError, match="angle of gate 'ry' is not linear"):
+        from_pennylane(lambda x, w: qml.RY(w[0] ** 2, wires=0), 0, 1)
 
 
 def test_composite_gates_are_taken_apart():
