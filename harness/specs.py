@@ -27,7 +27,8 @@ class ModelSpec:
 
     `target` names a `LanguageModel` subclass; `config` a frozen dataclass whose fields are the options a user may set
     and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
-    the plugin's kernel cases for `--suite kernels`. `places` names the parts of the model that components may take.
+    the plugin's kernel cases for `--suite kernels`, `circuits` one that takes a config and returns the circuits for
+    `--suite circuit`. `places` names the parts of the model that components may take.
     `requires` are importable names; `extra` the extra that brings them. Raises PluginError for a name that no command
     line could select, or a target that is not "module:attribute".
     """
@@ -41,12 +42,13 @@ class ModelSpec:
     requires: tuple[str, ...] = ()
     extra: str = ""
     kernels: str = ""
+    circuits: str = ""
     places: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
             raise PluginError(f"{self.name!r} is no name for a model: letters, digits and _ . + - are")
-        for target in filter(None, (self.target, self.config, self.kernels)):
+        for target in filter(None, (self.target, self.config, self.kernels, self.circuits)):
             if not all(target.partition(":")):
                 raise PluginError(f"{self.name}: {target!r} is not \"module:attribute\"")
         if self.family not in FAMILIES:

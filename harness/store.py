@@ -55,6 +55,13 @@ class Row:
     seed: int | None = None
     repeat: int | None = None
     bytes_seen: int | None = None           # raw bytes trained on when this was measured
+    n_qubits: int | None = None             # of a circuit, with the layers and the two-qubit gates it was built with
+    depth: int | None = None
+    two_qubit_gates: int | None = None
+    shots: int | None = None
+    circuit_executions: int | None = None   # that one sample takes, gradient included
+    execution: str = ""                     # compiled | native | shots | noise
+    gradient: str = ""                      # adjoint | backprop | shift | spsa
     metric: str = ""
     value: float | None = None
     unit: str = ""
@@ -67,7 +74,6 @@ class Row:
     reason: str = ""
     wall_s: float | None = None
     started_at: str = ""
-
 
     @property
     def label(self) -> str:
@@ -217,7 +223,10 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    table = pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+    return _typed(pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+
+
+def _typed(table: pandas.DataFrame) -> pandas.DataFrame:
     for f in fields(Row):
         kind = str(f.type)
         table[f.name] = table[f.name].astype(
@@ -234,6 +243,6 @@ def load_results(directory: Path | str) -> pandas.DataFrame:
     if not path.exists():
         return to_frame(row for result in store.results() for row in result.rows)
     try:
-        return pandas.read_parquet(path)
+        return _typed(pandas.read_parquet(path).reindex(columns=list(COLUMNS)))      # an older table has fewer
     except (OSError, ValueError) as error:
         raise FileError(f"{path} is corrupt ({error}); delete it, the cells are kept") from None

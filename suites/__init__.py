@@ -5,7 +5,7 @@ from harness import Suite, hookimpl
 
 @hookimpl
 def harness_suites() -> list[Suite]:
-    from . import anatomy, audit, counts, kernels, memory, perplexity, recall, scaling, throughput
+    from . import anatomy, audit, circuit, counts, kernels, memory, perplexity, recall, scaling, throughput
 
-    modules = (perplexity, memory, throughput, scaling, recall, kernels, audit, counts, anatomy)
+    modules = (perplexity, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy)
     return [module.suite for module in modules]

@@ -182,6 +182,23 @@ def test_what_cannot_be_converted_is_named():
     circuit.measure(0, 0)
     with pytest.raises(UsageError, match="gate 'measure' cannot be converted"):
         from_qiskit(circuit)
+    circuit = qiskit.QuantumCircuit(2)
+    circuit.append(qiskit.circuit.Gate("mystery", 2, []), [0, 1])
+    with pytest.raises(UsageError, match="gate 'mystery' cannot be converted"):
+        from_qiskit(circuit)
+
+
+def test_what_cannot_be_converted_from_pennylane_is_named():
+    qml = pytest.importorskip("pennylane")
+    from harness.plugins.quantum.pennylane_circuit import from_pennylane
+
+    class Mystery(qml.operation.Operation):
+        num_wires = 1
+
+    with pytest.raises(UsageError, match="gate 'Mystery' cannot be converted"):
+        from_pennylane(lambda x, w: Mystery(wires=0), 0, 0)
+    with pytest.raises(UsageError, match="angle of gate 'ry' is not linear"):
+        from_pennylane(lambda x, w: qml.RY(w[0] ** 2, wires=0), 0, 1)
 
 
 def test_composite_gates_are_taken_apart():
@@ -229,16 +246,16 @@ def test_noise_damps_and_is_deterministic():
     x = torch.randn(6, description.inputs, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)
     exact = CircuitLayer(description)
-    for noise in ("depolarizing", "generic"):
+    for noise in ("depolarizing", "GenericBackendV2"):
         noisy = AerCircuit(build(description), shots=4000, noise=noise)
         with torch.no_grad():
             got, wanted = noisy(x, exact.weight), exact(x)
             assert torch.equal(got, noisy(x, exact.weight))
         assert 0.8 < float((got * wanted).sum() / wanted.square().sum()) < 0.995
-    with pytest.raises(UsageError, match="unknown noise 'nowhere'; known: depolarizing, generic"):
+    with pytest.raises(UsageError, match="unknown noise 'nowhere'; known: depolarizing, GenericBackendV2"):
         AerCircuit(build(description), shots=4000, noise="nowhere")
     with pytest.raises(UsageError, match="shots must be at least 1, got 0"):
-        AerCircuit(build(description), noise="generic")
+        AerCircuit(build(description), noise="GenericBackendV2")
 
 
 def test_aer_samples_with_the_right_spread():

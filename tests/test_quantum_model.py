@@ -11,15 +11,16 @@ from harness.plugins.quantum.config import CircuitConfig
 from harness.plugins.quantum.model import PennyLaneTransformer, QiskitTransformer
 from harness.plugins.quantum.plan import Readout
 
+from harness import Unsupported, UsageError
 from harness.bench.audit import audit
 
 SMALL = {"dim": 16, "heads": 2, "qubits": 3, "blocks": 1}
 FORMS = [
     {}, {"attention": "gaussian"}, {"attention": "overlap"}, {"attention": "mixer", "window": 3},
-    {"execution": "shots", "shots": 16}, {"execution": "noise"}, {"circuit": "classical"}, {"circuit": "frozen"},
-    {"entangler": False}, {"encoding": "amplitude"}, {"encoding": "reupload", "ansatz": "pyramid"},
-    {"readout": "probabilities", "topology": "chain"}, {"attention": "gaussian", "execution": "noise"},
-    {"circuit": "classical", "ansatz": "pyramid"},
+    {"execution": "shots", "shots": 16}, {"execution": "noise"}, {"execution": "noise", "noise": "GenericBackendV2"},
+    {"circuit": "classical"}, {"circuit": "frozen"}, {"entangler": False}, {"encoding": "amplitude"},
+    {"encoding": "reupload", "ansatz": "pyramid"}, {"readout": "probabilities", "topology": "chain"},
+    {"attention": "gaussian", "execution": "noise"}, {"circuit": "classical", "ansatz": "pyramid"},
 ]
 
 
@@ -128,3 +129,13 @@ def test_circuit_cost_counts_circuits():
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ValueError, match=message):
         CircuitConfig(**SMALL | options)
+
+
+@pytest.mark.parametrize(("options", "error", "message"), [
+    ({"execution": "noise", "noise": "FakeNowhere"}, UsageError, "unknown noise 'FakeNowhere'; known: depolarizing"),
+    ({"qubits": 45}, Unsupported, "45 qubits needs .* qubits fit"),
+    ({"qubits": 45, "encoding": "amplitude"}, Unsupported, "45 qubits needs .* qubits fit"),
+])
+def test_models_that_cannot_be_built_say_why(options, error, message):
+    with pytest.raises(error, match=message):
+        QiskitTransformer(CircuitConfig(**SMALL | options), 11)

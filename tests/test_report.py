@@ -303,14 +303,9 @@ def test_parts_of_the_memory_are_stacked(registry):
 def test_circuits_are_drawn_over_their_qubits():
     from harness.evidence.figures import Styles, circuit_figures
 
-    class Circuit(Cited):
-        n_qubits = 0
-
-    rows = []
-    for qubits, seconds in ((4, 0.1), (6, 0.4)):
-        rows.append(Circuit(suite="circuit", plugin="q", metric="forward_s", value=seconds, unit="s", better="lower",
-                            limit=seconds / 2, limit_kind="statevector"))
-        rows[-1].n_qubits = qubits
+    rows = [Cited(suite="circuit", plugin="q", metric="forward_s", value=seconds, unit="s", better="lower",
+                  limit=seconds / 2, limit_kind="statevector", n_qubits=qubits)
+            for qubits, seconds in ((4, 0.1), (6, 0.4))]
     figure, = circuit_figures(rows, ("forward_s",), Styles())
     assert figure.name == "forward_s-n_qubits"
     assert {"4", "6", "qubits · log", "statevector limit"} <= set(words_of(figure))

@@ -44,7 +44,7 @@ def rows(table, suite, metric, **fields):
 def test_every_suite_is_run_to_its_end(run, table):
     outcomes, _ = run
     assert [outcome.returncode for outcome in outcomes] == [0, 0, 1, 0], [outcome.stderr for outcome in outcomes]
-    assert set(table["suite"]) == set(load().suites)
+    assert set(table["suite"]) == set(load().suites) - {"circuit"}      # which the toy has none of: test_circuit
     honest = table[table["options"].fillna("") != "fault=leak"]
     assert set(honest["status"]) == {"ok"}
 

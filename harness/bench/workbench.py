@@ -22,7 +22,7 @@ from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, Documents, load_documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
-from ..errors import HarnessError
+from ..errors import HarnessError, Unsupported
 from ..model import Built, LanguageModel, ParameterCount, build, state_bytes
 from ..options import make_config
 from ..registry import Registry
@@ -259,6 +259,12 @@ class Workbench:
     def kernels(self) -> list[KernelCase]:
         """The kernel cases of the plugin, [] where it names none."""
         return resolve(self.spec.kernels)(self.cell.device) if self.spec.kernels else []
+
+    def circuits(self) -> Any:
+        """The circuits of the plugin's options. Raises Unsupported where it has none."""
+        if not self.spec.circuits:
+            raise Unsupported(f"skipped: {self.spec.name} has no circuits")
+        return resolve(self.spec.circuits)(make_config(self.spec, dict(self.cell.options), self.cell.preset))
 
     def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
         """Peak bytes of a call over what was held before, by the method's name."""

@@ -33,7 +33,10 @@ PARTS = {                                   # metric -> what it is of the memory
 TRAINING, DECODING = (0, 1, 2), (0, 3)
 DEVIATION = "std"                           # the unit of what an audit measures: deviations of the logits
 NUMBERED = re.compile(r"[^@]+@\d+(\.\d+)?(e[+-]?\d+)?")
-CIRCUIT_COLUMNS = {"n_qubits": "qubits", "depth": "circuit depth"}
+CIRCUIT_COLUMNS = {"n_qubits": "qubits", "depth": "layers"}
+NUMBERS = {                                 # first word of a metric name@number -> what the number is
+    "trial": "learning rate", "shot": "shots", "noisy": "noise, as a multiple of the model's",
+}
 
 
 @dataclass
@@ -58,7 +61,7 @@ def named_places(sheet: Sheet, column: Column) -> Iterator[tuple[str, Place]]:
     """What stands in a column under its name, each length apart where there are several."""
     found = [(key, length, place) for (key, length, c), place in sheet.places.items() if c == column]
     several = len({length for _, length, _ in found}) > 1
-    yield from ((name_of((*key, f"T={length}" * several)), place) for key, length, place in found)
+    yield from ((name_of((*key, f"{sheet.across}={length}" * several)), place) for key, length, place in found)
 
 
 def cite(rows: Sequence[Row]) -> tuple[str | None, str]:
@@ -217,11 +220,13 @@ def _number_lines(name: str, rows: Sequence[Row], styles: Styles) -> Iterator[Fi
         x = float(column[0].partition("@")[2])
         for label, place in named_places(sheet, column):
             lines.setdefault(label, []).append(point_of(place, x, f"{name}@{x:g}"))
-    across = "learning rate" if name.startswith("trial_") else "the number in the name of the metric"
+    across = NUMBERS.get(name.partition("_")[0], "the number in the name of the metric")
     if len(sheet.columns) > 1 and any(point.y is not None for points in lines.values() for point in points):
         series = [styles.series(label, points) for label, points in lines.items()]
-        y = Label(axis_words(rows[0].unit, rows), rows[0].unit)
-        yield Figure(f"{name}-at", chart(series, title=name.replace("_", " "), x=Label(across), y=y))
+        y, kinds = Label(axis_words(rows[0].unit, rows), rows[0].unit), dict.fromkeys(r.limit_kind for r in rows)
+        limit = " and ".join(filter(None, kinds))
+        yield Figure(f"{name}-at", chart(
+            series, title=name.replace("_", " "), x=Label(across), y=y, limit=limit and f"{limit} limit"))
 
 
 def case_figures(sheet: Sheet, styles: Styles) -> Iterator[Figure]:

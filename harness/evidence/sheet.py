@@ -12,7 +12,8 @@ from .stats import Estimate, mean_interval
 if TYPE_CHECKING:
     import pandas
 
-CONTEXT = ("corpus", "tokenizer", "batch_size", "device", "dtype")       # part of a row's name where it varies
+CONTEXT = ("corpus", "tokenizer", "batch_size", "device", "dtype", "depth", "execution")    # part of a row's name
+SYMBOLS = {"batch_size": "B=", "depth": "L=", "n_qubits": "n="}                                # where it varies
 
 Key = tuple[str, ...]                       # a table row: plugin label, kernel case, then the context that varies
 Column = tuple[str, str]                    # metric, phase
@@ -45,7 +46,8 @@ class Sheet:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
     A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
-    a column of `context` that varies. `swept` are the columns that some plugin has at several lengths.
+    a column of `context` that varies. `swept` are the columns that some plugin has at several lengths, or numbers of
+    qubits where rows are of circuits; `across` is the symbol of these.
     """
 
     def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
@@ -57,7 +59,7 @@ class Sheet:
         self.places: dict[tuple[Key, int, Column], Place] = {}
         self.broken: dict[tuple[Key, int], Place] = {}              # cells that failed as a whole: no metric
         for row in shown:
-            key, length = self._key(row), row.seq_len or 0
+            key, length = self._key(row), extent(row)
             if row.metric:
                 place = self.places.setdefault((key, length, (metric_name(row), row.phase)), Place())
             else:
@@ -74,15 +76,14 @@ class Sheet:
             lengths.setdefault((key, column), set()).add(length)
         self.swept = {column for (_, column), found in lengths.items() if len(found) > 1}
         self.lengths = sorted({length for _, length, column in self.places if column in self.swept}
-                              | {length for _, length in self.broken if self.swept})
+                              | {length for _, length in self.broken if self.swept and length})
+        self.across = "n" if any(row.n_qubits and not row.seq_len for row in shown) else "T"
         constant = {r.seq_len for r in shown if r.seq_len}
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
-        self.title += [f"B={v}" if name == "batch_size" else str(v)
-                       for name in context if name not in self.varying for v in values[name]]
+        self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
 
     def _key(self, row: Row) -> Key:
-        context = (f"B={value}" if name == "batch_size" else str(value)
-                   for name in self.varying if (value := getattr(row, name)))
+        context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
         return (label(row), row.metric.partition(":")[2], *context)
 
     def at(self, key: Key, length: int | None, column: Column) -> Place:
@@ -114,6 +115,16 @@ def _beats_all(key: Key, group: dict[Key, Place]) -> bool:
         return False
     low, high = ends.pop(key)
     return all(high < other_low if better == "lower" else low > other_high for other_low, other_high in ends.values())
+
+
+def extent(row: Row) -> int:
+    """What a row is swept over: its length, or the qubits of its circuit."""
+    return row.seq_len or row.n_qubits or 0
+
+
+def in_context(name: str, value: Any) -> str:
+    """A value of a column as part of a name: "B=4"."""
+    return f"{SYMBOLS.get(name, '')}{value}"
 
 
 def label(row: Row) -> str:

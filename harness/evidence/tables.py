@@ -10,7 +10,7 @@ from .document import Cell, Span, Table, words
 from .entry import Entries, Part
 from .figures import DEVIATION, cite, exactly, name_of
 from .format import format_value
-from .sheet import CONTEXT, Column, Place, Sheet
+from .sheet import CONTEXT, Column, Place, Sheet, in_context
 from .stats import Estimate
 
 HEADLINES = (                               # metric, phase, what a reader calls it
@@ -52,7 +52,7 @@ def _by_length(sheet: Sheet, columns: Sequence[Column], name: str) -> Table:
             if any(place.rows for place in places.values()):
                 rows.append([words(entries.heading(column)), words(name_of(key)), *(
                     cell_of(entries.parts(place, key in best[length]), place) for length, place in places.items())])
-    return Table(name, ["metric", "plugin", *(f"T={length}" for length in sheet.lengths)], rows,
+    return Table(name, ["metric", "plugin", *(f"{sheet.across}={length}" for length in sheet.lengths)], rows,
                  frozenset(range(2, 2 + len(sheet.lengths))), " · ".join(sheet.title), entries.below())
 
 
@@ -102,7 +102,7 @@ def _headline_rows(rows: Sequence[Cited], suites: Sequence[str], metric: str, ph
     groups: dict[tuple[str, ...], list[Cited]] = {}
     for row in own:
         if row.suite == suite:
-            values = (f"B={row.batch_size}" if name == "batch_size" else str(getattr(row, name)) for name in CONTEXT)
+            values = (in_context(name, getattr(row, name)) for name in CONTEXT)
             groups.setdefault(tuple(values), []).append(row)
     for context, group in groups.items():
         longest = max((row.seq_len or 0 for row in group if row.value is not None), default=0)

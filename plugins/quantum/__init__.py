@@ -20,6 +20,7 @@ def _spec(name: str, library: str, target: str, requires: tuple[str, ...]) -> Mo
         requires=requires,
         extra="quantum",
         kernels=f"harness.plugins.quantum.cases:{name}_cases",
+        circuits=f"harness.plugins.quantum.study:{name}_circuits",
     )
 
 

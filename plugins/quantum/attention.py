@@ -31,6 +31,7 @@ class Circuits(nn.Module):
                  stream: int = 0):
         super().__init__()
         self.description = config.description(readout)
+        statevector.fit_qubits(config.qubits)
         self.angles = nn.Linear(config.dim, heads * self.description.features)
         self.circuits = nn.ModuleList(
             ClassicalMap(self.description) if config.circuit == "classical"

@@ -7,8 +7,9 @@ rotate by pairs of amplitudes instead, 28 · n · 2^n, and may lie below it from
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -19,8 +20,9 @@ from . import statevector
 from .ansatz import Description
 from .layer import CircuitLayer, Execution, Library
 
-SIZES = ((6, 64), (8, 256))         # qubits, samples
-FEW = 8                             # samples of an execution that takes them one by one
+SIZES = ((6, 64), (6, 1024), (8, 64), (8, 1024), (10, 256), (12, 256))      # qubits, samples
+ONE_BY_ONE = SIZES[0]               # the size for what takes samples, or shifted angles, one by one
+BROADCAST_QUBITS = 10               # at most, of simulators of a whole batch that are timed beside our own
 LAYERS = 2
 
 
@@ -33,31 +35,33 @@ def pennylane_cases(device: str) -> list[KernelCase]:
 
 
 def cases(device: str, library: Library = "qiskit", sizes: tuple[tuple[int, int], ...] = SIZES) -> list[KernelCase]:
-    """For each size the backends that run here, the library's simulator and the floor; then a few samples natively."""
-    found = []
-    for qubits, batch in sizes:
-        description = Description(qubits, LAYERS)
-        group = f"{qubits} qubits x {batch}"
-        layer = CircuitLayer(description).to(device)
-        flops = 3 * 8 * batch * 2 ** qubits * sum(2 ** half for half in (qubits // 2, qubits - qubits // 2))
-        x = torch.randn(batch, description.inputs, generator=torch.Generator().manual_seed(0)).to(device)
-        for name in statevector.runnable(device):
-            run = partial(statevector.run, description.plan(), backend=name)
-            found.append(KernelCase(f"{group}/compiled, {name}", forward_backward(run, x, layer.weight),
-                                    "implementation", group, flops=flops))
-        found.append(KernelCase(f"{group}/floor", gemms(qubits, batch, device), "floor", group, flops=flops))
-        if library == "pennylane":
-            run_natively = native(description, library, x)
-            found.append(KernelCase(f"{group}/default.qubit, backprop", run_natively, "baseline", group))
-    qubits = sizes[0][0]
-    description, group = Description(qubits, LAYERS), f"{qubits} qubits x {FEW}"
-    x = torch.randn(FEW, description.inputs, generator=torch.Generator().manual_seed(0))
-    compiled = partial(statevector.run, description.plan())
-    peer = "Aer, parameter shift" if library == "qiskit" else "lightning.qubit, adjoint"
-    weight = CircuitLayer(description).weight
-    return [
-        *found, KernelCase(f"{group}/compiled", forward_backward(compiled, x, weight), "implementation", group),
-        KernelCase(f"{group}/{peer}", native(description, library, x, "lightning.qubit"), "baseline", group)]
+    """For each size the backends that run here, the floor, the library's simulator, a peer where it is installed."""
+    return [case for size in sizes for case in _cases(device, library, *size)]
+
+
+def _cases(device: str, library: Library, qubits: int, batch: int) -> Iterator[KernelCase]:
+    description, group = Description(qubits, LAYERS), f"{qubits} qubits x {batch}"
+    layer = CircuitLayer(description).to(device)
+    flops = 3 * 8 * batch * 2 ** qubits * sum(2 ** half for half in (qubits // 2, qubits - qubits // 2))
+    x = torch.randn(batch, description.inputs, generator=torch.Generator().manual_seed(0)).to(device)
+    for name in statevector.runnable(device):
+        run = partial(statevector.run, description.plan(), backend=name)
+        yield KernelCase(f"{group}/compiled, {name}", forward_backward(run, x, layer.weight), "implementation", group,
+                         flops=flops)
+    yield KernelCase(f"{group}/floor", gemms(qubits, batch, device), "floor", group, flops=flops)
+    if device == "cpu" and qubits <= BROADCAST_QUBITS and find_spec("tensorcircuit") and find_spec("jax"):
+        from .peer import tensorcircuit
+
+        yield KernelCase(f"{group}/peer: TensorCircuit on JAX", tensorcircuit(description, x, layer.weight),
+                         "implementation", group)
+    peers = {}
+    if library == "pennylane" and qubits <= BROADCAST_QUBITS:
+        peers["default.qubit, backprop"] = "default.qubit"
+    if (qubits, batch) == ONE_BY_ONE or batch < ONE_BY_ONE[1]:
+        peers["Aer, parameter shift" if library == "qiskit" else "lightning.qubit, adjoint"] = "lightning.qubit"
+    for title, simulator in peers.items():
+        role = "baseline" if title == next(iter(peers)) else "implementation"
+        yield KernelCase(f"{group}/{title}", native(description, library, x, simulator), role, group)
 
 
 def native(

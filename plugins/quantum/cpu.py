@@ -17,12 +17,14 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from . import cpu_kernels as kernels
+from .cpu_readout import EXPECTATIONS, PROBABILITIES, STATE, Z
+from .cpu_rotations import LANES
 from .plan import Plan
 from .program import lower
 
 THREAD_WORK = 1 << 16               # amplitudes below which a further thread costs more than it brings
 READOUTS = {
-    "paulis": kernels.EXPECTATIONS, "z": kernels.Z, "probabilities": kernels.PROBABILITIES, "state": kernels.STATE}
+    "paulis": EXPECTATIONS, "z": Z, "probabilities": PROBABILITIES, "state": STATE}
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def _deal(code: Code, angles: tuple[np.ndarray, ...], loaded: Tensor, out: Tenso
     """Sweep over the batch, in threads where it pays: d_in, d_loaded, d_w, d_phase. Each thread adds to its own."""
     (batch, _), size, dtype = out.shape, code.program[3].shape[0], out.dtype
     threads = max(1, min(torch.get_num_threads(), batch * size // THREAD_WORK))
-    each = max(1, -(-batch // threads // kernels.LANES)) * kernels.LANES
+    each = max(1, -(-batch // threads // LANES)) * LANES
     lows = range(0, batch, each)
     d_in = torch.empty(code.lanes if back else 0, batch, dtype=dtype)
     d_loaded = torch.empty(loaded.shape if back else (0, 2, size), dtype=dtype)

@@ -59,7 +59,7 @@ class CircuitLayer(nn.Module):
         statevector.fit_qubits(description.qubits)
         if execution.mode == "shots":
             sampling.check_shots(execution.shots)
-        self.errors = noise.model(execution.noise) if execution.mode == "noise" else None
+        self.errors = noise.model(execution.noise, description.qubits) if execution.mode == "noise" else None
         self.stream = stream
         weight = torch.empty(description.weights).uniform_(-math.pi, math.pi)
         if frozen:

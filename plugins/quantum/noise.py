@@ -30,14 +30,22 @@ class Depolarising:
     two_qubits: float = 5e-3
     readout: float = 0.0175
 
+    def times(self, strength: float) -> Depolarising:
+        """As many times as strong, as far as probabilities go; a bit read wrongly half the time is lost."""
+        return Depolarising(min(1.0, strength * self.one_qubit), min(1.0, strength * self.two_qubits),
+                            min(0.5, strength * self.readout))
+
 
 MODELS = {"depolarizing": Depolarising(), "none": Depolarising(0.0, 0.0, 0.0), "strong": Depolarising(3e-3, 3e-2, 0.05)}
 
 
-def model(name: str) -> Depolarising:
-    if name not in MODELS:
-        raise UsageError(f"unknown noise {name!r}; known: {', '.join(MODELS)}")
-    return MODELS[name]
+def model(name: str, qubits: int = 2) -> Depolarising:
+    """One of MODELS, or the mean errors of the fake backend of that name. Raises UsageError."""
+    if name in MODELS:
+        return MODELS[name]
+    from .backends import fake_backend, reported_errors
+
+    return Depolarising(*reported_errors(fake_backend(name, qubits, MODELS)))
 
 
 def places(plan: Plan) -> int:
@@ -83,9 +91,7 @@ def _errors(plan: Plan, noise: Depolarising, uniforms: Tensor) -> tuple[Tensor, 
     frame_z, signs = torch.zeros_like(frame_x), []
     for index, step in enumerate(plan.steps):
         if isinstance(step, Rotation):
-            crossed = (frame_x & step.pauli.z, frame_z & step.pauli.x)
-            odd = _parity(crossed[0], plan.qubits) ^ _parity(crossed[1], plan.qubits)
-            signs.append(1 - 2 * odd)
+            signs.append(1 - 2 * _parity(frame_x & step.pauli.z ^ frame_z & step.pauli.x, plan.qubits))
             qubits: Sequence[int] = [q for q in range(plan.qubits) if step.pauli.support >> q & 1]
         else:
             frame_x, frame_z = _pushed(step, frame_x, frame_z)
@@ -122,10 +128,9 @@ def _pushed(gate: Monomial, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _parity(bits: Tensor, qubits: int) -> Tensor:
-    total = torch.zeros_like(bits)
-    for q in range(qubits):
-        total = total ^ bits >> q & 1
-    return total
+    for fold in range((qubits - 1).bit_length() - 1, -1, -1):
+        bits = bits ^ bits >> (1 << fold)
+    return bits & 1
 
 
 def _misread(probabilities: Tensor, qubits: int, rate: float) -> Tensor:

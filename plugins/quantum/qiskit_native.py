@@ -24,12 +24,12 @@ from torch import Tensor
 
 from harness import Unsupported, UsageError
 
+from .backends import BASIS, fake_backend
 from .plan import Angle, Readout
 from .qiskit_circuit import FOUR_TERM_GATES, parameter_angles
 from .sampling import check_shots
 from .shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimated
 
-BASIS = ["rz", "sx", "x", "cx"]
 GATES_OF_AER = {
     "id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "t", "tdg", "p", "u", "rx", "ry", "rz", "cx", "cy", "cz",
     "swap", "ecr", "cp", "crx", "cry", "crz", "rxx", "ryy", "rzz", "rzx",
@@ -199,21 +199,4 @@ def noise_model(name: str, qubits: int) -> NoiseModel:
         kept, flipped = 1 - READOUT_ERROR, READOUT_ERROR
         model.add_all_qubit_readout_error(ReadoutError([[kept, flipped], [flipped, kept]]))
         return model
-    backend = fake_backends(qubits).get(name)
-    if backend is None:
-        known = ", ".join(["depolarizing", *sorted(fake_backends(qubits))])
-        raise UsageError(f"unknown noise {name!r}; known: {known}")
-    return NoiseModel.from_backend(backend() if callable(backend) else backend)
-
-
-def fake_backends(qubits: int) -> dict[str, Any]:
-    """Constructors of the fake backends that are installed, by name: `generic`, and those of qiskit-ibm-runtime."""
-    from qiskit.providers.fake_provider import GenericBackendV2
-
-    found: dict[str, Any] = {"generic": lambda: GenericBackendV2(max(2, qubits), basis_gates=BASIS, seed=0)}
-    try:
-        from qiskit_ibm_runtime import fake_provider
-    except ImportError:
-        return found
-    kinds = {name: kind for name, kind in vars(fake_provider).items() if name.startswith("Fake") and "V2" not in name}
-    return found | {name: kind for name, kind in kinds.items() if hasattr(kind, "target")}
+    return NoiseModel.from_backend(fake_backend(name, qubits, ["depolarizing"]))

@@ -1,0 +1,62 @@
+"""Fake backends of Qiskit by name: their noise for Aer, and their mean errors for our own kernels. (no torch)
+
+A backend reports an error for every gate on every qubit, the infidelity averaged over states. Its mean over one-qubit
+and over two-qubit gates, and that of reading, make depolarising noise as strong: relaxation, and that some qubits are
+better than others, is left to Aer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import fmean
+from typing import Any
+
+from harness import UsageError
+
+BASIS = ["rz", "sx", "x", "cx"]
+GENERIC = "GenericBackendV2"
+
+
+def fake_backend(name: str, qubits: int, known: Iterable[str]) -> Any:
+    """The backend of that name: Qiskit's generic one of so many qubits, or one of qiskit-ibm-runtime.
+
+    Raises UsageError where there is none, with the names of these and the `known` ones.
+    """
+    try:
+        from qiskit.providers.fake_provider import GenericBackendV2
+    except ImportError:
+        raise UsageError(f"unknown noise {name!r}; known: {', '.join(known)}, and with qiskit the names of its fake "
+                         "backends: pip install 'qllm-harness[quantum]'") from None
+    if name == GENERIC:
+        return GenericBackendV2(max(2, qubits), basis_gates=BASIS, seed=0)
+    found = _of_runtime()
+    if name not in found:
+        more = "" if found else "; those of IBM's devices come with pip install qiskit-ibm-runtime"
+        raise UsageError(f"unknown noise {name!r}; known: {', '.join([*known, GENERIC, *sorted(found)])}{more}")
+    return found[name]()
+
+
+def _of_runtime() -> dict[str, Any]:
+    try:
+        from qiskit_ibm_runtime import fake_provider
+    except ImportError:
+        return {}
+    kinds = {name: kind for name, kind in vars(fake_provider).items() if name.startswith("Fake")}
+    return {name: kind for name, kind in kinds.items() if hasattr(kind, "target")}
+
+
+def reported_errors(backend: Any) -> tuple[float, float, float]:
+    """Depolarising probabilities behind gates of one and of two qubits, and that of reading a bit wrongly.
+
+    A depolarising channel of probability p on states of dimension d has the average infidelity p (d - 1) / d.
+    """
+    target = backend.target
+    gates: dict[int, list[float]] = {1: [], 2: []}
+    for name in target.operation_names:
+        for qubits, properties in (target[name] or {}).items():
+            error = getattr(properties, "error", None)
+            if qubits and error and name not in ("measure", "reset", "delay", "rz"):
+                gates[len(qubits)].append(error)
+    readout = [p.error for p in target["measure"].values() if p is not None and p.error is not None]
+    one, two, read = (fmean(errors) if errors else 0.0 for errors in (gates[1], gates[2], readout))
+    return min(1.0, 2 * one), min(1.0, two * 4 / 3), min(0.5, read)
