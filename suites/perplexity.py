@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import ByDocument, Cell, Request, Row, Suite, stats
 
-BUDGET_BYTES = 360_000
+BUDGET_BYTES = 300_000
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
 GRID = (3e-3, 6e-3, 1.2e-2)
 TRIAL_FRACTION = 0.1                       # of the budget, for each learning rate tried
