@@ -96,7 +96,8 @@ def test_smriti_of_known_weights():
 def test_norms_that_subtract_a_mean_flip_rayleigh_channels():
     """|z| of Gaussian z is below its mean with probability 1 - exp(-pi / 4); scaling a token as a whole flips none."""
     z = normal(20, 2 * 512)
-    assert flipped(z, FlippingNorm(512).double()(z)).mean().item() == pytest.approx(1 - math.exp(-math.pi / 4), abs=0.01)
+    share = flipped(z, FlippingNorm(512).double()(z)).mean().item()
+    assert share == pytest.approx(1 - math.exp(-math.pi / 4), abs=0.01)
     assert flipped(z, phase_norm(z)).sum() == 0
 
 

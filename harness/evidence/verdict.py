@@ -85,10 +85,6 @@ class Verdict:
     def cells(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.cells))
 
-    @property
-    def key(self) -> tuple[str, str, str]:
-        return self.claim, self.form, self.scale
-
 
 Sides = tuple[Run, Run]                     # cells that measure a test's plugin, and what it is compared with
 Measurements = Callable[[ClaimTest], Sides | str]       # of a test, or what is missing of them
@@ -196,15 +192,15 @@ def _t(n: int, repeats: str) -> float:
 # On disk
 
 def save(directory: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Write verdicts beside a run; those that it has of other claims, forms and scales stay. Returns all of them."""
-    kept = {verdict.key: verdict for verdict in load(directory)}
-    new = list(verdicts)
-    judged = {verdict.claim for verdict in new if not verdict.findings}
-    kept = {key: one for key, one in kept.items() if key[0] not in judged or one.findings}
-    kept |= {verdict.key: verdict for verdict in new}
-    records = [asdict(verdict) for verdict in kept.values()]
+    """Write verdicts beside a run. Those that it has of other claims and scales stay. Returns all of them."""
+    new, old = list(verdicts), load(directory)
+    tested = {(one.claim, one.scale) for one in old if one.findings}
+    new = [one for one in new if one.findings or (one.claim, one.scale) not in tested]
+    renewed, claims = {(one.claim, one.scale) for one in new}, {one.claim for one in new}
+    kept = [one for one in old if (one.claim, one.scale) not in renewed and (one.findings or one.claim not in claims)]
+    records = [asdict(verdict) for verdict in [*kept, *new]]
     write_atomically(directory / FILE, json.dumps(finite({"verdicts": records}), indent=1, ensure_ascii=False) + "\n")
-    return list(kept.values())
+    return [*kept, *new]
 
 
 def load(directory: Path) -> list[Verdict]:
