@@ -262,6 +262,13 @@ def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
 
 
 def test_a_finding_in_words():
-    assert Finding("r", "confirmed", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
-    assert Finding("r", "inconclusive", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds").words == (
-        "2.0 ± 1.0; about 3 further seeds")
+    assert Finding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
+    open_one = Finding("r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds")
+    assert open_one.words == "2.0 ± 1.0; about 3 further seeds"
+
+
+def test_a_refuted_claim_says_what_that_means_and_how_it_was_tested():
+    one, = judged(ClaimTest(rule(threshold=0.5), flags=(("params", "10k"), ("seeds", 3))))
+    number, meaning = one.lines
+    assert number.startswith("perplexity.bits_per_byte@score of ssm / baseline < 0.5 (params 10k, seeds 3): 0.90")
+    assert (one.verdict, meaning) == ("refuted", "It is not.")

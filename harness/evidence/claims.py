@@ -123,6 +123,14 @@ class ClaimTest:
         return tuple(dict.fromkeys([self.rule.quantity.suite, self.rule.other[1].suite]))
 
     @property
+    def words(self) -> str:
+        """The protocol in words: "budget 300k, params 100k, seeds 3"."""
+        def flags(given: tuple[tuple[str, Any], ...]) -> str:
+            return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given)
+
+        return flags(self.flags) + (f" against {flags(self.to_flags)}" if self.to_flags else "")
+
+    @property
     def sides(self) -> tuple[ClaimTest, ClaimTest]:
         """What measures `of`, and what measures `to`: one and the same, unless their protocols differ."""
         if self.to_flags is None:

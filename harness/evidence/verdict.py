@@ -39,10 +39,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one rule: the number with its 95 % interval, its cells, and what would settle it."""
+    """What became of one rule under a protocol: the number with its 95 % interval, its cells, what would settle it."""
 
     rule: str
     verdict: str
+    protocol: str = ""
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -82,6 +83,13 @@ class Verdict:
         return "; ".join(finding.words for finding in self.findings) or self.reason
 
     @property
+    def lines(self) -> list[str]:
+        """Every rule with its protocol and number, or why there is none; of a refuted claim what that means."""
+        found = [f"{one.rule}" + (f" ({one.protocol})" if one.protocol else "") + f": {one.words}"
+                 for one in self.findings]
+        return (found or [self.reason]) + ([self.failure] if self.verdict == REFUTED else [])
+
+    @property
     def cells(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.cells))
 
@@ -105,7 +113,8 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
         return [replace(plain, verdict=NOT_RUN, scale=other,
                         reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
     return [_combined(replace(plain, form=form, scale=scale), [
-        find(test.rule, measurements(test), suites) for test in tests]) for form, tests in forms.items()]
+        replace(find(test.rule, measurements(test), suites), protocol=test.words) for test in tests])
+        for form, tests in forms.items()]
 
 
 def _combined(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
@@ -129,7 +138,7 @@ def find(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> Finding:
         return Finding(str(rule), verdict, reason=f"no score: {refusal}", cells=cells)
     verdict, settling = judge(rule, measured)
     estimate = measured.estimate
-    return Finding(str(rule), verdict, estimate.value, estimate.low, estimate.high,
+    return Finding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
                    "ratio" if measured.ratio else "value", measured.unit, measured.how, "", settling, measured.cells)
 
 
