@@ -30,14 +30,14 @@ OfPlugin = Annotated[str, typer.Option("--plugin", help="Only those that this pl
 
 
 def complete_claims(incomplete: str) -> list[str]:
-    from .evidence.claims import load_claims
+    from .evidence.claim_file import load_claims
 
     return [name for name in load_claims(load_registry(None))[0] if name.startswith(incomplete)]
 
 
 def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     """List the claims of the plugins, with the rule that decides each. Exit code 4 where a claim file is malformed."""
-    from .evidence.claims import select
+    from .evidence.claim_file import select
 
     known, problems = known_claims(load_registry(plugin_file))
     chosen = select(known, (), source, plugin)
@@ -55,7 +55,7 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
 
 def known_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
     """Every claim; what could not be read is told on stderr and stops nothing else."""
-    from .evidence.claims import load_claims
+    from .evidence.claim_file import load_claims
 
     known, problems = load_claims(registry)
     for problem in problems:
@@ -83,7 +83,8 @@ def reproduce(
     them. Exit code 0 where every claim that this scale tests has a verdict, 1 where some were not run, 130 where it was
     interrupted: every finished cell is kept.
     """
-    from .evidence.claims import SCALES, select
+    from .evidence.claim_file import select
+    from .evidence.claims import SCALES
     from .run import plan as planning
     from .store import Store
 

@@ -18,7 +18,7 @@ def harness_claims():
 CLAIMS = """
 [protocol.score]
 params = "2k"
-budget = "30k"
+budget = "8k"
 seq_len = 32
 lr = 3e-3
 seeds = 3
@@ -45,7 +45,7 @@ quantity = "perplexity.bits_per_byte@score"
 of = "toy:rate=0.5"
 to = "toy"
 equals = 1
-margin = 0.02
+margin = 0.05
 """), ("planted-false", "controls", """
 [[claim.test]]                      # neither of two equal programs is better by a tenth
 protocol = "score"
@@ -63,11 +63,10 @@ of = "toy"
 below = 8
 [[claim.test]]
 kind = "ratio"
-quantity = "memory.state_bytes_per_sequence@decode"
+quantity = "counts.vocabulary_parameters"
 of = "toy:dim=4"
 to = "toy:dim=8"
-seq_len = 16
-below = 0.51
+below = 0.6
 quick = true
 """), ("same-time", "clocks", """
 [[claim.test]]
@@ -80,6 +79,7 @@ above = 2
 """), ("leaky", "controls", """
 [[claim.test]]
 protocol = "score"
+seeds = 1
 kind = "bound"
 quantity = "perplexity.bits_per_byte@score"
 of = "toy:fault=leak"
@@ -138,7 +138,7 @@ def test_a_verdict_cites_cells_that_exist_and_its_interval(reproduced):
     for record in verdicts.values():
         assert all((out / "cells" / f"{cell}.json").exists() for cell in record["cells"])
     finding, = verdicts["planted-false"]["findings"]
-    assert 0.98 < finding["low"] <= 1 <= finding["high"] < 1.02
+    assert 0.9 < finding["low"] <= 1 <= finding["high"] < 1.1
 
 
 def test_the_reason_of_a_refused_score_is_the_leak(reproduced):
@@ -193,7 +193,7 @@ def test_without_a_gpu_its_claims_are_not_run(command, files, tmp_path):
 
 def test_a_dry_run_shows_the_cells_and_leaves_nothing(command, files, tmp_path):
     done = command("reproduce", "same-score", "leaky", "--dry-run", "--out", tmp_path / "out", *files)
-    assert done.returncode == 0 and "9 cells, 9 to measure" in done.stdout
+    assert done.returncode == 0 and "7 cells, 7 to measure" in done.stdout
     assert not (tmp_path / "out").exists()
 
 

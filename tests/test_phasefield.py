@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.errors import UsageError
-from harness.evidence.claims import parse_claims
+from harness.evidence.claim_file import parse_claims
 from harness.model import build, count_parameters, state_bytes
 from harness.sizing import match_parameters
 from harness.specs import resolve

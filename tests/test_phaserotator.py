@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
 from harness.bench.audit import audit
-from harness.evidence.claims import parse_claims
+from harness.evidence.claim_file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

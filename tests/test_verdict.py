@@ -177,7 +177,8 @@ def test_without_what_it_is_compared_with_a_claim_was_not_run():
 
 def test_what_ran_out_of_memory_is_told():
     finding, = found(run(*[failed(r) for r in scores(1.0).results]), rule("bound", to=""))
-    assert (finding.verdict, finding.reason) == ("not run", "ssm: oom: out of memory")
+    assert (finding.verdict, finding.reason) == (
+        "not run", "ssm: oom: out of memory; --retry measures it again")
 
 
 def test_a_metric_that_there_is_not_names_those_there_are():
@@ -241,14 +242,17 @@ def test_an_unmeasurable_claim_says_why():
     assert (one.verdict, one.effect) == ("unmeasurable", "it names no number")
 
 
-def test_verdicts_are_kept_beside_the_run_and_renewed_one_by_one(tmp_path):
+def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_path):
     first, = judged(ClaimTest(rule()))
-    other = replace(first, claim="theirs", verdict="refuted")
-    save(tmp_path, [first, other])
-    save(tmp_path, [replace(first, verdict="inconclusive")])
-    assert {one.claim: one.verdict for one in load(tmp_path)} == {"ours": "inconclusive", "theirs": "refuted"}
+    large = replace(first, claim="large", scale="gpu")
+    placeholder = replace(large, verdict="not run", findings=())
+    save(tmp_path, [replace(first, form="an old form"), placeholder])
+    save(tmp_path, [replace(first, claim="theirs", verdict="refuted"), large])
+    save(tmp_path, [replace(first, verdict="inconclusive"), placeholder])
+    assert {(one.claim, one.form): one.verdict for one in load(tmp_path)} == {
+        ("ours", ""): "inconclusive", ("theirs", ""): "refuted", ("large", ""): "confirmed"}
     assert load(tmp_path)[0].findings == first.findings
-    assert [one.claim for one in told(load(tmp_path))] == ["ours · cpu", "theirs · cpu"]
+    assert [one.claim for one in told(load(tmp_path))] == ["theirs · cpu", "large · gpu", "ours · cpu"]
 
 
 def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
@@ -258,6 +262,13 @@ def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
 
 
 def test_a_finding_in_words():
-    assert Finding("r", "confirmed", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
-    assert Finding("r", "inconclusive", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds").words == (
-        "2.0 ± 1.0; about 3 further seeds")
+    assert Finding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
+    open_one = Finding("r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds")
+    assert open_one.words == "2.0 ± 1.0; about 3 further seeds"
+
+
+def test_a_refuted_claim_says_what_that_means_and_how_it_was_tested():
+    one, = judged(ClaimTest(rule(threshold=0.5), flags=(("params", "10k"), ("seeds", 3))))
+    number, meaning = one.lines
+    assert number.startswith("perplexity.bits_per_byte@score of ssm / baseline < 0.5 (params 10k, seeds 3): 0.90")
+    assert (one.verdict, meaning) == ("refuted", "It is not.")

@@ -14,7 +14,7 @@ from harness.plugins.wave.heads import LinearWaveHeads, SoftmaxWaveHeads, Standa
 from harness.plugins.wave.model import Wave
 
 from harness.bench.audit import audit
-from harness.evidence.claims import parse_claims
+from harness.evidence.claim_file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

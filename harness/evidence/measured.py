@@ -104,7 +104,7 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
 
 def _why(failed: Sequence[Row], run: Run, plugin: str, quantity: Quantity, at: int) -> str:
     if failed:
-        return f"{plugin}: {failed[0].status}: {failed[0].reason}"
+        return f"{plugin}: {failed[0].status}: {failed[0].reason}; --retry measures it again"
     known = dict.fromkeys(row.metric for r in run.results if r.cell["suite"] == quantity.suite for row in r.rows)
     where = f" at T={at}" if at else ""
     return f"{plugin} has no {quantity}{where}" + (f"; measured are {', '.join(known)}" if known else "")

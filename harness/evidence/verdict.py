@@ -39,10 +39,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one rule: the number with its 95 % interval, its cells, and what would settle it."""
+    """What became of one rule under a protocol: the number with its 95 % interval, its cells, what would settle it."""
 
     rule: str
     verdict: str
+    protocol: str = ""
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -82,12 +83,15 @@ class Verdict:
         return "; ".join(finding.words for finding in self.findings) or self.reason
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.cells))
+    def lines(self) -> list[str]:
+        """Every rule with its protocol and number, or why there is none; of a refuted claim what that means."""
+        found = [f"{one.rule}" + (f" ({one.protocol})" if one.protocol else "") + f": {one.words}"
+                 for one in self.findings]
+        return (found or [self.reason]) + ([self.failure] if self.verdict == REFUTED else [])
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        return self.claim, self.form, self.scale
+    def cells(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.cells))
 
 
 Sides = tuple[Run, Run]                     # cells that measure a test's plugin, and what it is compared with
@@ -109,7 +113,8 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
         return [replace(plain, verdict=NOT_RUN, scale=other,
                         reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
     return [_combined(replace(plain, form=form, scale=scale), [
-        find(test.rule, measurements(test), suites) for test in tests]) for form, tests in forms.items()]
+        replace(find(test.rule, measurements(test), suites), protocol=test.words) for test in tests])
+        for form, tests in forms.items()]
 
 
 def _combined(verdict: Verdict, findings: Sequence[Finding]) -> Verdict:
@@ -133,7 +138,7 @@ def find(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> Finding:
         return Finding(str(rule), verdict, reason=f"no score: {refusal}", cells=cells)
     verdict, settling = judge(rule, measured)
     estimate = measured.estimate
-    return Finding(str(rule), verdict, estimate.value, estimate.low, estimate.high,
+    return Finding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
                    "ratio" if measured.ratio else "value", measured.unit, measured.how, "", settling, measured.cells)
 
 
@@ -196,15 +201,15 @@ def _t(n: int, repeats: str) -> float:
 # On disk
 
 def save(directory: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Write verdicts beside a run; those that it has of other claims, forms and scales stay. Returns all of them."""
-    kept = {verdict.key: verdict for verdict in load(directory)}
-    new = list(verdicts)
-    judged = {verdict.claim for verdict in new if not verdict.findings}
-    kept = {key: one for key, one in kept.items() if key[0] not in judged or one.findings}
-    kept |= {verdict.key: verdict for verdict in new}
-    records = [asdict(verdict) for verdict in kept.values()]
+    """Write verdicts beside a run. Those that it has of other claims and scales stay. Returns all of them."""
+    new, old = list(verdicts), load(directory)
+    tested = {(one.claim, one.scale) for one in old if one.findings}
+    new = [one for one in new if one.findings or (one.claim, one.scale) not in tested]
+    renewed, claims = {(one.claim, one.scale) for one in new}, {one.claim for one in new}
+    kept = [one for one in old if (one.claim, one.scale) not in renewed and (one.findings or one.claim not in claims)]
+    records = [asdict(verdict) for verdict in [*kept, *new]]
     write_atomically(directory / FILE, json.dumps(finite({"verdicts": records}), indent=1, ensure_ascii=False) + "\n")
-    return list(kept.values())
+    return [*kept, *new]
 
 
 def load(directory: Path) -> list[Verdict]:

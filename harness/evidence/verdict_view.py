@@ -35,7 +35,7 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     for heading in ("claim", "verdict", "measured", "cells"):
         grid.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
     for one in verdicts:
-        texts = [f"{name(one)}\n“{one.quote}”", one.verdict, "\n".join(numbers(one)), cells(one)]
+        texts = [f"{name(one)}\n“{one.quote}”", one.verdict, "\n".join(one.lines), cells(one)]
         grid.add_row(*(Text(text if unicode else text.translate(ASCII), STYLES[one.verdict] if number == 1 else "")
                        for number, text in enumerate(texts)))
     return grid
@@ -43,11 +43,6 @@ def table(verdicts: Sequence[Verdict]) -> Table:
 
 def name(verdict: Verdict) -> str:
     return " · ".join(filter(None, (verdict.claim, verdict.form, verdict.scale)))
-
-
-def numbers(verdict: Verdict) -> list[str]:
-    """Every number beside its rule, or what was missing."""
-    return [f"{finding.rule}: {finding.words}" for finding in verdict.findings] or [verdict.reason]
 
 
 def cells(verdict: Verdict) -> str:
@@ -67,6 +62,6 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     lines = ["| source | claim | form | verdict | measured |", "|---|---|---|---|---|"]
     for one in sorted(verdicts, key=lambda one: one.source):
         texts = (one.source, f"“{one.quote}”", ", ".join(filter(None, (one.form, one.scale))), one.verdict,
-                 "<br>".join(numbers(one)))
+                 "<br>".join(one.lines))
         lines.append("| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |")
     return "\n".join(lines)
