@@ -8,7 +8,7 @@ Notable:
   1905.10876), over bins that are equally likely among those: equal widths put all of ten qubits into one bin. Its limit
   is what as many Haar-random pairs would show;
 - shots: errors against their theory, sqrt((1 - z²) / shots); noise: the contrast that is left to read-outs, and bits
-  per byte of one trained and audited model whose circuits are disturbed;
+  per byte of one trained and audited model whose circuits are disturbed; what a text would take on a device;
 - time per circuit, forward and backward, in every execution, against the operations at the machine's GEMM rate; memory
   against that of the states. Executions are never called each other: `native` is the library's simulator.
 """
@@ -115,7 +115,7 @@ def put(bench: Any, metric: str, estimate: stats.Estimate, unit: str, better: st
     return estimate.value
 
 
-# Shots and noise
+# Shots, noise and devices
 
 def sampled(circuits: Any, bench: Any) -> None:
     """Read-outs of the model's own circuit from few shots, and under stronger and stronger errors."""
@@ -146,10 +146,28 @@ def root(square: stats.Estimate) -> stats.Estimate:
     return stats.Estimate(math.sqrt(square.value), low, high, square.n)
 
 
+def on_a_device(cell: Cell, model: Any, bench: Any) -> None:
+    """What one text would take on quantum hardware: counts after transpiling, and seconds that rest on assumptions."""
+    try:
+        cost = model.circuit_cost(cell.seq_len)
+    except Unsupported as error:
+        bench.fail("qpu_s_step", str(error), "unsupported")
+        return
+    transpiled = {"reason": f"transpiled to the {cost['basis']} basis on a {cost['coupling']} coupling, optimisation "
+                            f"level {cost['optimization_level']}, seed {cost['seed']}"}
+    assumed = {"reason": f"{cost['shots']} shots a circuit; {cost['assumption']}", "shots": cost["shots"]}
+    bench.row("circuits_per_token", cost["circuits_per_token"], "", "lower")
+    for name in ("depth", "two_qubit_depth", "two_qubit_gates"):
+        bench.row(f"device_{name}", cost[name], "", "lower", **transpiled)
+    bench.row("qpu_s_forward", cost["qpu_s_forward"], "s", "lower", **assumed)
+    bench.row("qpu_s_step", cost["qpu_s_step"], "s", "lower", circuit_executions=cost["runs_per_gradient"], **assumed)
+
+
 def disturbed(cell: Cell, circuits: Any, bench: Any) -> None:
     """Bits per byte of one trained model, exact and with its circuits' errors. The audit is of the exact weights, and
     of the strongest errors: weaker ones are fewer of the same draws."""
     heldout, model = bench.heldout(HELDOUT_BYTES), bench.build()
+    on_a_device(cell, model, bench)
     trained = bench.train(model, cell.get("lr"), cell.get("budget_bytes"))
     fields: dict[str, Any] = {"phase": "score", "bytes_seen": trained.bytes_seen}
     if trained.diverged:
@@ -223,5 +241,6 @@ suite = Suite(
     name="circuit", summary="trainability, expressivity, shots, noise, time and memory of circuits against their size",
     plan=plan, measure=measure, timed=True, compared=uncompared,
     primary=("gradient_variance", "entangling_capability", "expressibility_kl", "time_per_circuit_s", "peak_bytes",
-             "gradient_variance_slope", "shot_error_ratio", "noisy_contrast", "noise_bits_lost"),
+             "gradient_variance_slope", "shot_error_ratio", "noisy_contrast", "noise_bits_lost",
+             "circuits_per_token", "device_two_qubit_depth", "device_two_qubit_gates", "qpu_s_forward", "qpu_s_step"),
 )

@@ -268,6 +268,25 @@ def test_a_disturbed_model_is_another_function_and_one_of_states_refuses():
         circuits("pennylane", **options).disturb(PennyLaneTransformer(CircuitConfig(**options), 11), 1.0)
 
 
+def test_what_a_device_would_take_is_told_with_its_assumptions(monkeypatch):
+    pytest.importorskip("qiskit_aer")
+    from harness.plugins.quantum import model
+
+    bench, small = Bench(), CircuitConfig(dim=16, heads=2, qubits=4, blocks=1)
+    built = model.QiskitTransformer(small, 11)
+    suite.on_a_device(SimpleNamespace(seq_len=10), built, bench)
+    found = {row.metric: row for row in bench.rows}
+    assert found["circuits_per_token"].value == 2 * 4       # two heads: q, k, v, feed-forward
+    assert found["device_two_qubit_gates"].value >= 8       # two rings of four, and what wiring takes
+    assert "cz basis on a heavy-hex coupling" in found["device_depth"].reason
+    assert "250 us between shots" in found["qpu_s_step"].reason
+    assert found["qpu_s_step"].value == pytest.approx(3 * found["qpu_s_forward"].value)
+    monkeypatch.setattr(model, "find_spec", lambda name: None)
+    bench = Bench()
+    suite.on_a_device(SimpleNamespace(seq_len=10), built, bench)
+    assert [(row.status, "qllm-harness[quantum]" in row.reason) for row in bench.rows] == [("unsupported", True)]
+
+
 # The command line
 
 def test_a_plugin_without_circuits_is_skipped_with_a_reason(command, tmp_path):

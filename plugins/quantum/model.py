@@ -11,12 +11,13 @@ Notable:
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import LanguageModel
+from harness import LanguageModel, Unsupported
 
 from ..blocks import RMSNorm, gemm_flops
 from .attention import FORMS, SPREAD, Circuits, Mixer
@@ -96,8 +97,11 @@ class CircuitTransformer(LanguageModel):
     def circuit_cost(self, seq_len: int, basis: str = "cz", coupling: str = "heavy-hex") -> dict[str, Any]:
         """What one text of `seq_len` tokens would take on a device: circuits, depth after transpiling, seconds.
 
-        `runs_per_gradient` counts a circuit's runs for one training step by the chosen rule. Needs Qiskit.
+        `runs_per_gradient` counts a circuit's runs for one training step by the chosen rule. Raises Unsupported where
+        Qiskit, which transpiles, is missing.
         """
+        if not (find_spec("qiskit") and find_spec("qiskit_aer")):
+            raise Unsupported("transpiling needs qiskit: pip install 'qllm-harness[quantum]'")
         from .cost import Timing, circuit_cost
         from .qiskit_circuit import build
         from .qiskit_native import separate
