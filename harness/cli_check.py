@@ -11,7 +11,7 @@ import typer
 from .cli_options import Json
 
 if TYPE_CHECKING:
-    from .bench.conformance import Line
+    from .promises import Line
 
 WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unavailable": "unavailable"}
 STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "unavailable": "yellow"}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from .errors import UsageError, unknown
 from .hookspecs import PROJECT
+from .promises import Line
 from .registry import Registry, load, project_entries
 
-if TYPE_CHECKING:
-    from .bench.conformance import Line
+HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
+LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
+            "harness_encodings", "harness_claims")
+IMPORT_TIMEOUT_S = 120
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def _loaded(registry: Registry, name: str, models: tuple[str, ...] = ()) -> Subj
 
 def check(registry: Registry, subjects: list[Subject]) -> Iterator[Line]:
     """Every line, as it is found."""
-    from .bench.conformance import Line, check_import, check_model
+    from .bench.conformance import check_model
 
     for subject in subjects:
         if subject.name in registry.broken:
@@ -83,3 +87,25 @@ def check(registry: Registry, subjects: list[Subject]) -> Iterator[Line]:
         yield check_import(subject.name, subject.statement, subject.single_file, required)
         for spec in models:
             yield from check_model(registry, spec)
+
+
+def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> Line:
+    """Whether `statement`, which imports `plugin`, and its listing hooks leave alone what is heavy. In a new process.
+
+    Whoever names a single file pays for it alone, so that it is noted there and no fault.
+    """
+    code = (f"import sys; sys.path[:] = {sys.path!r}\n{statement}\n"
+            f"for name in {LISTINGS!r}: getattr(plugin, name, list)()\n"
+            f"print('heavy:', *(name for name in {(*HEAVY, *required)!r} if name in sys.modules))")
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return Line(subject, "cheap spec", "fail", f"importing it took longer than {IMPORT_TIMEOUT_S} s")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Line(subject, "cheap spec", "fail", f"importing it alone fails: {last}")
+    heavy = done.stdout.rpartition("heavy:")[2].split()
+    if not heavy:
+        return Line(subject, "cheap spec", "ok", "listing it imports nothing heavy")
+    return Line(subject, "cheap spec", "note" if single_file else "fail", f"listing it imports {', '.join(heavy)}")

@@ -17,7 +17,7 @@ import pytest
 from .errors import HarnessError
 
 if TYPE_CHECKING:
-    from .bench.conformance import Line
+    from .promises import Line
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

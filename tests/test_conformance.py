@@ -13,8 +13,8 @@ from conftest import ROOT, environment
 from typer.testing import CliRunner
 
 from harness import __main__ as entry
-from harness.bench.conformance import MENDS
 from harness.cli import app
+from harness.promises import MENDS
 from harness.scaffold import create
 
 TUTORIAL = Path(__file__).with_name("tutorial_plugin")

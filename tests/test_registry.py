@@ -166,3 +166,57 @@ def test_installed_packages_come_through_the_entry_point(tmp_path, monkeypatch):
     assert len({"good", "rival"} & set(found.models)) == 1
     assert "already registered" in found.broken["good_model"].reason
     assert "good_model" in {hook.plugin_name for hook in found.manager.hook.harness_models.get_hookimpls()}
+
+
+def project(folder, name, entry, source, *below):
+    """A project's folder with one module."""
+    place = folder.joinpath(*below)
+    place.mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(f'[project]\nentry-points.harness = {{ {entry} = "{name}" }}\n')
+    (place / f"{name}.py").write_text(source)
+    return folder
+
+
+@pytest.mark.parametrize("below", [(), ("src",)])
+def test_a_project_registers_what_its_pyproject_lists(tmp_path, monkeypatch, below):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"project_{len(below)}"
+    folder = project(tmp_path / "a project", name, "mine", model("mine"), *below)
+    for _ in range(2):
+        found = load([folder])
+        assert found.origins["mine"] == "mine"
+        assert found.models["mine"].target == f"{name}:Config"
+    assert not found.broken
+
+
+def test_a_project_stands_for_the_installed_package_of_its_entry(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    site, info = tmp_path / "site", tmp_path / "site" / "twice-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "twice_installed.py").write_text(model("twice", "installed"))
+    (info / "METADATA").write_text("Name: twice\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[harness]\ntwice = twice_installed\n")
+    monkeypatch.syspath_prepend(site)
+    folder = project(tmp_path / "source", "twice_edited", "twice", model("twice", "edited"))
+    assert load().models["twice"].summary == "installed"
+    found = load([folder])
+    assert found.models["twice"].summary == "edited"
+    assert not found.broken
+
+
+def test_a_project_that_does_not_load_is_listed_and_stops_no_other(tmp_path, monkeypatch):
+    """Its module raises, or has the name of one that comes from elsewhere."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    raising = project(tmp_path / "a", "raising_project", "raising", "raise ValueError('no')")
+    shadowed = project(tmp_path / "b", "json", "shadowed", model("shadowed"))
+    found = load([raising, shadowed])
+    assert found.broken["raising"].reason == "ValueError: no"
+    assert "json is another module here" in found.broken["shadowed"].reason
+    assert "baseline" in found.models
+
+
+def test_a_project_is_found_by_workers_too(command):
+    folder = Path(__file__).with_name("tutorial_plugin")
+    done = command("audit", "tutorial", "-p", folder, "--seq-len", "9", "--params", "10k")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout

@@ -6,15 +6,13 @@ size can be solved for, no parameter is dead, the state is measured, and a check
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +25,7 @@ from ..data.tokenizers import make_tokenizer, vocabulary
 from ..errors import HarnessError, one_line
 from ..model import Built, build, count_parameters, state_bytes
 from ..options import config_class, describe_options, make_config, width_of
+from ..promises import Line, Status
 from ..registry import Registry
 from ..sizing import count_on_meta, match_parameters
 from ..specs import ModelSpec, missing
@@ -36,37 +35,12 @@ from .probe import add_noise
 from .train import TrainStep
 from .weights import build_trained, model_tensors, save
 
-Status = Literal["ok", "note", "fail", "unavailable"]
 SIZES = (20_000, 60_000)                # non-embedding parameters that are solved for; the first is what is checked
 LENGTHS = (17, 64)                      # that are audited
 STATE_LENGTHS, BATCH = (16, 32, 64), 5
 JITTER = 0.02                           # so that branches behind a zero are open
-HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
-LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
-            "harness_encodings", "harness_claims")
 LONGEST_SUMMARY = 110
-IMPORT_TIMEOUT_S = 120
 
-MENDS = {                               # line -> what to do where it fails
-    "loads": "mend the module that the entry point or the file names",
-    "cheap spec": 'name the model by a string, target="package.model:Class"; its module alone imports what is heavy',
-    "summary": "give the ModelSpec a summary of one short line and a source: a paper, a project, or this package",
-    "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of "
-               "these, and refuse impossible values in __post_init__ with a ValueError of one line",
-    "builds": "mend __init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
-    "sizing": "let `dim` or `width` in the config decide the size, and build the same parameters on every device",
-    "contract": "return (logits of shape (B, T, vocab_size), a nest of tensors), finite and without writing to tokens",
-    "causality": "no position may see a later token: look for a mean over time, a roll, an unmasked attention",
-    "batch independence": "no row may see another: look for statistics over the batch",
-    "split law": "carry everything that the next token needs in the state, and start from it where it is given",
-    "determinism": "keep nothing in the module between calls, write to no state that was given, draw nothing in eval",
-    "train = eval": "the same function in both modes, dropout apart",
-    "gradients": "keep the loss finite: clamp what is divided by, or whose logarithm is taken",
-    "live parameters": "use the parameter, drop it, or make it a buffer",
-    "beyond the length": "read the position from the state instead of a table that ends",
-    "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
-    "checkpoint": "keep what logits depend on in parameters or buffers (register_buffer), and the rest in the config",
-}
 OF_THE_AUDIT = {                        # line -> the checks of the audit that it stands for
     "contract": ("raises", "contract", "finite"), "causality": ("suffix perturbation",),
     "batch independence": ("batch independence",), "split law": ("split law",), "determinism": ("determinism",),
@@ -75,48 +49,8 @@ OF_THE_AUDIT = {                        # line -> the checks of the audit that i
 }
 
 
-@dataclass(frozen=True)
-class Line:
-    """The outcome of one check of one model, or of what brings it. `mend` is empty where nothing is to be done."""
-
-    subject: str
-    check: str
-    status: Status
-    detail: str = ""
-
-    @property
-    def mend(self) -> str:
-        return MENDS.get(self.check, "") if self.status == "fail" else ""
-
-    @property
-    def ok(self) -> bool:
-        return self.status in ("ok", "note")
-
-
 class Fail(Exception):
     """A promise that is not kept; the text says how."""
-
-
-def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> Line:
-    """Whether `statement`, which imports `plugin`, and its listing hooks leave alone what is heavy. In a new process.
-
-    Whoever names a single file pays for it alone, so that it is noted there and no fault.
-    """
-    code = (f"import sys; sys.path[:] = {sys.path!r}\n{statement}\n"
-            f"for name in {LISTINGS!r}: getattr(plugin, name, list)()\n"
-            f"print('heavy:', *(name for name in {(*HEAVY, *required)!r} if name in sys.modules))")
-    try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S,
-                              check=False)
-    except subprocess.TimeoutExpired:
-        return Line(subject, "cheap spec", "fail", f"importing it took longer than {IMPORT_TIMEOUT_S} s")
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Line(subject, "cheap spec", "fail", f"importing it alone fails: {last}")
-    heavy = done.stdout.rpartition("heavy:")[2].split()
-    if not heavy:
-        return Line(subject, "cheap spec", "ok", "listing it imports nothing heavy")
-    return Line(subject, "cheap spec", "note" if single_file else "fail", f"listing it imports {', '.join(heavy)}")
 
 
 def check_model(registry: Registry, spec: ModelSpec) -> Iterator[Line]:

@@ -1,0 +1,47 @@
+"""What `harness check` holds a plugin to: a line for each promise, and what to do where it is broken. (no torch)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "note", "fail", "unavailable"]
+
+MENDS = {                               # line -> what to do where it fails
+    "loads": "mend the module that the entry point or the file names",
+    "cheap spec": 'name the model by a string, target="package.model:Class"; its module alone imports what is heavy',
+    "summary": "give the ModelSpec a summary of one short line and a source: a paper, a project, or this package",
+    "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of "
+               "these, and refuse impossible values in __post_init__ with a ValueError of one line",
+    "builds": "mend __init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
+    "sizing": "let `dim` or `width` in the config decide the size, and build the same parameters on every device",
+    "contract": "return (logits of shape (B, T, vocab_size), a nest of tensors), finite and without writing to tokens",
+    "causality": "no position may see a later token: look for a mean over time, a roll, an unmasked attention",
+    "batch independence": "no row may see another: look for statistics over the batch",
+    "split law": "carry everything that the next token needs in the state, and start from it where it is given",
+    "determinism": "keep nothing in the module between calls, write to no state that was given, draw nothing in eval",
+    "train = eval": "the same function in both modes, dropout apart",
+    "gradients": "keep the loss finite: clamp what is divided by, or whose logarithm is taken",
+    "live parameters": "use the parameter, drop it, or make it a buffer",
+    "beyond the length": "read the position from the state instead of a table that ends",
+    "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
+    "checkpoint": "keep what logits depend on in parameters or buffers (register_buffer), and the rest in the config",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """The outcome of one check of one model, or of what brings it. `mend` is empty where nothing is to be done."""
+
+    subject: str
+    check: str
+    status: Status
+    detail: str = ""
+
+    @property
+    def mend(self) -> str:
+        return MENDS.get(self.check, "") if self.status == "fail" else ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status in ("ok", "note")
