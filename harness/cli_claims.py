@@ -74,6 +74,7 @@ def reproduce(
     retry: Annotated[bool, typer.Option(help="Measure failed cells again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the cells to measure and stop.")] = False,
     jobs: Annotated[int, typer.Option(help="Untimed cells side by side; default: one per core, one on a GPU.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds a cell may take.")] = 1800.0,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
@@ -92,12 +93,14 @@ def reproduce(
         raise UsageError(f"--scale must be {' or '.join(SCALES)}, got {scale!r}")
     if bool(ids) + bool(source) + every != 1:
         raise UsageError("name claims by id, or give --source, or --all; `harness claims` lists them")
+    if jobs < 0 or timeout < 1:
+        raise UsageError(f"--jobs must be at least 0 and --timeout at least 1, got {jobs} and {timeout:g}")
     registry = load_registry(plugin_file)
     known, _ = known_claims(registry)
     chosen = select(known, ids or (), source)
     tests = [test for claim in chosen for test in claim.tests if test.scale == scale]
     store = Store(out, create=not dry_run) if not dry_run or out.exists() else None
-    work = Work(registry, scale, jobs, store, retry)
+    work = Work(registry, scale, {"jobs": jobs, "timeout": timeout}, store, retry)
     work.plan(tests, quick)
     if dry_run or store is None:
         from .cli import print_matrix
@@ -121,7 +124,7 @@ class Work:
 
     registry: Registry
     scale: str
-    jobs: int
+    limits: Mapping[str, Any]                               # jobs and timeout
     store: Store | None
     retry: bool
     plans: dict[ClaimTest, Plan] = field(default_factory=dict)           # by side of a test
@@ -156,7 +159,7 @@ class Work:
 
         flags: dict[str, Any] = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
         options = replace(
-            RunOptions(), plugins=",".join(test.plugins), device=DEVICE[self.scale], jobs=self.jobs, **flags)
+            RunOptions(), plugins=",".join(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
         try:
             plan = planning.make_plan(self.registry, test.suites, make_request(self.registry, options), None, False)
         except HarnessError as error:

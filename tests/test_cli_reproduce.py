@@ -214,6 +214,7 @@ def test_ctrl_c_keeps_what_is_finished_and_judges_it(files, tmp_path):
     (["reproduce", "same-scor"], 2, "unknown claim 'same-scor'; did you mean 'same-score'"),
     (["reproduce", "--source", "nobody"], 2, "unknown source of claims 'nobody'"),
     (["reproduce", "--all", "--scale", "tpu"], 2, "--scale must be cpu or gpu"),
+    (["reproduce", "--all", "--timeout", "0"], 2, "--timeout at least 1"),
 ])
 def test_a_mistake_is_one_line(command, files, tmp_path, arguments, code, words):
     done = command(*arguments, "--out", tmp_path / "out", *files)
