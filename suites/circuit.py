@@ -27,7 +27,7 @@ SHOTS = (64, 256, 1024, 4096)
 STRENGTHS, SCORED = (1.0, 2.0, 4.0, 8.0, 16.0), (1.0, 4.0, 16.0)       # of the noise, as multiples of the model's
 TIMED_QUBITS, BATCH, ROUNDS, CASE_SECONDS = (4, 6, 8, 10), 256, 7, 3.0
 WEIGHED_QUBITS, WEIGHED = (10, 12, 14, 16), 16
-SEQ_LEN, BATCH_SIZE, BUDGET_BYTES, HELDOUT_BYTES, LR = 64, 8, 100_000, 4096, 3e-3
+SEQ_LEN, BATCH_SIZE, BUDGET_BYTES, HELDOUT_BYTES, LR = 64, 8, 60_000, 4096, 3e-3
 
 
 def plan(request: Request) -> Iterator[Cell]:
