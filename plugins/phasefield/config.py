@@ -65,7 +65,8 @@ class PhaseFieldConfig:
         for place, name in (("coupler", self.coupler), ("memory", self.memory)):
             if name != "none":
                 components.find("phasefield", place, name)
-        counts = {name: getattr(self, name) for name in ("layers", "context", "languages", "slots", "window", "heads")}
+        counts = {name: getattr(self, name) for name in (
+            "layers", "concepts", "context", "languages", "slots", "window", "heads")}
         if min(counts.values()) < 1 or min(self.conv, self.nearest) < 0:
             raise ValueError(f"{', '.join(counts)} must be at least 1, conv and nearest at least 0")
         if self.patch < 0 or self.patch == 1 or self.local < 2 or self.local % 2:
