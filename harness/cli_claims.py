@@ -100,8 +100,8 @@ def reproduce(
     chosen = select(known, ids or (), source)
     tests = [test for claim in chosen for test in claim.tests if test.scale == scale]
     store = Store(out, create=not dry_run) if not dry_run or out.exists() else None
-    work = Work(registry, scale, {"jobs": jobs, "timeout": timeout}, store, retry)
-    work.plan(tests, quick)
+    work = Work(registry, scale, {"jobs": jobs, "timeout": timeout}, store, retry, quick)
+    work.plan(tests)
     if dry_run or store is None:
         from .cli import print_matrix
 
@@ -127,14 +127,15 @@ class Work:
     limits: Mapping[str, Any]                               # jobs and timeout
     store: Store | None
     retry: bool
+    quick: bool
     plans: dict[ClaimTest, Plan] = field(default_factory=dict)           # by side of a test
     problems: dict[ClaimTest, str] = field(default_factory=dict)    # why a test cannot be planned here
     merged: Plan | None = None
     options: RunOptions | None = None
     found: dict[str, CellResult] = field(default_factory=dict)
 
-    def plan(self, tests: Sequence[ClaimTest], quick: bool) -> None:
-        """Plan every test; those to be measured now, only `quick` ones perhaps, become one plan."""
+    def plan(self, tests: Sequence[ClaimTest]) -> None:
+        """Plan every test; those to be measured now, with `quick` only quick ones, become one plan."""
         from .run import plan as planning
 
         protocols: dict[Any, Plan | HarnessError] = {}
@@ -148,7 +149,7 @@ class Work:
             else:
                 self.plans[side] = found
         wanted = [self.plans[side] for test in tests for side in dict.fromkeys(test.sides)
-                  if side in self.plans and (test.quick or not quick)]
+                  if side in self.plans and (test.quick or not self.quick)]
         if wanted:
             self.merged = planning.resumed(planning.merge(wanted), self.store, self.retry)
 
@@ -198,7 +199,7 @@ class Work:
         results = [self.found[cell.id] for cell in plan.cells if cell.id in self.found]
         if missing := len(plan.cells) - len(results):
             return f"time: {missing} of {len(plan.cells)} cells are not measured; the same command" + (
-                " without --quick measures them" if not test.quick else " resumes")
+                " without --quick measures them" if self.quick and not test.quick else " resumes")
         return Run("", results, conclude(plan.suites, results, ""))
 
 

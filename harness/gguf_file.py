@@ -7,7 +7,6 @@ not know and does not tell a truncated file from a broken one. The package packs
 from __future__ import annotations
 
 import math
-import os
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import FileError, PluginError, Unsupported, one_line
+from .store import replacing
 
 MAGIC, VERSIONS, ALIGNMENT, MOST_DIMENSIONS = b"GGUF", (2, 3), 32, 8
 ARCHITECTURE = "qllm-harness"
@@ -189,7 +189,7 @@ def _parse(path: Path, file: Any, size: int) -> GGUFFile:
 
 
 def write_gguf(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Write under another name, then rename. The type of each tensor, by name; raises FileError.
+    """Write the file whole or not at all. The type of each tensor, by name; raises FileError.
 
     Matrices take `kind`, one of WRITABLE, where their rows are whole blocks of it; all else stays F32 or integer.
     """
@@ -198,8 +198,8 @@ def write_gguf(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[
 
     wanted = GGMLQuantizationType[kind.upper()]
     block, _ = GGML_QUANT_SIZES[wanted]
-    temporary, types = path.with_name(f".{path.name}.{os.getpid()}"), {}
-    try:
+    types = {}
+    with replacing(path) as temporary:
         writer = GGUFWriter(temporary, ARCHITECTURE)
         for key, text in metadata.items():
             writer.add_string(key, text)
@@ -216,12 +216,4 @@ def write_gguf(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return types

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,20 +113,26 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write, sync and rename: readers see the old file or the new one, never a part. Raises FileError."""
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name to write to, which takes the place of `path` at the end: readers see the old file or the new one, never a
+    part. Raises FileError."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
+        yield temporary
+        with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from None
+        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 class Store:
@@ -210,12 +216,8 @@ class Store:
         """table.parquet and table.csv: the rows of every cell, then the derived ones."""
         table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
         for suffix, write in (("parquet", table.to_parquet), ("csv", table.to_csv)):
-            temporary = self.directory / f".table.{suffix}.{os.getpid()}"
-            try:
+            with replacing(self.directory / f"table.{suffix}") as temporary:
                 write(temporary, index=False)
-                temporary.replace(self.directory / f"table.{suffix}")
-            except OSError as error:
-                raise FileError(f"cannot write {self.directory / f'table.{suffix}'}: {error.strerror}") from None
         return table
 
 

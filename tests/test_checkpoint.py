@@ -162,7 +162,7 @@ def test_another_vocabulary_is_told(run, registry):
 
 def test_a_write_that_fails_leaves_the_old_file_whole(run, monkeypatch):
     before = (run / BEST).read_bytes()
-    monkeypatch.setattr("harness.bench.weights.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
     with pytest.raises(FileError, match=r"cannot write .*best\.safetensors: No space left"):
         save(run / BEST, {"model.x": torch.zeros(3)}, {})
     assert (run / BEST).read_bytes() == before

@@ -61,6 +61,15 @@ def test_no_weight_of_the_classical_map_is_dead(ansatz):
     assert twin.weight.grad.abs().min() > 1e-5
 
 
+@pytest.mark.parametrize("ansatz", ["rotations", "pyramid"])
+def test_the_classical_map_is_as_gentle_as_a_circuit(ansatz):
+    """A layer multiplies a deviation by at most |cos a| + |sin a|, so that rounding stays rounding."""
+    layers = 6
+    twin, x = ClassicalMap(Description(8, layers, ansatz=ansatz)).double(), torch.randn(50, 16, dtype=torch.float64)
+    moved = twin(x + 1e-7 * torch.randn(50, 16, dtype=torch.float64)) - twin(x)
+    assert moved.abs().max() < 1e-6 * 2 ** (layers / 2)
+
+
 def test_the_mixer_reports_its_post_selection():
     mixer = model(attention="mixer", window=3)
     mixer(torch.randint(11, (2, 7)))

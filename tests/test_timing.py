@@ -135,3 +135,14 @@ def test_one_length_or_none_gives_no_slope():
     assert scaling_rows([]) == []
     assert scaling_rows([result("m", train=rounds(0.1))]) == []
     assert scaling_rows([result("m", status="oom"), result("m", "h", 512, status="oom")]) == []
+
+
+def test_a_length_that_was_timed_twice_is_no_growth():
+    """The baseline beside one plugin, then beside another: two series, each with a slope of its own."""
+    results = [
+        result(plugin, f"{beside}{length}", length, train=rounds(length * seconds, seed=length))
+        for beside, seconds in (("slow", 1e-3), ("other", 2e-3)) for length in (128, 256, 512)
+        for plugin in ("baseline", beside)]
+    exponents = [row for row in scaling_rows(results) if row.metric == "exponent"]
+    assert sorted(row.plugin for row in exponents) == ["baseline", "baseline", "other", "slow"]
+    assert all(row.value == pytest.approx(1, abs=0.05) for row in exponents)

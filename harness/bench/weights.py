@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -17,25 +15,20 @@ from ..data.tokenizers import Tokenizer, vocabulary
 from ..errors import FileError
 from ..model import Built, LanguageModel, build
 from ..specs import ModelSpec
+from ..store import replacing
 
 WEIGHTS, OPTIMIZER = "model.", "optimizer."
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
-    """Write under another name, sync, rename. Raises FileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a safetensors file, whole or not at all. Raises FileError."""
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary,
-                  metadata={key: str(value) for key, value in metadata.items()})
-        temporary.chmod(0o644)                              # safetensors makes it readable for its owner alone
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise FileError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary,
+                      metadata={key: str(value) for key, value in metadata.items()})
+            temporary.chmod(0o644)                          # safetensors makes it readable for its owner alone
+    except SafetensorError as error:
+        raise FileError(f"cannot write {path}: {error}") from None
 
 
 def load(path: Path) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class Rule:
         if self.compares:
             sign = "-" if self.kind == "difference" else "/"
             other, quantity = self.other
-            words += f" {sign} " + (f"{quantity} of " if self.to_quantity else "") * bool(quantity) + other
+            words += f" {sign} " + (f"{quantity} of " if self.to_quantity else "") + other
         if self.kind == "slope":
             words = f"growth of {words} with length"
         limit = f"{self.threshold:.4g}" + (f" ± {self.margin:g}" if self.margin and self.confirms == "equals" else "")

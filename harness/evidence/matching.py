@@ -42,13 +42,17 @@ class Run:
         return list(dict.fromkeys(timing.label(r) for r in self.results if suite in ("", r.cell["suite"])))
 
     def label_of(self, selector: str, suite: str) -> str | None:
-        """The label under which `suite` has a plugin: as written, or the only one with these options and more."""
+        """The label under which `suite` has a plugin: as written, or the one with the fewest options beside these.
+
+        Suites may set options of their own, recall a head of its own; None where several have as few.
+        """
         wanted, labels = parse_selector(selector), self.labels(suite)
         if str(wanted) in labels:
             return str(wanted)
-        wider = [label for label in labels if (have := parse_selector(label)).name == wanted.name
-                 and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)]
-        return wider[0] if len(wider) == 1 else None
+        wider = {label: len(have.options) for label in labels if (have := parse_selector(label)).name == wanted.name
+                 and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)}
+        fewest = [label for label, count in wider.items() if count == min(wider.values())]
+        return fewest[0] if len(fewest) == 1 else None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ that of its row.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from .effect import ALPHA, SINGLE, Incomparable, effect
 from .matching import Key, Pair, Reading, Run, kind_of
 from .stats import Estimate
 from .student import student_difference, student_mean
+
+NAMED = 4                                   # metrics that are named where the one asked for is not among them
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
 def _why(failed: Sequence[Row], run: Run, plugin: str, quantity: Quantity, at: int) -> str:
     if failed:
         return f"{plugin}: {failed[0].status}: {failed[0].reason}; --retry measures it again"
-    known = dict.fromkeys(row.metric for r in run.results if r.cell["suite"] == quantity.suite for row in r.rows)
+    measured = {row.metric for r in run.results if r.cell["suite"] == quantity.suite for row in r.rows if row.metric}
+    known = difflib.get_close_matches(quantity.metric, sorted(measured), NAMED, cutoff=0)
     where = f" at T={at}" if at else ""
     return f"{plugin} has no {quantity}{where}" + (f"; measured are {', '.join(known)}" if known else "")
 

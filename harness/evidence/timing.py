@@ -114,10 +114,11 @@ def _relative_exponent_rows(members: Sequence[CellResult], base: Sequence[CellRe
 
 
 def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, list[CellResult]]]:
-    """Cells by what they have in common, then by plugin, in the order of length."""
+    """Cells by what they have in common, the plugins timed beside them included, then by plugin, in order of length."""
+    beside = {group: tuple(sorted(map(label, members))) for group, members in groups(results).items()}
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
     for result in sorted(results, key=lambda r: r.cell["seq_len"]):
-        common = tuple(result.cell[key] for key in SAME)
+        common = (*(result.cell[key] for key in SAME), beside.get(result.cell["group"]))
         table.setdefault(common, {}).setdefault(label(result), []).append(result)
     return table
 

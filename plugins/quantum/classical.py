@@ -1,7 +1,9 @@
 """What stands in a circuit's place in the classical twin: as many trainable angles, inputs and outputs, no register.
 
-For rotations a ring of sines, h_q <- sin(a_q (h_q + h_(q+1)) + b_q); for Givens rotations the same rotations of a
-vector of n numbers, which is what an orthogonal circuit does to one excitation. Both cost O(n) a layer, not O(2^n).
+For rotations a ring of sines, h_q <- sin(cos(a_q) h_q + sin(a_q) h_(q+1) + b_q); for Givens rotations the same
+rotations of a vector of n numbers, which is what an orthogonal circuit does to one excitation. Both cost O(n) a layer,
+not O(2^n), and both answer to their inputs as gently as a circuit: a free factor a_q made a chaotic map of the sines,
+in which a rounding error grew to a tenth of the logits.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ class ClassicalMap(nn.Module):
 
     def sines(self, h: Tensor, layers: Tensor) -> Tensor:
         mixed = self.description.entangler != "none"
-        for scale, shift in layers.view(len(layers), 2, -1):
-            h = torch.sin(scale * (h + h.roll(-1, -1) if mixed else h) + shift)
+        for turn, shift in layers.view(len(layers), 2, -1):
+            h = torch.sin(turn.cos() * h + (turn.sin() * h.roll(-1, -1) if mixed else 0) + shift)
         return h
 
     def givens(self, h: Tensor, layers: Tensor) -> Tensor:

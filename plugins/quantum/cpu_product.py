@@ -11,10 +11,10 @@ from ..scan.cpu_jit import inlined
 from .cpu_rotations import (
     LANES,
     slope_imaginary,
+    slope_phases,
     slope_real,
     turn_imaginary,
     turn_phases,
-    turn_phases_back,
     turn_real,
 )
 from .program import IMAGINARY, REAL
@@ -46,8 +46,10 @@ def _apply_factor_back(op, cos, sin, fr, fi, gr, gi, d_angle):
         turn_imaginary(c, s, fr[q, 0], fi[q, 0], fr[q, 1], fi[q, 1])
         turn_imaginary(c, s, gr[q, 0], gi[q, 0], gr[q, 1], gi[q, 1])
     else:
-        turn_phases_back(d, c, s, sin[angle, negative], sign, -sign, fr[q, 0], fi[q, 0], fr[q, 1], fi[q, 1],
-                          gr[q, 0], gi[q, 0], gr[q, 1], gi[q, 1])
+        t = sin[angle, negative]
+        slope_phases(d, fr[q, 0], fi[q, 0], fr[q, 1], fi[q, 1], gr[q, 0], gi[q, 0], gr[q, 1], gi[q, 1], sign, -sign)
+        turn_phases(c, s, t, fr[q, 0], fi[q, 0], fr[q, 1], fi[q, 1])
+        turn_phases(c, s, t, gr[q, 0], gi[q, 0], gr[q, 1], gi[q, 1])
 
 
 @inlined

@@ -82,20 +82,10 @@ def slope_imaginary(d, ar, ai, br, bi, gr, gi, hr, hi, sign):
 
 
 @inlined
-def turn_phases_back(d, c, s, t, sign, sign_b, ar, ai, br, bi, gr, gi, hr, hi):
-    """d += sign Re <g, -i a> + sign_b Re <h, -i b>; then a, g by (c - i s) and b, h by (c - i t)."""
+def slope_phases(d, ar, ai, br, bi, gr, gi, hr, hi, sign, sign_b):
+    """d += sign Re <g, -i a> + sign_b Re <h, -i b>."""
     for l in range(LANES):
-        xr, xi, yr, yi = ar[l], ai[l], br[l], bi[l]
-        ur, ui, vr, vi = gr[l], gi[l], hr[l], hi[l]
-        d[l] += sign * (ur * xi - ui * xr) + sign_b * (vr * yi - vi * yr)
-        ar[l] = c[l] * xr + s[l] * xi
-        ai[l] = c[l] * xi - s[l] * xr
-        br[l] = c[l] * yr + t[l] * yi
-        bi[l] = c[l] * yi - t[l] * yr
-        gr[l] = c[l] * ur + s[l] * ui
-        gi[l] = c[l] * ui - s[l] * ur
-        hr[l] = c[l] * vr + t[l] * vi
-        hi[l] = c[l] * vi - t[l] * vr
+        d[l] += sign * (gr[l] * ai[l] - gi[l] * ar[l]) + sign_b * (hr[l] * bi[l] - hi[l] * br[l])
 
 
 @inlined
@@ -155,9 +145,11 @@ def apply_back(op, cos, sin, phases, re, im, gr, gi, d_angle, d_phase):
         for i in range(0, size, 2):
             odd = parity(i & z) ^ negative
             next_odd = odd ^ (z & 1)
-            turn_phases_back(
-                d, c, sin[angle, 1 - odd], sin[angle, 1 - next_odd], np.float32(1 - 2 * odd),
-                np.float32(1 - 2 * next_odd), re[i], im[i], re[i + 1], im[i + 1], gr[i], gi[i], gr[i + 1], gi[i + 1])
+            s, t = sin[angle, 1 - odd], sin[angle, 1 - next_odd]
+            slope_phases(d, re[i], im[i], re[i + 1], im[i + 1], gr[i], gi[i], gr[i + 1], gi[i + 1],
+                         np.float32(1 - 2 * odd), np.float32(1 - 2 * next_odd))
+            turn_phases(c, s, t, re[i], im[i], re[i + 1], im[i + 1])
+            turn_phases(c, s, t, gr[i], gi[i], gr[i + 1], gi[i + 1])
         return
     low = x & -x
     for pair in range(size >> 1):
