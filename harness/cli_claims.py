@@ -46,7 +46,7 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
             tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests]
             print(json.dumps({**asdict(claim), "tests": tests}))
     else:
-        from .evidence.verdict_view import claim_lines
+        from .evidence.claims import claim_lines
 
         print("\n".join(claim_lines(chosen)))
         print(f"{len(chosen)} claims; harness reproduce ID tests one")

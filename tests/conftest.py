@@ -12,6 +12,7 @@ import harness
 
 if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # many processes of these tests import the tree: compile it once
 
 ROOT = Path(harness.__file__).parents[1]
 TOY = Path(__file__).with_name("toy.py")

@@ -12,9 +12,12 @@ import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError, unknown
-from .compare import Comparison
+
+if TYPE_CHECKING:
+    from .compare import Comparison
 
 PHASES = ("train", "prefill", "decode", "score")
 OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}

@@ -1,31 +1,17 @@
-"""Claims and verdicts as people read them: lists, a table for a terminal, a table for GitHub. (no torch)"""
+"""Verdicts as people read them: a table for a terminal, a table for GitHub. (no torch)"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from .claims import Claim
 from .verdict import VERDICTS, Verdict
 from .view import ASCII, supports_unicode
 
 STYLES = {"confirmed": "green", "refuted": "red", "inconclusive": "yellow", "unmeasurable": "dim", "not run": "dim"}
-
-
-def claim_lines(claims: Iterable[Claim]) -> list[str]:
-    """A line a claim, and below it how it is tested."""
-    lines = []
-    for claim in claims:
-        lines.append(f'{claim.id:<28} {claim.source:<9} "{claim.quote}"')
-        if claim.unmeasurable:
-            lines.append(f"{'':<38} unmeasurable: {claim.unmeasurable}")
-        for test in claim.tests:
-            form = ", ".join(filter(None, [test.form, test.scale, "quick" * test.quick]))
-            lines.append(f"{'':<38} {form}: {test.rule}")
-    return lines
 
 
 def table(verdicts: Sequence[Verdict]) -> Table:
