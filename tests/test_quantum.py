@@ -236,6 +236,23 @@ def test_shots_scatter_as_theory_says():
     assert (found.std(0) / deviation - 1).abs().max() < 0.08
 
 
+def test_outcomes_follow_the_inverse_distribution_function():
+    """Counted one by one: the least k with u < F(k), also beside impossible outcomes and at u = 0."""
+    torch.manual_seed(0)
+    probabilities = torch.rand(6, 8, dtype=torch.float64) * (torch.rand(6, 8) < 0.6)
+    probabilities[:, 5] += 0.1
+    probabilities /= probabilities.sum(1, keepdim=True)
+    uniforms = torch.rand(3, 40, dtype=torch.float64)
+    uniforms[:, 0] = 0
+    found = sampling.frequencies(probabilities, uniforms)
+    for row, observed in enumerate(found):
+        counts = [0] * 8
+        for u in uniforms[row % 3].tolist():
+            reached = probabilities[row].cumsum(0).tolist()
+            counts[next(k for k in range(8) if u < reached[k])] += 1
+        assert (observed * 40).tolist() == counts
+
+
 def test_read_outs_of_one_circuit_share_its_shots():
     """After a CX on |+0> both qubits always agree, shot by shot."""
     bell = plan_of([Gate("h", (0,)), Gate("cx", (0, 1))], 2, Readout())

@@ -42,23 +42,25 @@ def sampled(
 
     def estimate(theta: Tensor, states: Tensor | None) -> Tensor:
         exact = statevector.run(measured, theta, theta.new_zeros(0), states, backend=backend)
-        chosen = uniforms
-        if chosen is None:
-            chosen = torch.rand(*exact.shape[:1], shots, device=exact.device)
-        else:
-            chosen = chosen.repeat(len(exact) // len(chosen), 1)
-        return signs(exact, chosen) if strings else read(plan, frequencies(exact, chosen))
+        drawn = torch.rand(len(exact), shots, device=exact.device) if uniforms is None else uniforms
+        return signs(exact, drawn) if strings else read(plan, frequencies(exact, drawn))
 
     return estimated(estimate, angle_values(angles, x, w), loaded, [TWO_TERMS] * len(angles), gradient)
 
 
 def frequencies(probabilities: Tensor, uniforms: Tensor) -> Tensor:
-    """Relative frequencies (N, 2^n) of outcomes drawn with uniforms (N, shots) or (shots,)."""
-    uniforms = uniforms.expand(probabilities.shape[0], -1).to(probabilities.dtype).contiguous()
+    """Relative frequencies (N, 2^n) of outcomes drawn with uniforms (T, shots): row i sees those of i mod T.
+
+    Outcome k is drawn by what lies in [F(k-1), F(k)), F the distribution function. Counted from the sorted uniforms,
+    which rows share, this looks 2^n edges up instead of every shot.
+    """
+    shots = uniforms.shape[1]
+    ordered = uniforms.to(probabilities.dtype).sort(-1).values
     edges = probabilities.cumsum(-1)
-    outcomes = torch.searchsorted(edges, uniforms * edges[:, -1:], right=True).clamp_(max=probabilities.shape[1] - 1)
-    ones = torch.ones_like(uniforms)
-    return torch.zeros_like(probabilities).scatter_add_(1, outcomes, ones) / uniforms.shape[1]
+    rows = (edges / edges[:, -1:]).unflatten(0, (-1, len(ordered))).transpose(0, 1)             # (T, N / T, 2^n)
+    below = torch.searchsorted(ordered, rows.flatten(1)).view_as(rows).transpose(0, 1).flatten(0, 1)
+    below[:, -1] = shots
+    return below.diff(dim=-1, prepend=below.new_zeros(len(below), 1)).to(probabilities.dtype) / shots
 
 
 def read(plan: Plan, observed: Tensor) -> Tensor:
@@ -71,7 +73,7 @@ def read(plan: Plan, observed: Tensor) -> Tensor:
 
 
 def signs(expectations: Tensor, uniforms: Tensor) -> Tensor:
-    """Means of outcomes ±1 of every observable, each measured on its own (here with the same uniforms)."""
-    uniforms = uniforms.expand(expectations.shape[0], -1)
-    hits = (uniforms[:, None, :] < (1 + expectations[..., None]) / 2).to(expectations.dtype)
-    return 2 * hits.mean(-1) - 1
+    """Means of outcomes ±1 of every observable, each measured on its own (here with the same uniforms, as above)."""
+    rows = expectations.unflatten(0, (-1, len(uniforms)))                                       # (N / T, T, observables)
+    hits = uniforms[:, None, :] < (1 + rows[..., None]) / 2
+    return 2 * hits.to(expectations.dtype).mean(-1).flatten(0, 1) - 1
