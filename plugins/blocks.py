@@ -38,6 +38,11 @@ class SwiGLU(nn.Module):
         return self.down(F.silu(gate) * up)
 
 
+def widened(x: Tensor) -> Tensor:
+    """x in float32 where it was shortened to less; what is longer stays so."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def swiglu_hidden(dim: int) -> int:
     """The hidden size that gives SwiGLU the parameters of an ungated MLP of ratio 4: 8/3 dim, rounded up to 8."""
     return -(-8 * dim // 3 // 8) * 8

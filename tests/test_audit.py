@@ -268,6 +268,50 @@ def test_a_limit_beyond_the_scored_length_is_a_warning():
     assert "beyond the length at length 32" in report.summary() and "IndexError" in report.summary()
 
 
+class Steep(Toy):
+    """The running mean of what was read, its rounding blown up by `slope`; `lossy` is what becomes of the state."""
+
+    slope, height = 3e6, 0.05
+    lossy = staticmethod(lambda total: total)
+
+    def forward(self, tokens, state=None):
+        x = self.embed(tokens)
+        before, count = (torch.zeros_like(x[:, :1]), 0) if state is None else state
+        total = before + x.cumsum(1)
+        mean = total / torch.arange(count + 1, count + tokens.shape[1] + 1)[:, None]
+        after = self.lossy(total[:, -1:]), count + tokens.shape[1]
+        return self.head(x + self.height * torch.sin(self.slope * mean)), after
+
+
+class Lossy(Steep):
+    """A state of fewer bits than the sum has: as small a difference, and no rounding of float32."""
+
+    lossy = staticmethod(lambda total: total + 5e-7)
+
+
+class OnlyFloat32(Steep):
+    def forward(self, tokens, state=None):
+        assert self.embed.weight.dtype == torch.float32
+        return super().forward(tokens, state)
+
+
+def test_float64_tells_rounding_from_a_lost_state():
+    """All three differ between cuts by as little; that of an honest model vanishes with the precision, and is told."""
+    honest, lossy, unknown = (audit(kind(), [200]) for kind in (Steep, Lossy, OnlyFloat32))
+    assert honest.passed, honest.summary()
+    assert "rounding at length 200: of float32 alone: split law within 0.0" in honest.summary()
+    for report in (lossy, unknown):
+        assert {f.check for f in report.failures} == {"split law"}, report.summary()
+        assert all(2e-3 < f.size < 0.25 for f in report.failures)
+
+
+def test_a_large_difference_is_never_called_rounding():
+    class Steeper(Steep):
+        slope, height = 1e9, 1.0
+
+    assert "split law" in {f.check for f in audit(Steeper(), [200]).failures}
+
+
 def test_summary_names_the_most_telling_failure():
     split = Finding("split law", False, 64, 3, 5.0, 1e-3, "cut at 2")
     detail = "changing tokens from 101 changes logits at position 97"

@@ -7,7 +7,9 @@ Notable:
   rounding; it is judged in float32 strictly and in the scored dtype loosely;
 - rows of a batch are perturbed at different places at once; a row that moved is then explained: the model does not
   repeat itself, or it moves alone (a leak from the future), or only with the others (a leak across the batch);
-- what is small under bfloat16 may be rounding (a Fourier transform spreads it over time): float32 decides.
+- what is small under bfloat16 may be rounding (a Fourier transform spreads it over time): float32 decides; what stays
+  small between calls of different shapes under float32 may be rounding that the model amplifies, as a count of shots
+  does, which jumps: a float64 copy decides, and the report warns of it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,12 +26,13 @@ from torch import Tensor
 from ..model import LanguageModel
 from .findings import AuditReport, Finding
 from .probe import Broken, Difference, Probe, add_noise, spread, untouched, without_dropout
+from .shapes import OTHER_SHAPE, Compare, cut, in_float64, single
 from .texts import STEPS, Texts, split_plans, suffix_starts
 
 # Tolerances in std. Cross entropy changes by at most twice the largest change of a logit, so what is let through cannot
-# flatter a score. Calls of one shape differ by 0, but for transforms over time, whose rounding spreads.
+# flatter a score. Calls of one shape differ by 0, but for transforms over time, whose rounding spreads. Of calls of
+# different shapes: shapes.py.
 SAME_SHAPE = 1e-4
-OTHER_SHAPE = {"float32": 2e-3, "bfloat16": 0.25}       # kernels round differently for another shape
 SHORT = 16                                              # length of a further look at gradients
 
 
@@ -210,10 +213,20 @@ class Auditor:
         if not self.record("batch independence", length, worst, SAME_SHAPE, f"changing rows other than {which} changes "
                            f"logits at position {worst.position} by up to {worst.size:.2g} std"):
             return False
-        base, alone = (self.probe.logits(t, dtype="float32") for t in (tokens, tokens[:1]))
-        found = Difference.between(base[:1], alone, spread(base), OTHER_SHAPE["float32"])
-        return self.record("batch independence", length, found, OTHER_SHAPE["float32"], "a batch of one row changes "
-                           f"logits at position {found.position} by up to {found.size:.2g} std")
+        return self.judged(
+            "batch independence", length, lambda probe, dtype: single(probe, tokens, dtype), "float32",
+            "a batch of one row changes logits at position {found.position} by up to {found.size:.2g} std")
+
+    def judged(self, check: str, length: int, compare: Compare, dtype: str, detail: str) -> bool:
+        """Record how far calls of different shapes are apart, unless a float64 copy shows that it is rounding."""
+        found, tolerance = compare(self.probe, dtype), OTHER_SHAPE[dtype]
+        if dtype == "float32" and tolerance < found.size <= (loose := OTHER_SHAPE["bfloat16"]):
+            exact = in_float64(self.probe, compare)
+            if exact.size <= SAME_SHAPE:
+                tolerance = loose
+                self.record("rounding", length, found, OTHER_SHAPE[dtype], f"of float32 alone: {check} within "
+                            f"{found.size:.2g} std, in float64 within {exact.size:.1g}", "warning")
+        return self.record(check, length, found, tolerance, detail.format(found=found))
 
     def split_law(self, length: int) -> bool:
         """However a text is cut, carrying the state from piece to piece gives the logits of the whole."""
@@ -231,24 +244,12 @@ class Auditor:
                                broken.detail, "warning")
 
     def split(self, tokens: Tensor, plans: Sequence[tuple[int, ...]], dtype: str, check: str) -> bool:
-        """Compare every plan with the whole. The plans advance in turn, which mixes up a state kept in the model."""
-        length, tolerance = tokens.shape[1], OTHER_SHAPE[dtype]
-        whole = self.probe.logits(tokens, dtype=dtype)
-        unit, worst, where = spread(whole), Difference(), 0
-        states: list[Any] = [None] * len(plans)
-        for step in range(max(map(len, plans), default=-1) + 1):
-            for index, plan in enumerate(plans):
-                bounds = (0, *plan, length)
-                if step > len(plan):
-                    continue
-                start, end = bounds[step : step + 2]
-                logits, states[index] = self.probe(tokens[:, start:end], states[index], dtype=dtype)
-                found = Difference.between(whole[:, start:end], logits, unit, tolerance).later(start)
-                if found.size > worst.size:
-                    worst, where = found, start
-        scored = length - STEPS if check == "beyond the length" else length
-        return self.record(check, scored, worst, tolerance, f"cut at {where}, logits at position {worst.position} "
-                           f"differ by up to {worst.size:.2g} std ({dtype})")
+        """Compare every plan of cuts with the whole."""
+        length = tokens.shape[1] - (STEPS if check == "beyond the length" else 0)
+        return self.judged(
+            check, length, lambda probe, dtype: cut(probe, tokens, plans, dtype), dtype,
+            "cut at {found.cut}, logits at position {found.position} differ by up to {found.size:.2g} std "
+            f"({dtype})")
 
     def training(self, lengths: Sequence[int]) -> None:
         """Training at dropout 0 is the same function as scoring, and every gradient is finite."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,15 @@ class Probe:
     def logits(self, tokens: Tensor, *, dtype: str = "") -> Tensor:
         return self(tokens, dtype=dtype)[0]
 
+    def in_float64(self) -> Probe:
+        """A probe of a float64 copy of the model, which its "float32" calls leave at that precision."""
+        try:
+            return Probe(copy.deepcopy(self.model).double(), self.device, "float32")
+        except (torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            raise Broken.by(error, "a float64 copy of the model") from error
+
 
 def spread(logits: Tensor) -> float:
     """The standard deviation of the logits (B, T, V) within a position: the unit in which differences are stated.
@@ -90,10 +100,11 @@ def spread(logits: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two logits (…, T, V) are apart, in std, and where that first exceeds the tolerance."""
+    """How far two logits (…, T, V) are apart, in std, and where that first exceeds the tolerance, after which cut."""
 
     size: float = 0.0
     position: int | None = None
+    cut: int = 0
 
     @classmethod
     def between(cls, a: Tensor, b: Tensor, unit: float, tolerance: float) -> Difference:
@@ -103,8 +114,9 @@ class Difference:
         beyond = (apart > tolerance).nonzero()
         return cls(float(apart.max()), int(beyond[0]) if len(beyond) else None)
 
-    def later(self, offset: int) -> Difference:
-        return Difference(self.size, None if self.position is None else self.position + offset)
+    def after(self, cut: int) -> Difference:
+        """Of logits that begin at `cut`."""
+        return Difference(self.size, None if self.position is None else self.position + cut, cut)
 
 
 @contextmanager

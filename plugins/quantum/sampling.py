@@ -74,6 +74,6 @@ def read(plan: Plan, observed: Tensor) -> Tensor:
 
 def signs(expectations: Tensor, uniforms: Tensor) -> Tensor:
     """Means of outcomes ±1 of every observable, each measured on its own (here with the same uniforms, as above)."""
-    rows = expectations.unflatten(0, (-1, len(uniforms)))                                       # (N / T, T, observables)
+    rows = expectations.unflatten(0, (-1, len(uniforms)))                              # (N / T, T, observables)
     hits = uniforms[:, None, :] < (1 + rows[..., None]) / 2
     return 2 * hits.to(expectations.dtype).mean(-1).flatten(0, 1) - 1
