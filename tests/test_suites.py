@@ -195,6 +195,16 @@ def test_a_leak_costs_the_score_and_says_where(run, table):
     assert apart["reason"].startswith("not a score")
 
 
+def test_rounding_that_a_model_amplifies_is_told_beside_its_score(command, toy, tmp_path):
+    done = command("run", "-p", toy, "--out", tmp_path / "run", *TINY, "--suite", "perplexity", "--plugins",
+                   "toy:fault=steep", "--seq-len", "64", "--lr", "3e-3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    table = load_results(tmp_path / "run")
+    (score,) = table[table["metric"] == "bits_per_byte"].to_dict("records")
+    assert score["value"] > 0
+    assert score["reason"].startswith("rounding at length 64: of float32 alone: split law within 0.")
+
+
 def test_parameters_are_matched_save_where_the_width_is_given(table):
     matched = rows(table, "throughput", "tokens_per_s")
     assert set(matched[matched["options"].fillna("") == ""]["params"]) <= set(range(1900, 2100))

@@ -19,7 +19,7 @@ from harness import KernelCase, ModelSpec, Suite, hookimpl, timing_group
 @dataclass(frozen=True)
 class Config:
     dim: int = 8
-    fault: str = "none"         # of the model: shape, nan, raise, leak; of the suite "poke": see `misbehave`
+    fault: str = "none"         # of the model: shape, nan, raise, leak, steep; of the suite "poke": see `misbehave`
     rate: float = 0.5
     PRESETS: ClassVar = {"tiny": {"dim": 4}}
 
@@ -54,6 +54,9 @@ def model_class():
             for e in x.unbind(1):
                 h = self.config.rate * h + e
                 steps.append(h)
+            if fault == "steep":                # a sum whose rounding depends on the cuts, and what blows it up
+                h = (torch.zeros_like(x[:, 0]) if state is None else state)[:, None] + x.cumsum(1)
+                steps, h = (h + 0.01 * torch.sin(5e6 * h)).unbind(1), h[:, -1]
             logits = self.head(torch.stack(steps, dim=1))
             if fault == "shape":
                 logits = logits[:, :-1]
