@@ -102,8 +102,6 @@ def evaluate(cell: Cell, bench: Any) -> None:
     score = bench.score(model, heldout)
     interval = stats.bits_per_byte_interval(score.bits, score.bytes)
     seen = {"phase": "score", "bytes_seen": bytes_seen}
-    rounding = [str(warning) for warning in report.warnings if warning.check == "rounding"]
-    told = {"reason": "; ".join(rounding)} if rounding else {}
     floor = {}
     if documents.oracle:
         oracle = [float(bits.sum()) for bits in documents.oracle.log_loss(heldout, cell.seq_len)]
@@ -112,7 +110,7 @@ def evaluate(cell: Cell, bench: Any) -> None:
         bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
         bench.raw["oracle_bits"] = oracle
     bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
-              ci_low=interval.low, ci_high=interval.high, **seen, **floor, **told)
+              ci_low=interval.low, ci_high=interval.high, **seen, **floor)
     bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)

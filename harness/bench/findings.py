@@ -9,8 +9,7 @@ from typing import Literal
 # The most telling check first: the summary names the first that failed.
 CHECKS = (
     "raises", "contract", "finite", "determinism", "suffix perturbation", "batch independence", "train = eval",
-    "split law", "gradients", "live parameters", "beyond the length", "rounding",
-    "sensitivity",
+    "split law", "gradients", "live parameters", "beyond the length", "rounding", "sensitivity",
 )
 
 

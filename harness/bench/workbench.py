@@ -209,12 +209,16 @@ class Workbench:
         sample: Tensor | None = None,
     ) -> AuditReport:
         """Audit these very weights in float32 at these lengths, on random tokens and on a `sample` (N,) of what is
-        scored: by default text of the corpus."""
+        scored: by default text of the corpus. Later rows tell of rounding that the model amplifies."""
         if sample is None and text and self.cell.corpus:
             tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * max(lengths) + 4096])
             sample = torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
-        return audit(
+        report = audit(
             model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
+        notes = [self._facts.get("reason"), *(str(found) for found in report.warnings if found.check == "rounding")]
+        if any(notes[1:]):
+            self._facts["reason"] = "; ".join(filter(None, notes))
+        return report
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
         """Score text in float32, every token once, in windows of the cell's length."""

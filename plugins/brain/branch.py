@@ -36,11 +36,6 @@ class Branch(nn.Module):
         raise NotImplementedError
 
 
-def precise(x: Tensor) -> Tensor:
-    """Float32 where autocast made it less: a leak of 0.9999 is 1 in bfloat16."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
-
-
 def accumulate(parameter: Tensor, gradient: Tensor) -> None:
     """Add to `.grad`."""
     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..blocks import RMSNorm
+from ..blocks import RMSNorm, precise
 from ..scan import real_scan
-from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer, precise
+from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer
 
 SALIENCE = 4.0                  # attention weights lie in exp(-4) .. exp(4)
 

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import RMSNorm
+from ..blocks import RMSNorm, precise
 from ..scan import real_scan
-from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer, precise
+from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer
 
 SHARPNESS = 16.0                # of the match with long-term memory, at first: weights go with exp(16 cos)
 

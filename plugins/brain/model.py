@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from harness import LanguageModel, Unsupported
 
-from ..blocks import RMSNorm, gemm_flops
+from ..blocks import RMSNorm, gemm_flops, precise
 from .as_published import PublishedBrain
-from .branch import accumulate, outer, precise
+from .branch import accumulate, outer
 from .config import BrainConfig
 from .consciousness import Consciousness
 from .memory import LongTermMemory, ShortTermMemory

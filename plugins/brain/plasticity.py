@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import RMSNorm
-from .branch import Branch, accumulate, outer, precise, silu_slope
+from ..blocks import RMSNorm, precise
+from .branch import Branch, accumulate, outer, silu_slope
 
 CHUNK = 128                     # tokens whose mutual influence is one product
 SHORTEST, LONGEST = 32.0, 1024.0    # half-lives of the fast weights at first, in tokens

@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import RMSNorm, ShortConv
+from ..blocks import RMSNorm, ShortConv, precise
 from ..scan import real_scan
-from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer, precise, silu_slope
+from .branch import MAX_DECAY, Branch, accumulate, leak_bias, outer, silu_slope
 
 THRESHOLD = 0.5                 # at first; membranes have unit variance
 

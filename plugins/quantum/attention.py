@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..blocks import widened
+from ..blocks import precise
 from . import statevector
 from .ansatz import Description
 from .classical import ClassicalMap
@@ -40,7 +40,7 @@ class Circuits(nn.Module):
             for head in range(heads))
 
     def forward(self, x: Tensor, start: int) -> Tensor:
-        angles = widened(self.angles(x)).unflatten(-1, (len(self.circuits), -1))
+        angles = precise(self.angles(x)).unflatten(-1, (len(self.circuits), -1))
         found = [circuit(part, start) for circuit, part in zip(self.circuits, angles.unbind(2), strict=True)]
         return torch.stack([y.to(x.dtype) for y in found], dim=2)
 
@@ -76,7 +76,7 @@ class Scored(nn.Module):
         distance = (torch.arange(start, start + x.shape[1], device=x.device)[:, None]
                     - torch.arange(first, start + x.shape[1], device=x.device))      # (T, S)
         score = (score - self.slope.exp() * distance).masked_fill(distance < 0, -math.inf)
-        y = torch.softmax(widened(score), dim=-1).to(v.dtype) @ v.transpose(1, 2)
+        y = torch.softmax(precise(score), dim=-1).to(v.dtype) @ v.transpose(1, 2)
         return self.out(y.transpose(1, 2).flatten(2)), past
 
 
@@ -149,7 +149,7 @@ class Mixer(nn.Module):
         self.probability = 0.0
 
     def forward(self, x: Tensor, past: Past, start: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        angles = widened(self.circuits.angles(x)).unflatten(-1, (self.heads, -1))     # (B, T, H, I)
+        angles = precise(self.circuits.angles(x)).unflatten(-1, (self.heads, -1))     # (B, T, H, I)
         angles, = _joined(past, angles)
         kept = angles[:, max(0, angles.shape[1] - self.window + 1):]
         length, probability, found = x.shape[1], x.new_zeros(()), []

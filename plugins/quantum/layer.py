@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..blocks import widened
+from ..blocks import precise
 from . import noise, sampling, statevector
 from .ansatz import Description
 from .draws import uniforms
@@ -99,7 +99,7 @@ class CircuitLayer(nn.Module):
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """x (B, T, in), whose first token is at position `start` -> (B, T, outputs)."""
-        flat, e = widened(x.flatten(0, -2)), self.execution
+        flat, e = precise(x.flatten(0, -2)), self.execution
         angles, loaded = flat, None
         if self.description.encoding == "amplitude":
             angles, loaded = flat[:, :0], self.load(flat)
