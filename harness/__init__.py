@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .layout import Checkout
+from .version import __version__ as __version__
 
-# In a checkout, plugins/ and suites/ stand beside this folder; installed, inside it.
-if not (Path(__file__).parent / "plugins").exists():
-    __path__.append(str(Path(__file__).parent.parent))
+sys.meta_path.append(Checkout())
 
 _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "ComponentSpec": "specs", "CorpusSpec": "specs",
-    "TokenizerSpec": "specs", "Suite": "specs", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
-    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
-    "load_results": "evidence.results", "Unsupported": "errors", "UsageError": "errors", "ByRound": "specs",
-    "ByDocument": "specs", "ByValue": "specs", "Counted": "specs", "EncodingSpec": "specs", "EncodedMatrix": "specs",
+    "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
+    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "suite", "Row": "store", "CellResult": "store",
+    "load_results": "evidence.report.notebook", "Unsupported": "errors", "UsageError": "errors", "ByRound": "suite",
+    "ByDocument": "suite", "ByValue": "suite", "Counted": "suite", "EncodingSpec": "specs", "EncodedMatrix": "specs",
 }
 
 _MODULES = {
-    "affixes": "data.affixes", "components": "components", "stats": "evidence.stats", "timing": "evidence.timing",
+    "affixes": "data.affixes", "components": "components", "stats": "evidence.statistics.intervals",
+    "timing": "evidence.comparison.timing",
 }
 
 if TYPE_CHECKING:
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
     from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
     from .errors import UsageError as UsageError
-    from .evidence import stats as stats
-    from .evidence import timing as timing
-    from .evidence.results import load_results as load_results
+    from .evidence.comparison import timing as timing
+    from .evidence.report.notebook import load_results as load_results
+    from .evidence.statistics import intervals as stats  # noqa: F401
     from .hookspecs import hookimpl as hookimpl
     from .model import LanguageModel as LanguageModel
     from .model import TokenHistory as TokenHistory
     from .run.cells import Cell as Cell
     from .run.cells import Request as Request
     from .run.cells import timing_group as timing_group
-    from .specs import ByDocument as ByDocument
-    from .specs import ByRound as ByRound
-    from .specs import ByValue as ByValue
     from .specs import ComponentSpec as ComponentSpec
     from .specs import CorpusSpec as CorpusSpec
-    from .specs import Counted as Counted
     from .specs import EncodedMatrix as EncodedMatrix
     from .specs import EncodingSpec as EncodingSpec
-    from .specs import KernelCase as KernelCase
     from .specs import ModelSpec as ModelSpec
-    from .specs import Suite as Suite
     from .specs import TokenizerSpec as TokenizerSpec
     from .store import CellResult as CellResult
     from .store import Row as Row
+    from .suite import ByDocument as ByDocument
+    from .suite import ByRound as ByRound
+    from .suite import ByValue as ByValue
+    from .suite import Counted as Counted
+    from .suite import KernelCase as KernelCase
+    from .suite import Suite as Suite
 
 
 def __getattr__(name: str) -> Any:

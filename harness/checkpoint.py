@@ -24,7 +24,8 @@ from typing import Any
 
 from .errors import FileError, PluginError, UsageError
 from .options import config_class, format_value, make_config, parse_options
-from .specs import ModelSpec, Selector, require
+from .selector import Selector
+from .specs import ModelSpec, require
 from .store import write_atomically
 
 FORMAT = 1

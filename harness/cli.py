@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import __version__
-from .cli_audit import audit
-from .cli_check import check
-from .cli_claims import claims, reproduce
-from .cli_compare import compare
-from .cli_gguf import gguf_export, gguf_import
-from .cli_options import (
+from .commands.audit import audit
+from .commands.check import check
+from .commands.claims import claims, reproduce
+from .commands.compare import compare
+from .commands.gguf import gguf_export, gguf_import
+from .commands.matrix import print_matrix
+from .commands.options import (
     Device,
     Dtype,
     Json,
@@ -30,10 +30,11 @@ from .cli_options import (
     load_registry,
     print_json,
 )
-from .cli_report import report
-from .cli_train import generate, train, watch
+from .commands.report import report
+from .commands.train import generate, train, watch
 from .errors import PluginError, UsageError
-from .quantities import format_count, split
+from .quantities import split
+from .version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,7 +136,7 @@ def run(
 
 
 def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: list[Path], as_json: bool) -> int:
-    from .progress import Reporter
+    from .commands.progress import Reporter
     from .run import plan as planning
     from .run.request import make_executor, pick_executor
 
@@ -149,33 +150,13 @@ def _execute(registry: Registry, planned: Any, store: Any, options: Any, files: 
     if as_json:
         print_json(rows)
     else:
-        from .evidence.console import print_report
+        from .evidence.tables.console import print_report
 
         print_report(rows, planned.suites, store.directory)
     if stop.requested:
         left = len([c for c in planned.cells if store.read(c.id) is None])
         reporter.note(f"every finished cell is kept, {left} left; the same command resumes")
     return planning.exit_code(rows, stop)
-
-
-def print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
-    missing = {cell.id for cell in planned.missing}
-    if as_json:
-        for cell in planned.cells:
-            print(json.dumps({**cell.record(), "missing": cell.id in missing}))
-        return
-    for cell in planned.cells:
-        size = f"{format_count(cell.params)} params" if cell.params else "default size"
-        size = f"state of {format_count(cell.state_bytes)} B" if cell.state_bytes else size
-        text = [cell.suite, cell.label, cell.preset or size]
-        text += [f"{cell.corpus}/{cell.tokenizer}"] if cell.corpus else []
-        text += [f"T={cell.seq_len}"] if cell.seq_len else []
-        text += [f"B={cell.batch_size}"] if cell.batch_size else []
-        text += [f"{key}={value}" for key, value in cell.protocol if isinstance(value, str | int | float) and value]
-        print(f"{cell.id}  {'missing ' if cell.id in missing else 'finished'}  " + "  ".join(text))
-    timed = len([c for c in planned.cells if c.group and c.id in missing])
-    print(f"{len(planned.cells)} cells, {len(missing)} to measure "
-          f"({timed} of them timed, one at a time) -> {directory}")
 
 
 @app.command()
@@ -261,7 +242,7 @@ def new(
         help="Where to put it; default: a folder of that name here.")] = None,
 ) -> None:
     """Write a new plugin: a package, its test and its pyproject."""
-    from .scaffold import create
+    from .conformance.scaffold import create
 
     if name in load_registry(None).models:
         raise UsageError(f"a plugin {name!r} is already registered; choose another name")

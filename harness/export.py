@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .commands.progress import cell_name
 from .errors import PluginError, unknown
 from .hookspecs import hookimpl
-from .progress import cell_name
 from .store import CellResult
 
 FOLDER = "export"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, Suite, TokenizerSpec
+from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec
+from .suite import Suite
 
 if TYPE_CHECKING:
     from .store import CellResult

@@ -27,17 +27,9 @@ import pluggy
 from . import hookspecs
 from .errors import FileError, PluginError, UsageError, one_line, unknown
 from .options import parse_arguments
-from .specs import (
-    ComponentSpec,
-    CorpusSpec,
-    EncodingSpec,
-    ModelSpec,
-    Selector,
-    Suite,
-    TokenizerSpec,
-    parse_selector,
-    require,
-)
+from .selector import Selector, parse_selector
+from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec, require
+from .suite import Suite
 
 BUILTIN = (
     "harness.data.builtin", "harness.suites",

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .errors import PluginError, UsageError
+from .errors import PluginError
 
 if TYPE_CHECKING:
-    from .run.cells import Cell, Request
-    from .store import CellResult, Row
+    pass
 
 FAMILIES = ("classical", "phase", "quantum", "brain")
 
@@ -29,8 +28,10 @@ class ModelSpec:
     and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
     the plugin's kernel cases for `--suite kernels`, `circuits` one that takes a config and returns the circuits for
     `--suite circuit`. `places` names the parts of the model that components may take.
-    `requires` are importable names; `extra` the extra that brings them. Raises PluginError for a name that no command
-    line could select, or a target that is not "module:attribute".
+    `requires` are importable names, whose versions take part in a cell's identity; `extra` is the extra that brings
+    them. `baseline` marks what others are compared with: its timings are taken twice, as the A/A control.
+
+    Raises PluginError for a name that no command line could select, or a target that is not "module:attribute".
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelSpec:
     source: str
     requires: tuple[str, ...] = ()
     extra: str = ""
+    baseline: bool = False
     kernels: str = ""
     circuits: str = ""
     places: tuple[str, ...] = ()
@@ -85,7 +87,8 @@ class CorpusSpec:
     """A corpus. `target` names a function `(argument, **options) -> harness.data.corpora.Documents`.
 
     `argument` is what follows the first colon of a selector (`file:PATH`), "" if the corpus takes none. One that is
-    called PATH must exist before anything runs, and what it holds takes part in the hash of a cell.
+    called PATH must exist before anything runs, and what it holds takes part in the hash of a cell. `fixed`: the source
+    and the options decide the text, nothing else is read; else it is loaded to be hashed before a run.
     """
 
     name: str
@@ -94,6 +97,7 @@ class CorpusSpec:
     argument: str = ""
     requires: tuple[str, ...] = ()
     extra: str = ""
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ class TokenizerSpec:
 
     A trained one also names `learn`, a function `(documents, **options)` of training text, whose options a selector
     sets (`NAME:KEY=VALUE`). `target` is called with what it returns, plain JSON, which a checkpoint keeps.
-    `vocab_size` is its number of ids, where that is known without making it.
+    `vocab_size` is its number of ids, where that is known without making it. `fixed`: the source decides its table, no
+    file is read; else it is made once before a run, to be hashed.
     """
 
     name: str
@@ -112,6 +117,7 @@ class TokenizerSpec:
     extra: str = ""
     learn: str = ""
     vocab_size: int = 0
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,63 +146,6 @@ class EncodedMatrix:
     stored_bits: int
     fidelity: float
     facts: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ByRound:
-    """A time: `key` names the raw measurement beside the cell that holds its rounds in seconds.
-
-    A metric of which more is better is taken to be inverse to them.
-    """
-
-    key: str
-
-
-@dataclass(frozen=True)
-class ByDocument:
-    """A score: raw `key` holds a number for each document, raw `size` what they are counted by (bits, bytes).
-
-    Without `size` they are shares. `nested`: every seed draws documents of its own, else all seeds score the same.
-    """
-
-    key: str
-    size: str = ""
-    nested: bool = False
-
-
-@dataclass(frozen=True)
-class ByValue:
-    """One number of each cell, with the interval of its row if that has one. `machine`: it depends on the machine."""
-
-    machine: bool = False
-
-
-@dataclass(frozen=True)
-class Counted:
-    """An exact count: any difference is real."""
-
-
-Compared = ByRound | ByDocument | ByValue | Counted
-
-
-@dataclass(frozen=True)
-class Suite:
-    """A family of measurements.
-
-    `plan(request)` yields the cells; `measure(cell, bench)` runs one in the worker; `conclude(results)` derives rows
-    that need several cells (slopes, exponents). `timed` suites run alone, one timing group at a time. `compared(row)`
-    says what the row's metric is compared by when two systems stand side by side; None: not at all.
-    """
-
-    name: str
-    summary: str
-    plan: Callable[[Request], Iterable[Cell]]
-    measure: Callable[[Cell, Any], None]
-    conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
-    timed: bool = False
-    primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
-    plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
-    compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values
 
 
 Spec = ModelSpec | CorpusSpec | TokenizerSpec | EncodingSpec
@@ -228,60 +177,3 @@ def require(spec: Spec) -> None:
     """Raise PluginError where a dependency of `spec` is missing."""
     if reason := missing(spec):
         raise PluginError(reason)
-
-
-@dataclass(frozen=True)
-class Selector:
-    """`NAME[:ARGUMENT][:KEY=VALUE]…[@CHECKPOINT]` of the command line, e.g. `phasefield:episodic=false`,
-    `file:notes.txt`, `ssm@runs/x`."""
-
-    name: str
-    argument: str = ""
-    options: tuple[tuple[str, str], ...] = ()
-    checkpoint: str = ""
-
-    def __str__(self) -> str:
-        text = ":".join([self.name, *filter(None, [self.argument]), *(f"{k}={v}" for k, v in self.options)])
-        return f"{text}@{self.checkpoint}" if self.checkpoint else text
-
-
-def parse_selector(text: str, *, argument: bool = False) -> Selector:
-    """Parse a selector. With `argument`, parts without "=" after the name are an argument; without, a checkpoint may
-    follow "@". Raises UsageError."""
-    text = text.strip()
-    plugin, at, checkpoint = (text, "", "") if argument else text.partition("@")
-    name, *parts = plugin.split(":")
-    if at and not checkpoint:
-        raise UsageError(f"malformed selector {text!r}; write NAME@CHECKPOINT")
-    if not name:
-        raise UsageError(f"malformed selector {text!r}; write NAME or NAME:KEY=VALUE:KEY=VALUE")
-    options: dict[str, str] = {}
-    plain: list[str] = []
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if argument and not options and not (equals and key.isidentifier()):
-            plain.append(part)
-        elif not equals or not key.isidentifier() or not value:
-            raise UsageError(f"malformed option {part!r} in {text!r}; write NAME:KEY=VALUE:KEY=VALUE")
-        elif key in options:
-            raise UsageError(f"option {key!r} is given twice in {text!r}")
-        else:
-            options[key] = value
-    return Selector(name, ":".join(plain), tuple(sorted(options.items())), checkpoint)
-
-
-@dataclass(frozen=True)
-class KernelCase:
-    """One implementation of a plugin's inner loop, for `--suite kernels`.
-
-    `run()` does it once. `role` is "reference" (the published form), "implementation", "baseline" (what one would run
-    in its place, such as standard attention), or "floor" (the least memory traffic: `bytes_moved` at copy speed);
-    cases of one `group` do the same work, or stand for it, and are compared.
-    """
-
-    name: str
-    run: Callable[[], object]
-    role: str
-    group: str = ""
-    bytes_moved: int = 0
-    flops: int = 0

@@ -9,6 +9,7 @@ A cell file is written under a temporary name, synced and renamed, so that it ex
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import os
@@ -111,6 +112,10 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(v) for v in value]
     return value
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 @contextmanager

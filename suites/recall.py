@@ -10,8 +10,8 @@ Notable:
 - accuracies are of weights that passed the audit at the scored length, on held-out texts, by load and distance: the
   column `mqar_accuracy@16` is associative recall among 16 pairs, `mqar_accuracy` the mean over the loads (tasks, chance
   and ceiling: harness.data.tasks);
-- the probes ask the state itself (harness.bench.probes); `--state-bytes` makes models of equal state, and bits recalled
-  per byte of it compare them whatever each of them spends.
+- the probes ask the state itself (harness.bench.state_probes); `--state-bytes` makes models of equal state, and bits
+  recalled per byte of it compare them whatever each of them spends.
 
 Intervals are Wilson's with as many trials as texts, as though the answers of a text stood or fell together.
 """

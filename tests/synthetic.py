@@ -3,8 +3,8 @@
 import numpy as np
 
 from harness import Cell
-from harness.evidence.matching import Run
-from harness.evidence.timing import CONTROL
+from harness.evidence.comparison.pairs import Run
+from harness.evidence.comparison.timing import CONTROL
 from harness.registry import load
 from harness.store import SCHEMA, CellResult, Row, Store
 

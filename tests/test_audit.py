@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from harness import LanguageModel, TokenHistory
-from harness.bench.audit import audit
-from harness.bench.findings import AuditReport, Finding
-from harness.bench.probe import Difference, spread, untouched
-from harness.bench.texts import Texts, split_plans, suffix_starts
+from harness.audit.auditor import audit
+from harness.audit.findings import AuditReport, Finding
+from harness.audit.probe import Difference, spread, untouched
+from harness.audit.texts import Texts, split_plans, suffix_starts
 
 VOCAB, DIM = 65, 16
 TEXT = torch.tensor(list(b"pack my box with five dozen liquor jugs; how vexingly quick daft zebras jump. " * 8)) % VOCAB

@@ -19,8 +19,8 @@ from harness.plugins.brain.spiking import Spike, Spiking
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
-from harness.bench.audit import audit
-from harness.evidence.claim_file import parse_claims
+from harness.audit.auditor import audit
+from harness.evidence.claims.file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

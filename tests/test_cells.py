@@ -7,8 +7,10 @@ from dataclasses import fields, replace
 
 import pytest
 
-from harness.run.cells import Cell, Choice, Request, source_digest, timing_group, unique
-from harness.specs import ModelSpec, Selector
+from harness.run.cells import Cell, Choice, Request, timing_group, unique
+from harness.run.digest import source_digest
+from harness.selector import Selector
+from harness.specs import ModelSpec
 
 CELL = Cell("suite", "model", (("a", "1"),), corpus="pydoc", protocol=(("grid", (1, 2)),))
 SPEC = ModelSpec("model", "a:B", "a:C", "classical", "", "")

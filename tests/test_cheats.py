@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from harness import LanguageModel
-from harness.bench.audit import Auditor, audit
-from harness.bench.probe import Probe
+from harness.audit.auditor import Auditor, audit
+from harness.audit.probe import Probe
 
 VOCAB, DIM, WINDOW = 65, 12, 4
 TEXT = torch.tensor(list(b"the quick brown fox jumps over the lazy dog; pack my box with five dozen jugs. " * 8))

@@ -15,6 +15,7 @@ from harness.bench.weights import (
     restore_optimizer,
     save,
 )
+from harness.build import build
 from harness.checkpoint import (
     BEST,
     CONFIG,
@@ -29,11 +30,12 @@ from harness.checkpoint import (
 )
 from harness.data.tokenizers import Bytes, make_tokenizer
 from harness.errors import FileError, HarnessError, PluginError, UsageError
-from harness.model import build
 from harness.options import config_class, make_config
 from harness.registry import load
-from harness.run.plan import check_options, choose, weights_digest
-from harness.specs import ModelSpec, missing, parse_selector
+from harness.run.identity import weights_digest
+from harness.run.plan import check_options, choose
+from harness.selector import parse_selector
+from harness.specs import ModelSpec, missing
 
 OPTIONS = {"dim": "8", "layers": "1", "hidden": "12"}
 HERE = __name__

@@ -14,9 +14,9 @@ from harness.plugins.quantum.study import Family, individual, meyer_wallach
 from harness.suites import circuit as suite
 
 from harness import Unsupported, UsageError
-from harness.evidence.cited import Cited
-from harness.evidence.figures import Styles, circuit_figures, numbered_figures
-from harness.evidence.sheet import Sheet
+from harness.evidence.report.cited import Cited
+from harness.evidence.report.figures import Styles, circuit_figures, numbered_figures
+from harness.evidence.tables.sheet import Sheet
 from harness.registry import load
 from harness.specs import missing
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FileError, HarnessError, UsageError
-from harness.evidence.claim_file import load_claims, parse_claims, select
+from harness.evidence.claims.file import load_claims, parse_claims, select
 from harness.registry import load
 from harness.run.plan import make_plan
 from harness.run.request import RunOptions, make_request

@@ -2,9 +2,9 @@
 
 from typer.testing import CliRunner
 
-from harness import cli_audit
 from harness.cli import app
-from harness.cli_audit import every_form, print_table
+from harness.commands import audit as cli_audit
+from harness.commands.audit import every_form, print_table
 from harness.registry import load
 from harness.store import CellResult, Row
 

@@ -11,7 +11,7 @@ from conftest import ROOT
 from synthetic import HERE, documents, group, scored, store, tuned, weighed
 
 from harness import __main__ as entry
-from harness.cli_compare import parse_side
+from harness.commands.compare import parse_side
 
 CPU = ROOT / "results/reference/cpu"
 

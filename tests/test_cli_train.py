@@ -17,7 +17,7 @@ from conftest import start
 from harness import __main__ as command_line
 from harness.bench import training_run
 from harness.checkpoint import BEST, CONFIG, LAST, TOKENIZER, open_checkpoint
-from harness.live import Display, describe, gpu_use, span, summary
+from harness.commands.live import Display, describe, gpu_use, span, summary
 from harness.run.training_log import Log, follow
 
 SMALL = ("--params", "2k", "--seq-len", "16", "--batch-size", "4", "--dtype", "float32", "--device", "cpu")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import SUITES, documents, failed, group, run, scored, timed, tuned, weighed
 
-from harness.evidence.compare import compare, relative_growth, tuning
+from harness.evidence.comparison.compare import compare, relative_growth, tuning
 
 LENGTHS = (128, 256, 512, 1024)
 

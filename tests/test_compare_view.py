@@ -5,10 +5,10 @@ import io
 from rich.console import Console
 from synthetic import tuned
 
-from harness.evidence.compare import Comparison
-from harness.evidence.compare_view import gate_lines, page, to_markdown, to_rich
-from harness.evidence.gate import judge, parse_rule
-from harness.evidence.ledger import ledger
+from harness.evidence.comparison.compare import Comparison
+from harness.evidence.comparison.gate import judge, parse_rule
+from harness.evidence.comparison.table import gate_lines, page, to_markdown, to_rich
+from harness.evidence.comparison.tuning import ledger
 from harness.store import Row
 
 

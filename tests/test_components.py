@@ -15,9 +15,11 @@ from harness.checkpoint import RunConfig
 from harness.errors import PluginError, UsageError
 from harness.options import make_config
 from harness.registry import current, load, module_name
-from harness.run.cells import code_digest, source_digest
+from harness.run.digest import source_digest
+from harness.run.identity import model_digest
 from harness.run.plan import choose
-from harness.specs import ComponentSpec, ModelSpec, parse_selector
+from harness.selector import parse_selector
+from harness.specs import ComponentSpec, ModelSpec
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -215,7 +217,7 @@ def test_trained_weights_count_the_components_of_their_config(parts, monkeypatch
     monkeypatch.setattr("harness.run.plan.open_checkpoint", lambda name: type("Opened", (), {"config": config}))
     monkeypatch.setattr("harness.run.plan.weights_digest", lambda name: "w")
     choice, = choose(registry, ["phasefield@runs/x"])
-    assert choice.code == code_digest(registry, registry.models["phasefield"], {"memory": "decay"})
+    assert choice.code == model_digest(registry, registry.models["phasefield"], {"memory": "decay"})
     assert "+" in choice.code
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from harness import __main__ as entry
 from harness.cli import app
-from harness.promises import MENDS
-from harness.scaffold import create
+from harness.conformance.promises import MENDS
+from harness.conformance.scaffold import create
 
 TUTORIAL = Path(__file__).with_name("tutorial_plugin")
 LINES = ["loads", "cheap spec", "summary", "builds", "options", "sizing", "contract", "causality", "batch independence",
@@ -255,7 +255,7 @@ def test_every_line_is_a_test_under_pytest(project, tmp_path):
     """The planted fault fails by name with its mend, the others pass; a wrong name is a mistake of the command line."""
     def pytest_run(what):
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-v", "-p", "harness.pytest_check", "--harness-check", what,
+            [sys.executable, "-m", "pytest", "-v", "-p", "harness.conformance.pytest_plugin", "--harness-check", what,
              "--rootdir", tmp_path], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
 
     done = pytest_run(project(**FAULTS["live parameters"][0]))

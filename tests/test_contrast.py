@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.evidence import contrast, stats
-from harness.evidence.stats import Estimate
+from harness.evidence.statistics import contrast
+from harness.evidence.statistics import intervals as stats
+from harness.evidence.statistics.intervals import Estimate
 
 DIFFICULTY, DISAGREEMENT, RESIDUAL = 0.3, 0.03, 0.02    # bits per byte: of documents; of A and B, of a seed, on one
 

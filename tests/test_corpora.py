@@ -6,9 +6,11 @@ import sys
 import pytest
 
 from harness.data.builtin import harness_corpora, harness_tokenizers
-from harness.data.corpora import Documents, load_documents, pydoc
+from harness.data.corpora import load_documents, pydoc
+from harness.data.documents import Documents
 from harness.errors import FileError, PluginError, UsageError
-from harness.specs import CorpusSpec, parse_selector, resolve
+from harness.selector import parse_selector
+from harness.specs import CorpusSpec, resolve
 
 SPECS = {spec.name: spec for spec in harness_corpora()}
 

@@ -7,11 +7,11 @@ import pytest
 from synthetic import SUITES, documents, group, rounds, run, scored, timed, weighed
 
 from harness import Cell
-from harness.evidence import effect as effects
-from harness.evidence.effect import SINGLE, Incomparable, effect
-from harness.evidence.matching import Reading, match
-from harness.specs import ByDocument
+from harness.evidence.comparison import effect as effects
+from harness.evidence.comparison.effect import SINGLE, Incomparable, effect
+from harness.evidence.comparison.pairs import Reading, match
 from harness.store import CellResult, Row
+from harness.suite import ByDocument
 
 
 def one(a, b, metric="step_time_s", plugin="", **more):

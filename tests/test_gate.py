@@ -3,8 +3,8 @@
 import pytest
 
 from harness.errors import UsageError
-from harness.evidence.compare import Comparison
-from harness.evidence.gate import judge, parse_rule, written
+from harness.evidence.comparison.compare import Comparison
+from harness.evidence.comparison.gate import judge, parse_rule, written
 
 
 def row(metric="tokens_per_s", phase="train", suite="throughput", verdict="worse", told=True, effect=0.9, **fields):

@@ -8,9 +8,9 @@ import torch
 
 from harness import LanguageModel
 from harness.bench.generate import PRESETS, Sampling, generate, make_sampling, probabilities, text_pieces
+from harness.build import build
 from harness.data.tokenizers import Bytes
 from harness.errors import HarnessError, UsageError
-from harness.model import build
 from harness.registry import load
 
 VOCAB = 12

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import gguf_file
 from harness.checkpoint import BEST, open_checkpoint
 from harness.cli import app
 from harness.errors import FileError, HarnessError, PluginError, Unsupported
-from harness.gguf_file import GGUFTensor, read_gguf, require_gguf, write_gguf
+from harness.gguf import file as gguf_file
+from harness.gguf.file import GGUFTensor, read_gguf, require_gguf, write_gguf
 
 gguf = pytest.importorskip("gguf")
 TYPES = gguf.GGMLQuantizationType
@@ -243,10 +243,10 @@ def test_an_export_rebuilds_its_model_and_scores_it(run, tmp_path):
 
 
 def test_the_score_is_that_of_the_checkpoint(run, tmp_path):
-    from harness.bench.rebuilt import Rebuilt, exported_config
     from harness.bench.score import score
     from harness.bench.weights import build_trained
     from harness.data.tokenizers import Bytes
+    from harness.gguf.rebuilt import Rebuilt, exported_config
     from harness.registry import load
 
     path = run / BEST.replace("safetensors", "gguf")
@@ -272,7 +272,7 @@ def gguf_types(path):
     (lambda text: text[:40], "is corrupt"),
 ])
 def test_an_export_that_cannot_be_scored_says_why_beside_its_table(run, tmp_path, spoil, reason):
-    from harness.bench.rebuilt import exported
+    from harness.gguf.rebuilt import exported
 
     tensors, metadata = exported(open_checkpoint(str(run)))
     write_gguf(tmp_path / "x.gguf", tensors, {"harness.config": spoil(metadata["harness.config"])}, "f32")
@@ -285,8 +285,8 @@ def test_an_export_that_cannot_be_scored_says_why_beside_its_table(run, tmp_path
 
 def test_weights_that_peek_are_not_scored(run, tmp_path, monkeypatch):
     """The gate: a model that fails the audit gives no bits per byte."""
-    from harness.bench import rebuilt
-    from harness.bench.findings import AuditReport, Finding
+    from harness.audit.findings import AuditReport, Finding
+    from harness.gguf import rebuilt
 
     path = tmp_path / "leak.gguf"
     invoke("gguf-export", run, "-o", path)

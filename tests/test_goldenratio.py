@@ -14,9 +14,9 @@ from harness.plugins.goldenratio.model import SPREAD, Attention, GoldenRatio
 from harness.plugins.goldenratio.patterns import PHI, PI, E, frequencies, pattern, random_frequencies
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.bench.audit import audit
+from harness.audit.auditor import audit
 from harness.bench.train import TrainStep
-from harness.evidence.claim_file import parse_claims
+from harness.evidence.claims.file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.evidence import growth
+from harness.evidence.statistics import growth
 
 LENGTHS = [256, 512, 1024, 2048, 4096, 8192]
 

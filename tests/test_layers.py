@@ -43,7 +43,7 @@ def imports(name):
 
 
 def test_imports_are_resolved():
-    assert {"harness.run.cells.Cell", "rich.console.Console", "sys"} <= imports("harness.progress")
+    assert {"harness.run.cells.Cell", "rich.console.Console", "sys"} <= imports("harness.commands.progress")
     assert "harness.plugins.blocks.RMSNorm" in imports("harness.plugins.baseline.model")
     assert "harness.suites.memory" in imports("harness.suites")
 
@@ -56,21 +56,19 @@ def heading(name):
     return (ast.get_docstring(ast.parse(FILES[name].read_text())) or "").partition("\n\n")[0]
 
 
-ABOVE = ("harness.run", "harness.bench", "harness.data", "harness.cli", "harness.evidence", "harness.model")
-ABOVE_DATA = ("harness.run", "harness.bench", "harness.cli", "harness.evidence", "harness.store", "harness.model")
+COMMANDS = ("harness.cli", "harness.commands")
+ABOVE = ("harness.bench", "harness.audit", "harness.evidence", "harness.model", "harness.build", *COMMANDS)
 FORBIDDEN = {                               # a part of the engine -> what it must not import
-    "harness.evidence": ("harness.run", "harness.bench", "harness.cli", "harness.data", "harness.model"),
-    "harness.bench": ("harness.run.executors", "harness.run.worker", "harness.cli", "harness.evidence"),
-    "harness.data": ABOVE_DATA,
-    "harness.model": ("harness.data", *ABOVE_DATA[:-1]),
-    "harness.store": ABOVE,
-    "harness.specs": ABOVE,
-    "harness.registry": ABOVE,
-    "harness.run": ("harness.cli", "harness.evidence", "harness.progress"),
-}
-TYPES_ONLY = {("harness.specs", "harness.run.cells.Cell"), ("harness.specs", "harness.run.cells.Request")}
-LAZY = {                                    # upward for one name each, inside a function
-    ("harness.bench.workbench", "harness.run.worker.base_fields"), ("harness.bench.workbench", "harness.run.plan.now"),
+    "harness.evidence": ("harness.run", "harness.bench", "harness.audit", "harness.data", "harness.model", *COMMANDS),
+    "harness.bench": ("harness.run.executors", "harness.run.worker", "harness.run.plan", "harness.evidence", *COMMANDS),
+    "harness.audit": ("harness.run", "harness.bench", "harness.evidence", "harness.data", "harness.store", *COMMANDS),
+    "harness.data": ("harness.run", "harness.store", *ABOVE),
+    "harness.model": ("harness.data", "harness.run", "harness.store", *(set(ABOVE) - {"harness.model"})),
+    "harness.store": ("harness.run", "harness.data", *ABOVE),
+    "harness.specs": ("harness.run", "harness.data", *ABOVE),
+    "harness.suite": ("harness.data", *ABOVE),
+    "harness.registry": ("harness.run.plan", "harness.run.executors", "harness.run.worker", "harness.data", *ABOVE),
+    "harness.run": ("harness.evidence", *COMMANDS),
 }
 
 
@@ -79,7 +77,56 @@ def test_imports_point_downward(part):
     members = [name for name in FILES if within(name, part)]
     assert members
     upward = {(name, target) for name in members for target in imports(name) if within(target, *FORBIDDEN[part])}
-    assert upward <= TYPES_ONLY | LAZY
+    assert not upward
+
+
+def cycles(graph):
+    """The strongly connected components of more than one module (Tarjan 1972)."""
+    index, low, stack, found = {}, {}, [], []
+
+    def visit(name):
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for target in graph[name]:
+            if target not in index:
+                visit(target)
+                low[name] = min(low[name], low[target])
+            elif target in stack:
+                low[name] = min(low[name], index[target])
+        if low[name] == index[name]:
+            members = set()
+            while name not in members:
+                members.add(stack.pop())
+            if len(members) > 1:
+                found.append(members)
+
+    for name in graph:
+        if name not in index:
+            visit(name)
+    return found
+
+
+def modules_of(name):
+    """The modules of the tree that one imports: `from a import b` is a.b where that is a module, else a."""
+    found = {target if target in FILES else target.rpartition(".")[0] for target in imports(name)}
+    return {target for target in found if target in FILES and target != name}
+
+
+def test_a_cycle_is_found():
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == [{"b", "c"}]
+
+
+def test_no_import_goes_in_a_circle_counting_lazy_ones_and_those_for_types():
+    assert cycles({name: modules_of(name) for name in FILES}) == []
+
+
+def test_a_checkout_reaches_every_module_by_one_name_only():
+    code = ("import importlib.util as u, harness.plugins, harness.suites\n"
+            "names = ('harness.harness', 'harness.tests', 'harness.results',\n"
+            "         'harness.plugins.blocks', 'harness.suites.memory')\n"
+            "print([u.find_spec(name) is not None for name in names])")
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout == "[False, False, False, True, True]\n"
 
 
 def test_the_engine_names_no_plugin_and_no_suite():
@@ -95,7 +142,7 @@ def test_the_engine_names_no_plugin_and_no_suite():
     # The control of a timing is the baseline where that takes part; the command `audit` runs the suite of that name;
     # the README's table has columns of its own; versions are noted of packages that a plugin is called after.
     assert {(name, text) for name, text in strings if name != "harness.evidence.readme"} <= {
-        ("harness.run.executors", "baseline"), ("harness.cli_audit", "audit"),
+        ("harness.run.executors", "baseline"), ("harness.commands.audit", "audit"),
         *(("harness.run.environment", package) for package in ("qiskit", "pennylane"))}
     assert all(within(name, "harness.plugins", "harness.suites", "harness.data") for name in BUILTIN)
 
@@ -122,8 +169,10 @@ NO_TORCH = [name for name in FILES if "(no torch)" in heading(name)]
 
 
 def test_modules_that_promise_it_import_no_torch():
-    assert {"harness.store", "harness.run.cells", "harness.run.executors", "harness.evidence.timing"} <= set(NO_TORCH)
-    parts = ("specs", "options", "registry", "cli", "progress", "__main__", "errors", "hookspecs", "scaffold")
+    assert {"harness.store", "harness.run.cells", "harness.run.executors",
+            "harness.evidence.comparison.timing"} <= set(NO_TORCH)
+    parts = ("specs", "suite", "options", "registry", "cli", "commands.progress", "__main__", "errors", "hookspecs",
+             "conformance.scaffold")
     cheap = [*NO_TORCH, *BUILTIN, *(f"harness.{part}" for part in parts)]
     code = (f"import sys, importlib\nfor name in {cheap!r}:\n"
             "    importlib.import_module(name)\n    if 'torch' in sys.modules: sys.exit(name)")

@@ -3,7 +3,7 @@
 from conftest import ROOT
 from synthetic import tuned
 
-from harness.evidence.ledger import ledger, unequal
+from harness.evidence.comparison.tuning import ledger, unequal
 from harness.store import Row, Store
 
 

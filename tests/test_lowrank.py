@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness import lowrank
-from harness.lowrank import truncated_svd
+from harness.gguf import lowrank
+from harness.gguf.lowrank import truncated_svd
 
 
 @pytest.mark.parametrize("spectrum", ["white", "harmonic", "low rank"])

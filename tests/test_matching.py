@@ -5,9 +5,9 @@ from synthetic import HERE, SUITES, failed, run, scored, timed, tuned, weighed
 
 from harness import Cell
 from harness.errors import UsageError
-from harness.evidence.matching import match
-from harness.specs import ByValue, Counted, Suite
+from harness.evidence.comparison.pairs import match
 from harness.store import CellResult, Row
+from harness.suite import ByValue, Counted, Suite
 
 BITS, SIZES = [20.0, 30.0, 44.0], [10.0, 16.0, 20.0]
 

@@ -10,15 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from harness.build import build
 from harness.errors import UsageError
-from harness.model import (
-    LanguageModel,
-    TokenHistory,
-    build,
-    count_parameters,
-    make_config,
-    state_bytes,
-)
+from harness.model import LanguageModel, TokenHistory, count_parameters, state_bytes
+from harness.options import make_config
 from harness.sizing import match_parameters
 from harness.specs import ModelSpec
 

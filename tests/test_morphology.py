@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from test_tokenizers import check_lossless, texts
 
 from harness.bench.score import score
+from harness.build import build
 from harness.data.affixes import PREFIXES, SUFFIXES, split_word
 from harness.data.batches import score_batches
 from harness.data.morphology import CHUNKS, ZONES, Morphological, learn, split_chunk
 from harness.data.tokenizers import vocabulary
 from harness.errors import UsageError
-from harness.model import build
 from harness.registry import load
 
 TRAINING = (

@@ -19,9 +19,10 @@ from harness.plugins.phasefield.model import PhaseField
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.build import build
 from harness.errors import UsageError
-from harness.evidence.claim_file import parse_claims
-from harness.model import build, count_parameters, state_bytes
+from harness.evidence.claims.file import parse_claims
+from harness.model import count_parameters, state_bytes
 from harness.sizing import match_parameters
 from harness.specs import resolve
 

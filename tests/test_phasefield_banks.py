@@ -17,7 +17,7 @@ from harness.plugins.phasefield.text import PLACES, SCRIPTS, SHAPES, WINDOW, Tex
 from harness.plugins.phasefield.text_banks import LanguageBank, MorphologyBank, OrthographyBank
 from torch.utils.flop_counter import FlopCounterMode
 
-from harness.bench.audit import audit
+from harness.audit.auditor import audit
 from harness.data.affixes import PREFIXES, SUFFIXES
 
 B, T, D = 2, 41, 6

@@ -10,9 +10,10 @@ from harness.plugins.phasefield.model import PhaseField
 from harness.plugins.phasefield.patching import LOCAL
 from harness.plugins.phasefield.phase import EPSILON
 
-from harness.bench.audit import audit
+from harness.audit.auditor import audit
 from harness.errors import UsageError
-from harness.model import count_parameters, make_config
+from harness.model import count_parameters
+from harness.options import make_config
 from harness.registry import load
 
 VOCAB = 23

@@ -15,8 +15,8 @@ from harness.plugins.phaserotator.model import Attention, PhaseRotatorTransforme
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
-from harness.bench.audit import audit
-from harness.evidence.claim_file import parse_claims
+from harness.audit.auditor import audit
+from harness.evidence.claims.file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

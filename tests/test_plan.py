@@ -12,8 +12,8 @@ from harness.registry import load, module_name
 from harness.run.cells import Request
 from harness.run.executors import Events, Stop
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
-from harness.specs import Suite
 from harness.store import CellResult, Row, Store, load_results
+from harness.suite import Suite
 
 
 @pytest.fixture(scope="module")

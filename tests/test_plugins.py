@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.utils import _pytree as pytree
 
-from harness.bench.audit import audit
-from harness.model import LanguageModel, build, count_parameters, state_bytes
+from harness.audit.auditor import audit
+from harness.build import build
+from harness.model import LanguageModel, count_parameters, state_bytes
 from harness.options import config_class
 from harness.registry import load
 from harness.specs import missing

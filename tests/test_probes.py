@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.bench.probes import Probes, effective_rank, flatten, information
+from harness.bench.state_probes import Probes, effective_rank, flatten, information
 from harness.data.tasks import DIGITS, FILLER, KEYS, LETTERS, VALUES
 
 BOS, VOCAB = 256, 257

@@ -12,7 +12,7 @@ from harness.plugins.quantum.model import PennyLaneTransformer, QiskitTransforme
 from harness.plugins.quantum.plan import Readout
 
 from harness import Unsupported, UsageError
-from harness.bench.audit import audit
+from harness.audit.auditor import audit
 
 SMALL = {"dim": 16, "heads": 2, "qubits": 3, "blocks": 1}
 FORMS = [

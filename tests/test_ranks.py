@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from harness.evidence import ranks
+from harness.evidence.statistics import ranks
 
 
 @pytest.mark.parametrize("n", [1, 5, 6, 9, 12])

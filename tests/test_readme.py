@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.conformance.scaffold import MODEL
 from harness.errors import FileError
+from harness.evidence.claims.verdict import load, save
 from harness.evidence.readme import CLAIMS, REFERENCE, render, verdicts_part
-from harness.evidence.verdict import load, save
-from harness.scaffold import MODEL
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ import pytest
 from harness import registry as registry_module
 from harness.errors import FileError, PluginError, UsageError
 from harness.registry import BUILTIN, load
-from harness.specs import parse_selector, resolve
+from harness.selector import parse_selector
+from harness.specs import resolve
 
 MODEL = '''
 from dataclasses import dataclass

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 from harness import registry as registries
 from harness.cli import app
 from harness.errors import FileError
-from harness.evidence import html, markdown
-from harness.evidence.cited import Cited, rows_of, set_apart
-from harness.evidence.report import Verdict, build
+from harness.evidence.claims.outcome import Verdict
+from harness.evidence.report import html, markdown
+from harness.evidence.report.cited import Cited, rows_of, set_apart
+from harness.evidence.report.compose import build
 from harness.store import SCHEMA, CellResult, Row, Store
 
 HOSTILE = "<script>alert('x')</script>&\"|`\x1b"
@@ -301,7 +302,7 @@ def test_parts_of_the_memory_are_stacked(registry):
 
 
 def test_circuits_are_drawn_over_their_qubits():
-    from harness.evidence.figures import Styles, circuit_figures
+    from harness.evidence.report.figures import Styles, circuit_figures
 
     rows = [Cited(suite="circuit", plugin="q", metric="forward_s", value=seconds, unit="s", better="lower",
                   limit=seconds / 2, limit_kind="statevector", n_qubits=qubits)

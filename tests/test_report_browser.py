@@ -8,8 +8,8 @@ import shutil
 import pytest
 from conftest import ROOT
 
-from harness.evidence import html
-from harness.evidence.report import build
+from harness.evidence.report import html
+from harness.evidence.report.compose import build
 from harness.registry import load
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")

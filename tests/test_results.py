@@ -6,7 +6,7 @@ import pytest
 
 from harness import load_results
 from harness.errors import UsageError
-from harness.evidence.results import Results
+from harness.evidence.report.notebook import Results
 from harness.store import COLUMNS, CellResult, Row, Store, to_frame
 
 

@@ -7,9 +7,9 @@ import tomllib
 import pytest
 import torch
 
+from harness.conformance.scaffold import create
 from harness.errors import FileError, UsageError
 from harness.registry import load
-from harness.scaffold import create
 
 
 def test_the_new_plugin_registers_and_passes_its_test(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.evidence.sheet import Sheet, as_rows
+from harness.evidence.tables.sheet import Sheet, as_rows
 from harness.store import Row, to_frame
 
 

@@ -8,8 +8,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import sizing
+from harness.build import build
 from harness.errors import Unsupported, UsageError
-from harness.model import LanguageModel, build, count_parameters, state_bytes
+from harness.model import LanguageModel, count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
 from harness.sizing import count_on_meta, match_state

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import PluginError, UsageError
-from harness.specs import ModelSpec, Selector, missing, parse_selector, require
+from harness.selector import Selector, parse_selector
+from harness.specs import ModelSpec, missing, require
 
 
 @pytest.mark.parametrize(("text", "selector"), [

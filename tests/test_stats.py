@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.evidence import stats
-from harness.evidence.stats import Estimate
+from harness.evidence.statistics import intervals as stats
+from harness.evidence.statistics.intervals import Estimate
 
 
 def coverage(make, truth: float, trials: int) -> float:

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from harness.evidence import stats, student
-from harness.evidence.student import Student
+from harness.evidence.statistics import intervals as stats
+from harness.evidence.statistics import student
+from harness.evidence.statistics.student import Student
 
 
 @pytest.mark.parametrize(("confidence", "degrees", "expected"), [

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.evidence.drawing import stylesheet
-from harness.evidence.svg import Label, Point, Series, chart, tick
-from harness.evidence.svg_grid import SCALE, Segment, bars, dots, heat_map, shade
+from harness.evidence.drawing.canvas import stylesheet
+from harness.evidence.drawing.grids import SCALE, Segment, bars, dots, heat_map, shade
+from harness.evidence.drawing.lines import Label, Point, Series, chart, tick
 
 X, Y = Label("length"), Label("seconds", "s")
 HOSTILE = "</svg><script>alert('&\"\x00\x1b')</script>"

@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from harness import Cell
-from harness.evidence.timing import CONTROL, ratio_rows, scaling_rows
+from harness.evidence.comparison.timing import CONTROL, ratio_rows, scaling_rows
 from harness.run.executors import CONTROL as EXECUTORS_CONTROL
 from harness.store import CellResult, Row
 

@@ -13,7 +13,7 @@ from harness.bench.distributed import Ranks
 from harness.bench.training_run import VALIDATIONS, Budget, TrainingRun, split_validation
 from harness.checkpoint import BEST, LAST, open_checkpoint, read_config
 from harness.data import tokenizers
-from harness.data.corpora import Documents
+from harness.data.documents import Documents
 from harness.errors import FileError, HarnessError, UsageError
 from harness.registry import load
 from harness.run.training import TrainOptions, make_job, new_directory, resumed
@@ -301,7 +301,7 @@ def test_weights_alone_are_nothing_to_go_on_from(make):
 def test_a_source_that_changed_is_noted(make, monkeypatch):
     run, _ = make()
     run.run(after(2))
-    monkeypatch.setattr(module, "code_digest", lambda registry, spec, options: "edited")
+    monkeypatch.setattr(module, "model_digest", lambda registry, spec, options: "edited")
     again, events = resume(run)
     again.run(after(1))
     assert "source of ssm has changed" in events[0]["note"]

@@ -9,7 +9,7 @@ from harness.plugins.quantum.plan import Plan, Readout
 from harness.plugins.quantum.unary import OrthogonalCircuit, reachable, tree
 from harness.plugins.quantum.weights import encode, gates
 
-from harness.lowrank import rounded_svd, truncated_svd
+from harness.gguf.lowrank import rounded_svd, truncated_svd
 
 MANY = 50                               # bits: rounding below that of float64
 

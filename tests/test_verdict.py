@@ -8,10 +8,10 @@ from synthetic import SUITES, documents, failed, group, row, run, scored, timed,
 
 from harness import Cell
 from harness.errors import FileError
-from harness.evidence.claims import Claim, ClaimTest, Quantity, Rule
-from harness.evidence.measured import Measured
-from harness.evidence.stats import Estimate
-from harness.evidence.verdict import FILE, Finding, find, further, judge_claim, load, save, told
+from harness.evidence.claims.claim import Claim, ClaimTest, Quantity, Rule
+from harness.evidence.claims.measurement import Measured
+from harness.evidence.claims.verdict import FILE, Finding, find, further, judge_claim, load, save, told
+from harness.evidence.statistics.intervals import Estimate
 
 BY_NAME = {suite.name: suite for suite in SUITES}
 BITS = Quantity("perplexity", "bits_per_byte", "score")

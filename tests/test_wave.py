@@ -13,8 +13,8 @@ from harness.plugins.wave.config import WaveConfig
 from harness.plugins.wave.heads import LinearWaveHeads, SoftmaxWaveHeads, StandardHeads
 from harness.plugins.wave.model import Wave
 
-from harness.bench.audit import audit
-from harness.evidence.claim_file import parse_claims
+from harness.audit.auditor import audit
+from harness.evidence.claims.file import parse_claims
 from harness.model import count_parameters, state_bytes
 from harness.specs import resolve
 

@@ -13,7 +13,7 @@ from harness.data.tokenizers import vocabulary
 from harness.registry import load
 from harness.run.cells import Cell
 from harness.run.worker import Abort, Setup, classify, run_cell
-from harness.specs import Suite
+from harness.suite import Suite
 
 
 class Parent:

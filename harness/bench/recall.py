@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..data.tasks import Case, Draws, cases, practice, practice_length
-from .probes import Forward, Probes
+from .state_probes import Forward, Probes
 from .train import Batch
 
 IGNORED = -100                          # the target that `cross_entropy` leaves out

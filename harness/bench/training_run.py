@@ -24,20 +24,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..audit.probe import Broken, Probe
+from ..build import build
 from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, learned_digest, model_options
 from ..data.batches import TrainStream, score_batches
-from ..data.corpora import Documents, load_documents
+from ..data.corpora import load_documents
+from ..data.documents import Documents
 from ..data.files import hold_out
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, Unsupported, UsageError
-from ..model import LanguageModel, build
+from ..model import LanguageModel
 from ..registry import current
-from ..run.cells import code_digest
+from ..run.identity import model_digest
 from ..run.training import Job
 from .distributed import Ranks
 from .measure import status_bytes
-from .probe import Broken, Probe
 from .score import score
 from .train import Recipe, make_step
 from .weights import load, model_tensors, optimizer_tensors, restore_model, restore_optimizer, save
@@ -129,7 +131,7 @@ class TrainingRun:
         model = model_options(job.spec, built.config)
         self.config = RunConfig(
             uuid.uuid4().hex[:12], job.spec.name, str(job.tokenizer[1]), self.tokenizer.vocab_size,
-            self.documents.sha256, code_digest(current(), job.spec, model), model, asdict(options),
+            self.documents.sha256, model_digest(current(), job.spec, model), model, asdict(options),
             learned_digest(self.learned))
         self.position = Position()
         torch.manual_seed(options.seed + ranks.rank)

@@ -10,10 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..build import Built, build
 from ..checkpoint import Checkpoint
 from ..data.tokenizers import Tokenizer, vocabulary
 from ..errors import FileError
-from ..model import Built, LanguageModel, build
+from ..model import LanguageModel
 from ..specs import ModelSpec
 from ..store import replacing
 

@@ -17,24 +17,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..audit.auditor import AuditReport, audit
+from ..audit.probe import Broken, Probe
+from ..build import Built, build
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
-from ..data.corpora import DEFAULT, Documents, load_documents
+from ..data.corpora import DEFAULT, load_documents
+from ..data.documents import Documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import HarnessError, Unsupported
-from ..model import Built, LanguageModel, ParameterCount, build, state_bytes
+from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
 from ..registry import Registry
 from ..run.cells import Cell
 from ..sizing import count_on_meta, match_parameters
-from ..specs import KernelCase, ModelSpec, resolve
+from ..specs import ModelSpec, resolve
 from ..store import Row
-from .audit import AuditReport, audit
+from ..suite import KernelCase
 from .limits import Flops, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
 from .operators import Operators, profile
-from .probe import Broken, Probe
 from .recall import Recall
 from .score import Score, score
 from .train import Batch, Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
@@ -66,7 +69,7 @@ class Workbench:
 
     def row_fields(self) -> dict[str, Any]:
         """The columns that this cell fixes, with what is known of the model by now."""
-        from ..run.worker import base_fields
+        from ..run.cells import base_fields
 
         return base_fields(self.cell, self.spec) | self._facts | {
             "wall_s": round(time.monotonic() - self._started, 3), "started_at": self._started_at}
@@ -330,6 +333,6 @@ class Workbench:
 
 
 def _now() -> str:
-    from ..run.plan import now
+    from ..store import now
 
     return now()

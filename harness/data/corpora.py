@@ -5,49 +5,15 @@ Documents are kept apart, because intervals come from resampling them. (no torch
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import FileError, UsageError
 from ..options import parse_arguments
-from ..specs import CorpusSpec, Selector, require, resolve
-
-if TYPE_CHECKING:
-    from .sources import Source
+from ..selector import Selector
+from ..specs import CorpusSpec, require, resolve
+from .documents import Documents
 
 DEFAULT = "pydoc"                       # what a tokenizer learns from where a cell names no corpus
-
-
-@dataclass(frozen=True)
-class Documents:
-    """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
-
-    name: str
-    train: tuple[bytes, ...]
-    heldout: tuple[bytes, ...]
-    oracle: Source | None = None
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of every byte, the split and the document boundaries."""
-        digest = hashlib.sha256()
-        for part in (self.train, self.heldout):
-            digest.update(len(part).to_bytes(8, "little"))
-            for document in part:
-                digest.update(len(document).to_bytes(8, "little") + document)
-        return digest.hexdigest()
-
-    def describe(self) -> dict[str, Any]:
-        """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
-        return {
-            "name": self.name,
-            "train_documents": len(self.train), "train_bytes": sum(map(len, self.train)),
-            "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
-            "sha256": self.sha256,
-            "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
-        }
 
 
 def corpus_options(spec: CorpusSpec, selector: Selector) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FileError, UsageError
-from .corpora import Documents
+from .documents import Documents
 
 HELDOUT_EVERY = 10
 HEADING = re.compile(rb"^ = [^=\n]+ = ?\r?$", re.MULTILINE)          # " = Title = "; sections have more signs

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FileError, UsageError, unknown
-from .corpora import Documents
+from .documents import Documents
 from .files import hold_out, split_text
 
 

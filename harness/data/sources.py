@@ -21,35 +21,16 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from ..errors import UsageError
-from .corpora import Documents
+from .documents import Documents, Source
 from .windows import first_visible, spans
 
 SIXTYFOURTHS = 64
 DOCUMENT_BYTES = 4096
 HELDOUT_DOCUMENTS = 48
-
-
-class Source(Protocol):
-    """What wrote a corpus, and the best that can be known about it."""
-
-    entropy_bits_per_byte: float
-
-    def sample(self, documents: int, generator: random.Random) -> list[bytes]:
-        """`documents` texts of DOCUMENT_BYTES each, or a little less."""
-        ...
-
-    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
-        """Bits of every byte of texts of this source, (n,) each, for whoever knows it and sees the window's bytes.
-
-        `window` and `stride` count bytes. For tokens of several bytes take the documents' length: more context than
-        the model has, so still a floor.
-        """
-        ...
 
 
 def _permutation(n: int, generator: random.Random) -> np.ndarray:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import FileError, one_line
 from ..options import parse_arguments
-from ..specs import Selector, TokenizerSpec, resolve
+from ..selector import Selector
+from ..specs import TokenizerSpec, resolve
 
 
 class Tokenizer(Protocol):

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+ASCII = str.maketrans({"µ": "u", "±": "+-", "×": "x", "≤": "<=", "≥": ">=", "–": "-", "·": "|"})
+
+
+def supports_unicode(wanted: bool | None = None) -> bool:
+    """Whether standard output can show more than ASCII, unless `wanted` decides."""
+    return (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf") if wanted is None else wanted
 
 
 def format_value(value: float, unit: str = "", low: float | None = None, high: float | None = None,

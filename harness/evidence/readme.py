@@ -13,15 +13,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..conformance.scaffold import MODEL, SPEC
 from ..errors import FileError
 from ..registry import Registry, load
-from ..scaffold import MODEL, SPEC
 from ..store import Row, Store
-from .cited import rows_of
-from .console import print_report
+from .claims.table import count_line, markdown
+from .claims.verdict import load as load_verdicts
 from .format import format_value
-from .verdict import load as load_verdicts
-from .verdict_view import count_line, markdown
+from .report.cited import rows_of
+from .tables.console import print_report
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")

@@ -298,9 +298,9 @@ class LocalExecutor:
     def _run_group(
         self, members: Sequence[Cell], specs: dict[str, Any], workers: dict[str, Worker], events: Events,
     ) -> list[CellResult]:
-        """Interleave the members and an A/A control, a second worker with the baseline's (or first) cell."""
+        """Interleave the members and an A/A control, a second worker with the cell marked for it (or the first)."""
         lanes = _lanes(members)
-        control = next((label for label, cell in lanes.items() if cell.plugin == "baseline"), next(iter(lanes)))
+        control = next((label for label, cell in lanes.items() if cell.control), next(iter(lanes)))
         lanes[CONTROL + control] = lanes[control]
         order = random.Random(f"{self.seed}{members[0].group}")
         results: dict[str, CellResult] = {}

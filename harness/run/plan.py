@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import datetime
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..checkpoint import CONFIG, open_checkpoint
+from ..checkpoint import open_checkpoint
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..registry import Registry
-from ..specs import Suite, parse_selector
-from ..store import SCHEMA, CellResult, Row, Store
-from .cells import Cell, Choice, Request, code_digest, files_digest, unique
+from ..selector import parse_selector
+from ..store import SCHEMA, CellResult, Row, Store, now
+from ..suite import Suite
+from ..version import __version__
+from .cells import Cell, Choice, Request, unique
 from .environment import environment, environment_id
 from .executors import Events, LocalExecutor, Stop
+from .identity import model_digest, suite_digest, weights_digest
 
 
 def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
@@ -29,20 +30,12 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
         options = dict(selector.options)
         if selector.checkpoint:
             options = open_checkpoint(selector.checkpoint).config.model
-        code = code_digest(registry, spec, options)
+        code = model_digest(registry, spec, options)
         choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint)))
     labels = [choice.label for choice in choices]
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")
     return tuple(choices)
-
-
-def weights_digest(checkpoint: str) -> str:
-    """A short hash of trained weights and their config, "" without any. Raises FileError where they cannot be used."""
-    if not checkpoint:
-        return ""
-    weights = open_checkpoint(checkpoint).weights
-    return files_digest([weights, weights.with_name(CONFIG)], weights.parent)
 
 
 def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:
@@ -120,15 +113,11 @@ def merge(plans: Sequence[Plan]) -> Plan:
 
 def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
     try:
-        return list(suite.plan(request))
+        return list(suite.plan(replace(request, suite_code=suite_digest(suite))))
     except HarnessError:
         raise
     except Exception as error:
         raise PluginError(f"suite {suite.name!r} cannot plan its cells: {one_line(error)}") from error
-
-
-def now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def execute(

@@ -11,13 +11,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..data.corpora import corpus_options
 from ..errors import FileError, PluginError, UsageError, unknown
 from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
-from ..specs import CorpusSpec, Selector
-from .cells import Request, files_digest
+from .cells import Request
 from .executors import LocalExecutor
+from .identity import text_digest, tokenizer_digest
 from .plan import check_options, choose
 from .worker import Setup
 
@@ -119,8 +118,8 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     if options.size and options.state_bytes:
         raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
     models = choose(registry, split(options.plugins))
-    tokenizer = str(registry.tokenizer(options.tokenizer)[1])
-    check_options(models, options.size, tokenizer)
+    tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
+    check_options(models, options.size, str(tokenizer))
     device = resolve_device(options.device)
     corpora = []
     for text in split(options.corpus):
@@ -129,7 +128,8 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
         corpora.append(registry.corpus(text))
     texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
     return Request(
-        models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=tokenizer,
+        models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=str(tokenizer),
+        tokenizer_code=tokenizer_digest(tokenizer_spec),
         params=0 if options.size or options.state_bytes else parse_count(options.params, "--params"),
         state_bytes=parse_count(options.state_bytes, "--state-bytes") if options.state_bytes else 0,
         preset=options.size,
@@ -138,26 +138,6 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
         budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr,
         rounds=options.rounds, unaudited=options.unaudited,
     )
-
-
-def text_digest(spec: CorpusSpec, selector: Selector) -> str:
-    """Check a corpus's options; where it is a PATH, a digest of the files it names. Raises UsageError, FileError."""
-    options = corpus_options(spec, selector)
-    if spec.argument != "PATH":
-        return ""
-    found = []
-    try:
-        paths = [Path(text).expanduser() for text in (selector.argument, options.get("heldout")) if text]
-        for path in paths:
-            files = sorted(path.glob("*.txt")) if path.is_dir() else [path]
-            if not any(file.stat().st_size for file in files):
-                raise FileError(f"{path} holds no text")
-            found += files
-        return files_digest(found, paths[0].parent)
-    except OSError as error:
-        raise FileError(f"cannot read {error.filename or selector.argument}: {error.strerror}") from None
-    except RuntimeError as error:                           # ~nobody
-        raise FileError(f"cannot read {selector.argument}: {error}") from None
 
 
 def resolve_device(name: str) -> str:

@@ -12,7 +12,8 @@ from ..errors import FileError, UsageError
 from ..options import make_config
 from ..quantities import parse_count
 from ..registry import Registry
-from ..specs import CorpusSpec, ModelSpec, Selector, TokenizerSpec, parse_selector, require
+from ..selector import Selector, parse_selector
+from ..specs import CorpusSpec, ModelSpec, TokenizerSpec, require
 from .request import DEVICES, DTYPES, resolve_device, resolve_dtype
 
 RULES = ("backprop", "local")

@@ -27,7 +27,7 @@ from typing import Any
 from ..errors import HarnessError, PluginError
 from ..specs import missing, require
 from ..store import STATUSES, Row, finite
-from .cells import Cell
+from .cells import Cell, base_fields
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc")
@@ -169,13 +169,3 @@ def unavailable(cell: Cell, spec: Any) -> Row | None:
     """The row of a cell whose plugin misses a dependency, or None."""
     reason = missing(spec)
     return Row(**base_fields(cell, spec), status="unavailable", reason=reason) if reason else None
-
-
-def base_fields(cell: Cell, spec: Any = None) -> dict[str, Any]:
-    """The columns of a row that its cell already fixes."""
-    return {
-        "cell_id": cell.id, "suite": cell.suite, "plugin": cell.plugin,
-        "options": cell.label.removeprefix(cell.plugin).removeprefix(":"), "family": spec.family if spec else "",
-        "corpus": cell.corpus, "tokenizer": cell.tokenizer, "seq_len": cell.seq_len or None,
-        "batch_size": cell.batch_size or None, "device": cell.device, "dtype": cell.dtype, "seed": cell.seed,
-    }

@@ -11,5 +11,5 @@ def harness_models() -> list[ModelSpec]:
         config="harness.plugins.baseline.config:TransformerConfig",
         family="classical",
         summary="pre-norm transformer: rotary embedding, RMSNorm, SwiGLU, fused attention, KV cache",
-        source="Vaswani et al. 2017 in the form of LLaMA (Touvron et al. 2023)",
+        baseline=True, source="Vaswani et al. 2017 in the form of LLaMA (Touvron et al. 2023)",
     )]

@@ -1,0 +1,1 @@
+"""The commands of `harness`, one file each, and what they print while they run."""

@@ -1,0 +1,129 @@
+"""`harness audit`: the checks on fresh weights, one plugin in full or all of them in a table."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import Device, Json, Params, PluginFiles, Size, Tokenizer, complete_models, load_registry, print_json
+
+if TYPE_CHECKING:
+    from ..registry import Registry
+    from ..store import CellResult, Row
+
+PUBLISHED = "as_published"              # the option of plugins whose published form is another than theirs
+
+
+def audit(
+    plugin: Annotated[str, typer.Argument(
+        help="A plugin or several, separated by commas; `all`: every one, beside what it is as published.",
+        autocompletion=complete_models)],
+    params: Params = "300k",
+    size: Size = "",
+    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
+    tokenizer: Tokenizer = "bytes",
+    device: Device = "auto",
+    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
+    plugin_file: PluginFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval.
+
+    Exit code 1 where one fails; with `all` the published forms are shown and do not count.
+    """
+    from ..run import plan as planning
+    from ..run.executors import Events, Stop
+    from ..run.request import RunOptions, make_executor, make_request
+
+    registry = load_registry(plugin_file)
+    everything = plugin == "all"
+    options = RunOptions(
+        suite="audit", plugins=",".join(every_form(registry)) if everything else plugin, params=params, size=size,
+        seq_len=seq_len, tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout)
+    request = make_request(registry, options)
+    planned = planning.make_plan(registry, ["audit"], request, None, False)
+    specs = {choice.spec.name: choice.spec for choice in request.models}
+    results: list[CellResult] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
+        stop = Stop(notify=lambda: print("harness: stopping after the running audit", file=sys.stderr))
+        with stop.on_interrupt():
+            executor.run(planned.cells, specs, {}, Events(finished=results.append), stop)
+    order = {cell.id: index for index, cell in enumerate(planned.cells)}
+    results.sort(key=lambda result: order[result.id])
+    if as_json:
+        print_json([row for result in results for row in result.rows])
+    elif everything:
+        print_table(results)
+    else:
+        print_in_full(results)
+    counted = [result for result in results if not (everything and PUBLISHED in result.cell["options"])]
+    raise typer.Exit(planning.exit_code([row for result in counted for row in result.rows], stop))
+
+
+def every_form(registry: Registry) -> list[str]:
+    """Every model, each followed by its published form where it has one."""
+    from dataclasses import fields
+
+    from ..options import config_class
+    from ..specs import missing
+
+    forms = []
+    for name, spec in registry.models.items():
+        forms.append(name)
+        if not missing(spec) and PUBLISHED in {f.name for f in fields(config_class(spec))}:
+            forms.append(f"{name}:{PUBLISHED}=true")
+    return forms
+
+
+def print_in_full(results: Sequence[CellResult]) -> None:
+    """One line per check, then the verdict; the worst row of a check stands for its lengths."""
+    for result in results:
+        print(f"audit {_label(result.rows)} T={result.cell['seq_len']}")
+        for check, rows in _by_check(result).items():
+            bad = [row for row in rows if row.status != "ok"]
+            if bad:
+                print(f"  FAIL  {check}: {bad[0].reason}")
+                continue
+            worst = max((row.value or 0.0 for row in rows), default=0.0)
+            notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
+            print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
+        print("  passed" if result.ok else "  failed: no score of this model would be believed")
+
+
+def print_table(results: Sequence[CellResult]) -> None:
+    """A line per plugin: passed with the largest change of a split, or what fails, where and by how much."""
+    from rich import box
+    from rich.table import Table
+
+    from ..evidence.tables.console import wide_console
+
+    table = Table("plugin", "audit", "what fails", box=box.SIMPLE_HEAD, pad_edge=False)
+    for result in results:
+        checks = _by_check(result)
+        if result.ok:
+            split = max((row.value or 0.0 for row in checks.get("split law", ())), default=0.0)
+            table.add_row(_label(result.rows), "passed", f"nothing; a split changes logits by {split:.1g} std")
+            continue
+        failed = [next((row for row in rows if row.status != "ok"), None) for rows in checks.values()]
+        for index, row in enumerate(filter(None, failed)):
+            what = f"{row.metric}: {row.reason}" if row.metric else row.reason
+            verdict = "failed" if row.status == "audit_failed" else row.status
+            table.add_row(*((_label(result.rows), verdict) if index == 0 else ("", "")), what)
+    wide_console().print(table)
+
+
+def _by_check(result: CellResult) -> dict[str, list[Row]]:
+    checks: dict[str, list[Any]] = {}
+    for row in result.rows:
+        checks.setdefault(row.metric or row.status, []).append(row)
+    return checks
+
+
+def _label(rows: Sequence[Row]) -> str:
+    return rows[0].label

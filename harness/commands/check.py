@@ -1,0 +1,71 @@
+"""`harness check`: the conformance kit for authors of plugins, a line for each promise with what to do about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import Json
+
+if TYPE_CHECKING:
+    from ..conformance.promises import Line
+
+WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unavailable": "unavailable"}
+STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "unavailable": "yellow"}
+
+
+def check(
+    plugin: Annotated[str, typer.Argument(
+        help="A project's folder, a .py file, an installed package, or the name of a plugin or model.")],
+    as_json: Json = False,
+) -> None:
+    """Check a plugin against everything that the harness asks of one, before others use it.
+
+    Exit code 1 where a line fails, 3 where the plugin does not load or something that it needs is not installed.
+    """
+    import torch
+
+    from ..conformance.subjects import check as lines_of
+    from ..conformance.subjects import find
+
+    torch.set_num_threads(1)
+    lines: list[Line] = []
+    for line in lines_of(*find(plugin)):
+        lines.append(line)
+        if as_json:
+            record = {"subject": line.subject, "check": line.check, "status": line.status, "detail": line.detail,
+                      "mend": line.mend}
+            print(json.dumps({key: value for key, value in record.items() if value}))
+    if not as_json:
+        print_lines(lines)
+    raise typer.Exit(exit_code(lines))
+
+
+def exit_code(lines: Sequence[Line]) -> int:
+    if any(line.status == "unavailable" or (line.check == "loads" and not line.ok) for line in lines):
+        return 3
+    return 0 if all(line.ok for line in lines) else 1
+
+
+def print_lines(lines: Sequence[Line]) -> None:
+    """A table for each plugin and model, the mend below what fails, then the sum."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..evidence.tables.console import wide_console
+
+    table = Table("", "check", "", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    for previous, line in zip([None, *lines], lines, strict=False):
+        first = line.subject if previous is None or previous.subject != line.subject else ""
+        found = Text(line.detail)
+        if line.mend:
+            found.append(f"\n-> {line.mend}", style="italic")
+        table.add_row(first, line.check, Text(WORDS[line.status], style=STYLES[line.status]), found)
+    wide_console().print(table)
+    failed = [line for line in lines if not line.ok]
+    print(f"{len(lines) - len(failed)} of {len(lines)} lines hold"
+          + (f"; look at {', '.join(dict.fromkeys(line.check for line in failed))}" if failed else ""))

@@ -1,0 +1,136 @@
+"""`harness compare`: two runs, or two plugins of a run, with a verdict for each metric and an exit code for CI."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import FileError, UsageError
+from ..quantities import split
+from .options import Json, PluginFiles, complete_suites, load_registry
+
+if TYPE_CHECKING:
+    from ..evidence.comparison.pairs import Run
+    from ..registry import Registry
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="Results directory, or DIR:PLUGIN.")],
+    b: Annotated[str, typer.Argument(help="The other one; none with --plugins.")] = "",
+    plugins: Annotated[str, typer.Option(help="Two plugins of the one directory A: X,Y compares Y with X.")] = "",
+    suite: Annotated[str, typer.Option(
+        help="Suites to compare, separated by commas; default: all.", autocompletion=complete_suites)] = "",
+    fail_on: Annotated[list[str] | None, typer.Option(
+        help='Exit with 1 where this holds of B / A: "throughput.tokens_per_s@train < 0.95"; may be repeated.')] = None,
+    margin: Annotated[float | None, typer.Option(
+        help="What differs by less is the same; default: 0.01 for scores and counts, 0.05 for the rest.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a GitHub table.")] = False,
+    plugin_file: PluginFiles = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two runs (A B), or two plugins of a run (A --plugins X,Y, or A:X B:Y): B against A, metric by metric.
+
+    Scores are paired by document, timings by round where they were taken in the same rounds, and every verdict is
+    corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds.
+    """
+    from ..evidence.comparison import compare as comparing
+    from ..evidence.comparison.gate import judge, parse_rule
+
+    if as_json and markdown:
+        raise UsageError("--json and --markdown exclude each other")
+    if margin is not None and not 0 < margin < 1:
+        raise UsageError(f"--margin must lie between 0 and 1, got {margin:g}")
+    rules = [parse_rule(text) for text in fail_on or ()]
+    registry = load_registry(plugin_file)
+    suites = [registry.suite(name) for name in dict.fromkeys(split(suite))] or list(registry.suites.values())
+    left, right, chosen = open_runs(registry, a, b, plugins)
+    for name in dict.fromkeys(r.cell["suite"] for run in (left, right) for r in run.results):
+        if name not in registry.suites:
+            print(f"harness: suite {name!r} is not loaded and not compared; -p FILE loads it", file=sys.stderr)
+    rows = comparing.compare(left, right, suites, plugins=chosen, margin=margin)
+    if all(row.verdict.startswith("only") for row in rows):
+        only = {side: dict.fromkeys(row.suite for row in rows if row.verdict == f"only in {side}") for side in "AB"}
+        has = [", ".join(only[side]) or "no metric of these suites" for side in "AB"]
+        raise UsageError(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
+    outcomes = [judge(rule, rows) for rule in rules]
+    growth = comparing.relative_growth(left, right, suites, chosen) if chosen else []
+    budgets = comparing.tuning(left, right, suites, chosen)
+    if as_json:
+        print_lines(rows, growth, budgets, outcomes)
+    else:
+        from ..evidence.comparison.table import page, to_markdown, to_rich
+        from ..evidence.tables.console import wide_console
+
+        found = page(rows, growth, budgets, outcomes, chosen)
+        title = "   ".join(" ".join([f"{side}: {run.name}", *plugin]) for side, run, plugin in zip(
+            "AB", (left, right), [[name] for name in chosen or ()] or [[], []], strict=True))
+        if markdown:
+            print(title + "\n\n" + to_markdown(found))
+        else:
+            console = wide_console()
+            console.print(title, markup=False)
+            console.print(to_rich(found))
+    raise typer.Exit(1 if any(outcome.held for outcome in outcomes) else 0)
+
+
+def open_runs(registry: Registry, a: str, b: str, plugins: str) -> tuple[Run, Run, tuple[str, str] | None]:
+    """Both runs (one object where they are one directory) and the plugins chosen. Raises UsageError, FileError."""
+    (here, x), (there, y) = parse_side(a), parse_side(b) if b else (Path(), "")
+    if plugins:
+        named = split(plugins)
+        if b or x:
+            raise UsageError("--plugins chooses two plugins of one directory; write A --plugins X,Y or A:X B:Y")
+        if len(named) != 2:
+            raise UsageError(f"--plugins must name two plugins, X,Y; got {plugins!r}")
+        there, (x, y) = here, named
+    elif not b:
+        raise UsageError("compare takes two runs, A B, or two plugins of one: A --plugins X,Y")
+    if bool(x) != bool(y):
+        raise UsageError(f"name a plugin on both sides or on none: {a} has {x or 'none'}, {b} has {y or 'none'}")
+    left = read_run(registry, here)
+    right = left if here.resolve() == there.resolve() and x else read_run(registry, there)
+    return left, right, (x, y) if x else None
+
+
+def parse_side(text: str) -> tuple[Path, str]:
+    """A results directory, or DIR:PLUGIN: the longest part before a colon that is a directory."""
+    parts = text.split(":")
+    for end in range(len(parts), 0, -1):
+        if (path := Path(":".join(parts[:end]))).is_dir():
+            return path, ":".join(parts[end:])
+    return Path(text), ""                               # the store says what is wrong with it
+
+
+def read_run(registry: Registry, directory: Path) -> Run:
+    """Everything a results directory holds, derived rows made anew. Raises FileError."""
+    from ..evidence.comparison.pairs import Run
+    from ..run.plan import conclude
+    from ..store import Store
+
+    store = Store(directory, create=False)
+    manifest, results = store.manifest(), store.results()
+    if not results:
+        raise FileError(f"{directory} holds no finished cell; `harness run --out {directory}` makes them")
+    derived = conclude(list(registry.suites.values()), results, manifest.get("run_id", ""))
+    return Run(str(directory), results, derived, manifest.get("environments", {}))
+
+
+def print_lines(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
+    """A JSON object a line; `kind` is comparison, growth, tuning or rule."""
+    from dataclasses import asdict
+
+    from ..evidence.comparison.tuning import unequal
+    from ..store import finite
+
+    records = [{"kind": "comparison", **asdict(row), "ratio": row.ratio} for row in rows]
+    records += [{"kind": "growth", **asdict(row)} for row in growth]
+    records += [{"kind": "tuning", "equal": not unequal(pair), "a": asdict(pair[0]), "b": asdict(pair[1])}
+                for pair in budgets]
+    records += [{"kind": "rule", "rule": outcome.rule.text, "holds": bool(outcome.held),
+                 "undecided": len(outcome.undecided)} for outcome in outcomes]
+    for record in records:
+        print(json.dumps(finite({k: v for k, v in record.items() if v not in (None, "", ())})))

@@ -1,0 +1,120 @@
+"""What a person sees of a training run, from its events: while it trains, or from its log elsewhere. (no torch)
+
+Everything goes to stderr, so that stdout holds results alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..quantities import format_count
+from ..run.training_log import Event
+
+PLAIN_S = 10.0                          # between two plain lines about the loss
+
+
+def describe(event: Event) -> str:
+    """One line about an event, "" where there is nothing to say."""
+    kind, step = event["event"], event.get("step", 0)
+    if kind == "start":
+        processes = f" on {event['world']} processes" if event["world"] > 1 else ""
+        begins = f"goes on from step {step}" if step else f"{format_count(event['params'])} parameters"
+        note = f" ({event['note']})" if event.get("note") else ""
+        return f"{event['plugin']}: {begins}, {event['device']}, {event['dtype']}{processes}{note}"
+    if kind == "train":
+        parts = [f"{event['share']:6.1%}", f"step {step}", f"{number(event['bits_per_byte'], '.4f')} bits/byte",
+                 f"loss {number(event['loss'], '.4f')}", f"lr {event['lr']:.2e}",
+                 f"{format_count(event['tokens_per_s'] or 0)} tokens/s"]
+        parts += [f"{event['memory_bytes'] / (1 << 20):.0f} MiB"] if event["memory_bytes"] else []
+        parts += [event["gpu"]] if event.get("gpu") else []
+        return "  ".join([*parts, f"{span(event['left_s'])} left"])
+    if kind == "validation":
+        return f"validation at step {step}: {number(event['bits_per_byte'], '.4f')} bits/byte" + (
+            ", the best so far" if event["best"] else "")
+    if kind == "end":
+        best = f"; best validation {event['best']:.4f} bits/byte" if event.get("best") else ""
+        return f"{event['outcome']} at step {step} after {span(event['seconds'])}{best}"
+    return "lost: its process is gone and left no last line; --resume goes on" if kind == "lost" else ""
+
+
+def summary(events: Sequence[Event]) -> list[str]:
+    """Where a run stands: what it is, its newest losses and checkpoint, and whether it goes on."""
+    newest = {event["event"]: event for event in events}
+    lines = [describe(newest[kind]) for kind in ("start", "train", "validation") if kind in newest]
+    if saved := newest.get("checkpoint"):
+        lines.append(f"checkpoint: {saved['file']} at step {saved['step']}")
+    last = events[-1] if events else {"event": ""}
+    return [*lines, describe(last) if last["event"] in ("end", "lost") else "running"]
+
+
+def number(value: float | None, form: str) -> str:
+    return "not finite" if value is None else format(value, form)
+
+
+def span(seconds: float) -> str:
+    """ "1 h 02 min", "3 min 05 s", "12 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+class Display:
+    """Shows events as they come: one moving line with a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, *, terminal: bool | None = None):
+        self.terminal = sys.stderr.isatty() if terminal is None else terminal
+        self._shown = -PLAIN_S
+        self._bar: Any = None
+
+    def __enter__(self) -> Display:
+        if self.terminal:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn
+
+            self._bar = Progress(BarColumn(20), TextColumn("{task.description}", markup=False),
+                                 console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("", total=1.0)
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        text = describe(event)
+        if not text:
+            return
+        if event["event"] != "train":
+            self.note(text)
+        elif self._bar:
+            self._bar.update(self._task, completed=event["share"], description=text)
+        elif event["share"] == 1 or time.monotonic() - self._shown >= PLAIN_S:
+            self._shown = time.monotonic()
+            self.note(text)
+
+    def note(self, text: str) -> None:
+        if self._bar:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def gpu_use() -> str:
+    """ "GPU 87 %, 12.3 GiB" of every GPU here, "" without nvidia-smi."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ""
+    query = [command, "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+        rows = [[float(field) for field in line.split(",")] for line in found.stdout.splitlines() if line.strip()]
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return ""
+    return "  ".join(f"GPU {use:.0f} %, {mebibytes / 1024:.1f} GiB" for use, mebibytes in rows)

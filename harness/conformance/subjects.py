@@ -1,0 +1,111 @@
+"""`harness check`: what is to be checked, found by a project's folder, a file, a package or a name. (no torch)"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from ..errors import UsageError, unknown
+from ..hookspecs import PROJECT
+from ..registry import Registry, load, project_entries
+from .promises import Line
+
+HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
+LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
+            "harness_encodings", "harness_claims")
+IMPORT_TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A plugin as the registry calls it, and the statement that imports it alone, as `plugin`. `models` restricts its
+    models to these."""
+
+    name: str
+    statement: str
+    single_file: bool = False
+    models: tuple[str, ...] = ()
+
+
+def find(text: str) -> tuple[Registry, list[Subject]]:
+    """What `text` names: a project's folder, a plugin file, an installed package, an entry point, or a model.
+
+    Raises UsageError for a name that is unknown, FileError for a folder without an entry point.
+    """
+    path = Path(text).expanduser()
+    if path.is_dir():
+        project = path.resolve()
+        entries = project_entries(project)
+        return load([project]), [
+            Subject(name, f"from pathlib import Path; from harness.registry import import_entry\n"
+                          f"plugin = import_entry(Path({str(project)!r}), {target!r})")
+            for name, target in entries.items()]
+    if path.suffix == ".py":
+        file = path.resolve()
+        return load([file]), [Subject(path.stem, f"from pathlib import Path; from harness.registry import import_file\n"
+                                                 f"plugin = import_file(Path({str(file)!r}))", single_file=True)]
+    registry = load()
+    if text in registry.models:
+        return registry, [_loaded(registry, registry.origins[text], (text,))]
+    names = [name for name, _ in registry.manager.list_name_plugin()] + list(registry.broken)
+    found = [text] if text in names else [name for name in _entry_points(text) if name in names]
+    if not found:
+        error = unknown("plugin or package", text, {*registry.models, *names})
+        raise UsageError(f"{error}; a folder with a pyproject.toml, a .py file or an installed package can be checked")
+    return registry, [_loaded(registry, name) for name in found]
+
+
+def _entry_points(package: str) -> list[str]:
+    try:
+        return [entry.name for entry in distribution(package).entry_points if entry.group == PROJECT]
+    except (PackageNotFoundError, ValueError):
+        return []
+
+
+def _loaded(registry: Registry, name: str, models: tuple[str, ...] = ()) -> Subject:
+    module = getattr(registry.manager.get_plugin(name), "__name__", name)
+    return Subject(name, f"import importlib\nplugin = importlib.import_module({module!r})", models=models)
+
+
+def check(registry: Registry, subjects: list[Subject]) -> Iterator[Line]:
+    """Every line, as it is found."""
+    from .checks import check_model
+
+    for subject in subjects:
+        if subject.name in registry.broken:
+            yield Line(subject.name, "loads", "fail", registry.broken[subject.name].reason)
+            continue
+        own = [key for key, name in registry.origins.items() if name == subject.name]
+        models = [spec for name, spec in registry.models.items() if name in (subject.models or own)]
+        what = ", ".join(spec.name for spec in models) or "no model"
+        yield Line(subject.name, "loads", "ok", what)
+        required = [package for spec in models for package in spec.requires]
+        yield check_import(subject.name, subject.statement, subject.single_file, required)
+        for spec in models:
+            yield from check_model(registry, spec)
+
+
+def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> Line:
+    """Whether `statement`, which imports `plugin`, and its listing hooks leave alone what is heavy. In a new process.
+
+    Whoever names a single file pays for it alone, so that it is noted there and no fault.
+    """
+    code = (f"import sys; sys.path[:] = {sys.path!r}\n{statement}\n"
+            f"for name in {LISTINGS!r}: getattr(plugin, name, list)()\n"
+            f"print('heavy:', *(name for name in {(*HEAVY, *required)!r} if name in sys.modules))")
+    try:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        return Line(subject, "cheap spec", "fail", f"importing it took longer than {IMPORT_TIMEOUT_S} s")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return Line(subject, "cheap spec", "fail", f"importing it alone fails: {last}")
+    heavy = done.stdout.rpartition("heavy:")[2].split()
+    if not heavy:
+        return Line(subject, "cheap spec", "ok", "listing it imports nothing heavy")
+    return Line(subject, "cheap spec", "note" if single_file else "fail", f"listing it imports {', '.join(heavy)}")

@@ -1,0 +1,61 @@
+"""A corpus in memory, and what is known of a source whose entropy is known. (no torch)"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Source(Protocol):
+    """What wrote a corpus, and the best that can be known about it."""
+
+    entropy_bits_per_byte: float
+
+    def sample(self, documents: int, generator: random.Random) -> list[bytes]:
+        """`documents` texts of DOCUMENT_BYTES each, or a little less."""
+        ...
+
+    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
+        """Bits of every byte of texts of this source, (n,) each, for whoever knows it and sees the window's bytes.
+
+        `window` and `stride` count bytes. For tokens of several bytes take the documents' length: more context than
+        the model has, so still a floor.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
+
+    name: str
+    train: tuple[bytes, ...]
+    heldout: tuple[bytes, ...]
+    oracle: Source | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of every byte, the split and the document boundaries."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.heldout):
+            digest.update(len(part).to_bytes(8, "little"))
+            for document in part:
+                digest.update(len(document).to_bytes(8, "little") + document)
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
+        return {
+            "name": self.name,
+            "train_documents": len(self.train), "train_bytes": sum(map(len, self.train)),
+            "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
+            "sha256": self.sha256,
+            "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
+        }

@@ -1,0 +1,209 @@
+"""Claim files: what a source says, how it is tested, what number would confirm it. TOML beside a plugin. (no torch)
+
+    [protocol.quality]                              # shared by the tests of a file; every key may stand in a test too
+    params = "100k"
+    budget = "300k"
+    seeds = 3
+
+    [[claim]]
+    id = "wave-quality"
+    quote = "Quality: Similar or better"            # the source's own words, short
+    source = "seed 003"
+    section = "Performance Characteristics"
+    failure = "The cosine costs quality."           # what it means if the claim is refuted
+
+    [[claim.test]]
+    form = "by default"                             # which form of the plugin, where several are tested
+    protocol = "quality"
+    kind = "ratio"                                  # of `quantity` of the plugin `of` over that of `to`
+    quantity = "perplexity.bits_per_byte@score"     # SUITE.METRIC[@PHASE]
+    of = "wave"
+    to = "baseline"
+    below = 1.01                                    # what confirms: below, above, or equals with a margin
+
+A claim that no measurement decides says so: `unmeasurable = "WHY"` in the place of tests. Tests of one form and scale
+are one verdict: all must hold.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from ...errors import FileError, HarnessError, one_line, unknown
+from ...registry import Registry
+from ..comparison.gate import PHASES
+from .claim import KINDS, SCALES, Claim, ClaimTest, Quantity, Rule
+
+DIRECTIONS = ("below", "above", "equals")
+PROTOCOL: dict[str, type | tuple[type, ...]] = {        # what a protocol fixes: flags of `harness run`
+    "params": str, "size": str, "state_bytes": str, "seq_len": (str, int), "batch_size": int, "budget": str,
+    "lr": (float, int), "seeds": int, "rounds": int, "corpus": str, "tokenizer": str, "dtype": str, "unaudited": bool,
+}
+PLANNED: dict[str, type | tuple[type, ...]] = {"scale": str, "quick": bool, "plugins": list}
+RULE: dict[str, type | tuple[type, ...]] = {
+    "form": str, "protocol": str, "to_protocol": str, "kind": str, "quantity": str, "of": str, "to": str,
+    "to_quantity": str, "at": int,
+    **dict.fromkeys(DIRECTIONS, (int, float)), "margin": (int, float),
+}
+CLAIM = ("id", "quote", "source", "section", "failure")
+NAMES: dict[Any, str] = {str: "text", int: "an integer", bool: "true or false", list: "a list", dict: "a table"}
+
+
+class _Malformed(Exception):
+    """(field, what is wrong and the mend)."""
+
+
+def load_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
+    """Every claim that the hook `harness_claims` names, by id; and a line for every file that cannot be read."""
+    claims: dict[str, Claim] = {}
+    problems = []
+    for hook in registry.manager.hook.harness_claims.get_hookimpls():
+        name, brought = hook.plugin_name.rpartition(".")[2], cast(Callable[[], Iterable[Path]], hook.function)
+        try:
+            for path in brought():
+                for claim in parse_claims(Path(path), name):
+                    if claim.id in claims:
+                        raise FileError(f"{path}, claim {claim.id!r}, id: {claims[claim.id].origin} has a claim of "
+                                        "this id; choose another")
+                    claims[claim.id] = claim
+        except HarnessError as error:
+            problems.append(str(error))
+        except Exception as error:                          # a plugin's hook may raise anything
+            problems.append(f"{name}: harness_claims() failed: {one_line(error)}")
+    return claims, problems
+
+
+def parse_claims(path: Path, origin: str = "") -> list[Claim]:
+    """The claims of a file. Raises FileError with the file, the claim, the field and the mend."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"cannot read the claims {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} is not TOML: {error}") from None
+    where = ""
+    try:
+        _known(table, {"claim": list, "protocol": dict})
+        protocols = table.get("protocol", {})
+        for name, protocol in protocols.items():
+            where = f", protocol {name!r}"
+            _known(protocol, PROTOCOL | PLANNED)
+        claims = []
+        for number, entry in enumerate(table.get("claim", ()), 1):
+            where = f", claim {entry.get('id', number)!r}"
+            claims.append(_claim(entry, protocols, origin))
+        ids = [claim.id for claim in claims]
+        where = ""
+        if twice := next((one for one in ids if ids.count(one) > 1), None):
+            raise _Malformed("id", f"{twice!r} is given twice; ids must differ")
+        return claims
+    except _Malformed as wrong:
+        name, mend = wrong.args
+        raise FileError(f"{path}{where}, {name}: {mend}") from None
+
+
+def _claim(entry: Mapping[str, Any], protocols: Mapping[str, Any], origin: str) -> Claim:
+    _known(entry, {**dict.fromkeys((*CLAIM, "detail", "unmeasurable"), str), "test": list})
+    for name in CLAIM:
+        if not entry.get(name):
+            raise _Malformed(name, "is missing; every claim has id, quote, source, section and failure")
+    if any(sign.isspace() or sign in ",:" for sign in entry["id"]):
+        raise _Malformed("id", f"{entry['id']!r} must be one word without commas and colons, such as wave-quality")
+    tests, why = entry.get("test", []), entry.get("unmeasurable", "")
+    if bool(tests) == bool(why):
+        raise _Malformed("test", "give either [[claim.test]] tables or unmeasurable = \"WHY\"")
+    return Claim(**{name: entry[name] for name in CLAIM}, detail=entry.get("detail", ""), unmeasurable=why,
+                 tests=tuple(_test(test, protocols) for test in tests), origin=origin)
+
+
+def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
+    _known(entry, PROTOCOL | PLANNED | RULE)
+    for key in ("protocol", "to_protocol"):
+        name = entry.get(key, "")
+        if name and name not in protocols:
+            raise _Malformed(key, f"there is no [protocol.{name}]; known: {', '.join(protocols) or 'none'}")
+    given = {**protocols.get(entry.get("protocol", ""), {}), **entry}
+    if given.get("scale", "cpu") not in SCALES:
+        raise _Malformed("scale", f"must be {' or '.join(SCALES)}, not {given['scale']!r}")
+    rule = _rule(entry)
+    plugins = given.get("plugins") or list(dict.fromkeys([rule.of, rule.other[0]]))
+    if not all(isinstance(plugin, str) for plugin in plugins):
+        raise _Malformed("plugins", "must be a list of plugins as the command line writes them")
+    if "to_protocol" in entry and not rule.compares:
+        raise _Malformed("to_protocol", f"a {rule.kind} is of one plugin under one protocol")
+    other = _flags({**protocols[entry["to_protocol"]], **entry}) if "to_protocol" in entry else None
+    return ClaimTest(rule, given.get("form", ""), given.get("scale", "cpu"), given.get("quick", False), tuple(plugins),
+                     _flags(given), other)
+
+
+def _flags(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((key, value) for key, value in sorted(given.items()) if key in PROTOCOL)
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    for name in ("kind", "quantity", "of"):
+        if not entry.get(name):
+            raise _Malformed(name, "is missing; every test has kind, quantity and of")
+    kind = entry["kind"]
+    if kind not in KINDS:
+        raise _Malformed("kind", f"must be one of {', '.join(KINDS)}, not {kind!r}")
+    given = [name for name in DIRECTIONS if name in entry]
+    if len(given) != 1:
+        raise _Malformed("below", f"give one of {', '.join(DIRECTIONS)}; got {' and '.join(given) or 'none'}")
+    confirms = given[0]
+    if (confirms == "equals") != (kind in ("equality", "count")):
+        raise _Malformed(confirms, "equality and count take equals (and a margin), every other kind below or above")
+    if "margin" in entry and (confirms != "equals" or not 0 <= entry["margin"] < 1):
+        raise _Malformed("margin", "must be a share of 1 beside equals")
+    if kind == "equality" and not entry.get("margin"):
+        raise _Malformed("margin", "is missing; equality holds within a margin, such as 0.02")
+    to = entry.get("to", entry["of"] if "to_protocol" in entry else "")
+    rule = Rule(kind, _quantity(entry, "quantity"), entry["of"], confirms, float(entry[confirms]), to,
+                _quantity(entry, "to_quantity") if "to_quantity" in entry else None, entry.get("at", 0),
+                float(entry.get("margin", 0)))
+    if kind in ("ratio", "difference", "equality") and not rule.compares:
+        raise _Malformed("to", f"is missing; a {kind} is to another plugin (to) or quantity (to_quantity)")
+    if kind in ("bound", "slope", "count") and rule.compares:
+        raise _Malformed("to", f"a {kind} is of one plugin; use ratio, difference or equality")
+    return rule
+
+
+def _quantity(entry: Mapping[str, Any], name: str) -> Quantity:
+    suite, dot, metric = entry[name].partition(".")
+    if not (suite and dot and metric):
+        raise _Malformed(name, f"write it as SUITE.METRIC or SUITE.METRIC@PHASE, not {entry[name]!r}")
+    before, at, phase = metric.rpartition("@")
+    return Quantity(suite, before, phase) if at and phase in PHASES else Quantity(suite, metric)
+
+
+def _known(table: Any, known: Mapping[str, Any]) -> None:
+    """Raise _Malformed for a key that is not known, or a value of another type."""
+    if not isinstance(table, Mapping):
+        raise _Malformed("TOML", f"write [[claim]] and [protocol.NAME] tables, not {table!r}")
+    for key, value in table.items():
+        if key not in known:
+            raise _Malformed(key, str(unknown("field", key, known)))
+        kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            wanted = "a number" if float in kinds else " or ".join(NAMES[kind] for kind in kinds)
+            raise _Malformed(key, f"must be {wanted}, not {value!r}")
+
+
+def select(claims: Mapping[str, Claim], ids: Iterable[str] = (), source: str = "", plugin: str = "") -> list[Claim]:
+    """Claims by id, by source (`seed 003`, or a part of it) and by the plugin that holds them. Raises UsageError."""
+    for name in ids:
+        if name not in claims:
+            raise unknown("claim", name, claims)
+    chosen = [claims[name] for name in dict.fromkeys(ids)] or list(claims.values())
+    for given, attribute in ((source, "source"), (plugin, "origin")):
+        found = [claim for claim in chosen if given.lower() in getattr(claim, attribute).lower()]
+        if not found:
+            raise unknown(attribute.replace("origin", "plugin") + " of claims", given,
+                          {getattr(claim, attribute) for claim in chosen})
+        chosen = found
+    return chosen
+
+

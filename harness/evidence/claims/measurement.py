@@ -1,0 +1,238 @@
+"""What a claim's rule comes to in measured cells: an effect with its interval, or why there is none. (no torch)
+
+Two plugins are compared as `harness compare` does it: scores by document and seed, timings by round within the factor
+that the A/A control shows, peaks within the factor that single values are known to. Two cases of one cell were timed in
+interleaved rounds of one process and are paired. A single plugin's number has Student's interval over its seeds, or
+that of its row.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from ...store import Row
+from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
+from ..comparison.effect import ALPHA, SINGLE, Incomparable, effect
+from ..comparison.pairs import Key, Pair, Reading, Run, kind_of
+from ..statistics import growth
+from ..statistics import intervals as stats
+from ..statistics.intervals import Estimate
+from ..statistics.student import student_difference, student_mean
+from .claim import Quantity, Rule
+
+NAMED = 4                                   # metrics that are named where the one asked for is not among them
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`estimate` with its 95 % interval, noise included; `tight` is that of the equivalence test.
+
+    `ratio`: of two numbers, else a difference or the number itself, in `unit`. `estimate.n` counts `repeats`.
+    """
+
+    estimate: Estimate
+    tight: Estimate
+    ratio: bool = False
+    unit: str = ""
+    repeats: str = ""
+    how: str = ""
+    cells: tuple[str, ...] = ()
+
+
+class Lacking(Exception):
+    """There is no number: what is missing."""
+
+
+class Unsound(Exception):
+    """The number was refused: the model failed its audit. `both`: so did what it is compared with."""
+
+    def __init__(self, reason: str, both: bool = False):
+        super().__init__(reason)
+        self.both = both
+
+
+def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measured:
+    """The number of a rule from the cells of its protocol, those of `other` for what it is compared with.
+
+    The two runs may be one and the same object. Raises Lacking, Unsound.
+    """
+    readings = _readings(run, suites, rule.of, rule.quantity, rule.at)
+    others = _readings(other, suites, *rule.other, rule.at) if rule.compares else []
+    if isinstance(readings, Unsound) and isinstance(others, Unsound):
+        raise Unsound(str(readings), both=True)
+    if isinstance(others, Unsound):
+        raise Lacking(f"{rule.other[0]}, that it is compared with, has no score: {others}")
+    for found in (readings, others):
+        if isinstance(found, Exception):
+            raise found
+    assert isinstance(readings, list) and isinstance(others, list)
+    if rule.kind == "slope":
+        return _slope(readings)
+    if not rule.compares:
+        return _alone(readings, exact=rule.kind == "count")
+    cells = tuple(dict.fromkeys(r.result.id for r in [*readings, *others]))
+    try:
+        return replace(_compared(rule, readings, others, run, other), cells=cells)
+    except Incomparable as reason:
+        raise Lacking(str(reason)) from None
+
+
+# Rows
+
+def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantity,
+              at: int) -> list[Reading] | Lacking | Unsound:
+    """Every row of a quantity of a plugin; what became of it where there is none, or where an audit refused one."""
+    suite, label = suites[quantity.suite], run.label_of(plugin, quantity.suite)
+    results = {r.id: r for r in run.results if r.cell["suite"] == quantity.suite}
+    rows = [row for result in results.values() for row in result.rows] + list(run.derived)
+    found, failed = [], []
+    for row in rows:
+        result = results.get(row.cell_id)
+        if result is None or Reading(row, result, Counted()).label != label or at not in (0, row.seq_len or 0):
+            continue
+        named = row.metric == quantity.metric and quantity.phase in ("", row.phase)
+        if named and row.value is not None:
+            found.append(Reading(row, result, kind_of(suite, row) or ByValue()))
+        elif row.status != "ok" and row.metric in ("", quantity.metric):
+            failed.append(row)
+    if refused := next((row for row in failed if row.status == "audit_failed"), None):
+        return Unsound(refused.reason)
+    if not found:
+        return Lacking(_why(failed, run, plugin, quantity, at))
+    return found
+
+
+def _why(failed: Sequence[Row], run: Run, plugin: str, quantity: Quantity, at: int) -> str:
+    if failed:
+        return f"{plugin}: {failed[0].status}: {failed[0].reason}; --retry measures it again"
+    measured = {row.metric for r in run.results if r.cell["suite"] == quantity.suite for row in r.rows if row.metric}
+    known = difflib.get_close_matches(quantity.metric, sorted(measured), NAMED, cutoff=0)
+    where = f" at T={at}" if at else ""
+    return f"{plugin} has no {quantity}{where}" + (f"; measured are {', '.join(known)}" if known else "")
+
+
+# One plugin
+
+def _alone(readings: Sequence[Reading], exact: bool) -> Measured:
+    """The mean over seeds; of several rows of one cell (lengths, checks) the largest."""
+    cells: dict[str, Reading] = {}
+    for reading in sorted(readings, key=lambda r: r.row.value or 0.0):
+        cells[reading.result.id] = reading
+    values = [r.row.value or 0.0 for r in cells.values()]
+    first, names = next(iter(cells.values())), tuple(cells)
+    if exact or (len(values) == 1 and isinstance(first.compared, Counted)):
+        value = fmean(values)
+        return Measured(Estimate(value, min(values), max(values), len(values)), Estimate(value, value, value, 1), False,
+                        first.row.unit, "", "counted", names)
+    if len(values) > 1:
+        student = student_mean(values)
+        return Measured(student.interval(), student.interval(1 - 2 * ALPHA), False, first.row.unit, "seeds",
+                        f"{len(values)} seeds", names)
+    row, rounds = first.row, _rounds(first)
+    if row.ci_low is not None and row.ci_high is not None:
+        own = Estimate(values[0], row.ci_low, row.ci_high, len(rounds) or 1)
+        repeats = "rounds" if rounds else "documents"
+        return Measured(own, own, False, row.unit, repeats, "the interval of its row", names)
+    own = _single(values[0])
+    return Measured(own, own, False, row.unit, "seeds", f"one value, taken to hold within a factor {SINGLE:g}", names)
+
+
+def _single(value: float) -> Estimate:
+    low, high = sorted((value / SINGLE, value * SINGLE))
+    return Estimate(value, low, high, 1)
+
+
+def _rounds(reading: Reading) -> list[float]:
+    how = reading.compared
+    return reading.result.raw.get(how.key, []) if isinstance(how, ByRound) else []
+
+
+def _slope(readings: Sequence[Reading]) -> Measured:
+    """The exponent over the longest lengths: from rounds resampled, or from single values known within SINGLE."""
+    by_length = {reading.row.seq_len or 0: reading for reading in readings}
+    lengths = sorted(by_length)
+    if len(lengths) < 2 or min(by_length[length].row.value or 0.0 for length in lengths) <= 0:
+        raise Lacking("growth with length needs positive values at two lengths")
+    chosen = [by_length[length] for length in lengths[-3:]]
+    names, words = tuple(r.result.id for r in chosen), f"T {lengths[-3:][0]}-{lengths[-1]}"
+    rounds = [_rounds(r) for r in chosen]
+    if all(rounds):
+        found = growth.exponent(lengths[-3:], rounds)
+        return Measured(found, found, False, "", "rounds", f"{words}, {found.n} rounds each", names)
+    x = [math.log(length) for length in lengths[-3:]]
+    x = [at - fmean(x) for at in x]
+    spread = sum(at * at for at in x)
+    slope = sum(at * math.log(r.row.value or 1.0) for at, r in zip(x, chosen, strict=True)) / spread
+    exact = all(isinstance(r.compared, Counted) for r in chosen)
+    half = 0.0 if exact else math.log(SINGLE) * sum(map(abs, x)) / spread
+    found = Estimate(slope, slope - half, slope + half, 1)
+    how = "counted" if exact else f"every value taken to hold within a factor {SINGLE:g}"
+    return Measured(found, found, False, "", "", f"{words}, {how}", names)
+
+
+# Two
+
+def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: Run, other: Run) -> Measured:
+    for side, quantity in ((readings, rule.quantity), (others, rule.other[1])):
+        if len({reading.result.cell["seed"] for reading in side}) < len(side):
+            lengths = ", ".join(dict.fromkeys(f"{r.row.phase} T={r.row.seq_len}" for r in side))
+            raise Lacking(f"{quantity} was measured more than once ({lengths}); the rule must name a phase and `at`")
+    if rule.to_quantity:
+        if found := _by_round(readings, others):
+            return found
+        readings, others = ([replace(r, compared=_plain(r.compared)) for r in side] for side in (readings, others))
+    top, bottom = readings[0].row, others[0].row
+    key = Key(top.suite, top.metric, top.phase, top.seq_len or 0, top.batch_size or 0, top.unit, "")
+    found = _effect(Pair(key, tuple(others), tuple(readings)), other, run)
+    if found.ratio and rule.kind == "difference":
+        x, y = ([r.row.value or 0.0 for r in side] for side in (readings, others))
+        student = student_difference(x, y)
+        return Measured(student.interval(), student.interval(1 - 2 * ALPHA), False, top.unit, "seeds", found.how)
+    if not found.ratio and rule.kind == "ratio":
+        raise Lacking(f"{rule.quantity} has no ratio: {top.value:g} and {bottom.value:g}; its claim needs a difference")
+    return found
+
+
+def _effect(pair: Pair, a: Run, b: Run) -> Measured:
+    """B beside A as `harness compare` has it; the conditions are equal, since one protocol planned both."""
+    found, how = effect(pair, a, b), pair.a[0].compared
+    estimate, tight = (_widened(one, found.floor, found.ratio) for one in (found.estimate, found.tight))
+    if isinstance(how, ByRound) and estimate.n > 1:
+        repeats = "rounds"
+    else:
+        repeats = "" if found.exact else "seeds" + " and as much more text" * isinstance(how, ByDocument)
+        estimate = replace(estimate, n=min(len(pair.a), len(pair.b)))
+    floor = f"; identical code differs by up to {found.floor:.3g}×" if found.floor > 1 else ""
+    return Measured(estimate, tight, found.ratio, pair.key.unit, repeats, found.how + floor)
+
+
+def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:
+    """Noise that no interval of its own shows: identical code may seem to differ by `floor`."""
+    if not ratio or floor <= 1:
+        return estimate
+    if math.isinf(floor):
+        return replace(estimate, low=None, high=None)
+    value = estimate.value
+    low, high = (value if end is None else end for end in (estimate.low, estimate.high))
+    return replace(estimate, low=min(low, value / floor), high=max(high, value * floor))
+
+
+def _by_round(readings: Sequence[Reading], others: Sequence[Reading]) -> Measured | None:
+    """Two cases of one cell by their rounds."""
+    top, bottom = readings[0], others[0]
+    x, y = _rounds(top), _rounds(bottom)
+    if len(readings) + len(others) > 2 or top.result.id != bottom.result.id or not x or len(x) != len(y):
+        return None
+    if top.row.better == "higher":
+        x, y = y, x
+    return Measured(stats.paired_ratio(x, y), stats.paired_ratio(x, y, 1 - 2 * ALPHA), True, "x", "rounds",
+                    f"paired by round, {len(x)} rounds in one process")
+
+
+def _plain(how: Compared) -> Compared:
+    """By values, where the raw measurements of two quantities have nothing in common."""
+    return how if isinstance(how, Counted) else ByValue()

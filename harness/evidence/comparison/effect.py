@@ -1,0 +1,213 @@
+"""How far B lies from A: an effect with interval and p-value, from the raw measurements beside the cells. (no torch)
+
+What was measured together is compared together: rounds of one timing group by round, scores by document. Timings of
+two runs are not: what the machine did between them is in their ratio. Where a third system whose program did not change
+was timed in both groups, each side is first divided by it, round by round; the interval is then widened by the noise of
+both A/A controls, since neither run knows its own clock better than that. Two runs of the same programs on a shared
+machine lay 14 % apart within a minute; so divided 7 %, within the noise that their controls had shown.
+
+A single number without an interval or a control is not ranked within a factor SINGLE: peaks of memory of one program
+were seen 9 % apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from ...store import CellResult
+from ...suite import ByDocument, ByRound, ByValue, Counted
+from ..statistics import contrast
+from ..statistics import intervals as stats
+from ..statistics.contrast import Contrast
+from ..statistics.intervals import CONFIDENCE, Estimate
+from . import timing
+from .pairs import Pair, Reading, Run
+
+ALPHA = 1 - CONFIDENCE
+SINGLE = 1.10
+MARGIN, SCORE_MARGIN = 0.05, 0.01           # within which values, and scores in bits and counts, are the same
+PROGRAM = ("plugin", "options", "preset", "params", "code", "weights", "engine")
+
+
+class Incomparable(Exception):
+    """The raw measurements of two rows are not of the same thing."""
+
+
+@dataclass(frozen=True)
+class Effect:
+    """B over A (`ratio`) or B minus A.
+
+    `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing repeats), `floor` the factor
+    below which nothing is ranked, `detectable` the factor that would be found with 80 % power. `exact`: no noise.
+    """
+
+    estimate: Estimate
+    tight: Estimate
+    p: float | None
+    ratio: bool
+    how: str
+    floor: float = 1.0
+    detectable: float = math.inf
+    exact: bool = False
+
+    def beyond(self, scale: float) -> bool:
+        """Whether the value itself clears the floor; `scale` is the larger of the two values of a difference."""
+        value = self.estimate.value
+        if self.ratio:
+            return max(value, 1 / value) > self.floor
+        return abs(value) > (self.floor - 1) * scale
+
+    def same(self, margin: float) -> bool:
+        """Whether the equivalence test at 5 % holds: within the factor 1 + margin, or +- margin."""
+        low, high = (1 / (1 + margin), 1 + margin) if self.ratio else (-margin, margin)
+        return stats.within(self.tight, low, high)
+
+
+def effect(pair: Pair, a: Run, b: Run) -> Effect:
+    """The effect of a pair that has readings on both sides. Raises Incomparable."""
+    how = pair.a[0].compared
+    if _measured_once(pair):
+        one = Estimate(1.0, 1.0, 1.0, len(pair.a))
+        return Effect(one, one, None, True, "one and the same measurement", exact=True)
+    found = None
+    if isinstance(how, ByRound):
+        found = _by_round(pair, how.key, a, b)
+    elif isinstance(how, ByDocument):
+        found = _by_document(pair, how)
+    return found or _by_value(pair, a, b)
+
+
+def margin_of(pair: Pair) -> float:
+    """What differs by less counts as the same, unless told otherwise."""
+    how = (pair.a or pair.b)[0].compared
+    return SCORE_MARGIN if isinstance(how, Counted) or (isinstance(how, ByDocument) and how.size) else MARGIN
+
+
+def _measured_once(pair: Pair) -> bool:
+    """Whether both sides are the same cells of the same run, as where a run is compared with itself."""
+    ours, theirs = ([(r.row.run_id, r.row.cell_id, r.row.started_at, r.row.value) for r in side]
+                    for side in (pair.a, pair.b))
+    return ours == theirs and all(identity[0] for identity in ours)
+
+
+# Rounds
+
+def _by_round(pair: Pair, key: str, a: Run, b: Run) -> Effect | None:
+    one, other = pair.a[0].result, pair.b[0].result
+    x, y = one.raw.get(key), other.raw.get(key)
+    if not x or not y:
+        return None
+    noise_a, noise_b = control_noise(a, one, key), control_noise(b, other, key)
+    if a is b and one.cell["group"] and one.cell["group"] == other.cell["group"] and len(x) == len(y):
+        top, bottom = _oriented(pair, x, y)
+        ratio = stats.paired_ratio(top, bottom)
+        return Effect(ratio, stats.paired_ratio(top, bottom, 1 - 2 * ALPHA), stats.paired_p_value(top, bottom), True,
+                      f"paired by round, {len(x)} rounds", noise_a, stats.minimum_detectable(ratio, noise_a))
+    words = f"unpaired, {len(x)} and {len(y)} rounds"
+    if third := unchanged(a, b, one, other, key):
+        x, y = ([own / its for own, its in zip(rounds, cell.raw[key], strict=True)]
+                for rounds, cell in zip((x, y), third, strict=True))
+        words += f"; each is divided by {timing.label(third[0])}, timed beside it"
+    top, bottom, noise = *_oriented(pair, x, y), noise_a * noise_b
+    return Effect(stats.unpaired_ratio(top, bottom, noise=noise),
+                  stats.unpaired_ratio(top, bottom, 1 - 2 * ALPHA, noise),
+                  stats.unpaired_p_value(top, bottom, noise), True, words, noise,
+                  stats.minimum_detectable(stats.unpaired_ratio(top, bottom)) * noise)
+
+
+def _oriented(pair: Pair, x: Sequence[float], y: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """Seconds of A and B in the order in which their ratio is B / A of the metric: a rate is inverse to them."""
+    return (x, y) if pair.a[0].row.better == "higher" else (y, x)
+
+
+def control_noise(run: Run, result: CellResult, key: str) -> float:
+    """The factor by which identical code appeared to differ in the rounds of this cell; SINGLE without a control."""
+    for member in run.groups.get(result.cell["group"], ()):
+        own, twin = member.raw.get(key), member.raw.get(timing.CONTROL + key)
+        if own and twin and len(own) == len(twin):
+            return stats.noise_floor((own, twin))
+    return SINGLE
+
+
+def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> tuple[CellResult, CellResult] | None:
+    """Cells of one and the same third program, timed in the groups of two cells; the one with a control first."""
+    groups = [run.groups.get(cell.cell["group"], []) for run, cell in ((a, one), (b, other))]
+    found = [
+        (here, there) for here in groups[0] for there in groups[1]
+        if all(here.cell.get(name) == there.cell.get(name) for name in PROGRAM)
+        and timing.label(here) not in (timing.label(one), timing.label(other))
+        and all(len(cell.raw.get(key, ())) == len(own.raw[key]) for cell, own in ((here, one), (there, other)))]
+    return min(found, key=lambda cells: timing.CONTROL + key not in cells[0].raw, default=None)
+
+
+# Documents
+
+def _by_document(pair: Pair, how: ByDocument) -> Effect | None:
+    import numpy as np
+
+    sides = [{r.result.cell["seed"]: r for r in side} for side in (pair.a, pair.b)]
+    if how.nested:
+        common = sides[0].keys() & sides[1].keys()
+        sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
+    used = [r for side in sides for r in side.values()]
+    if not used or any(not r.result.raw.get(name) for r in used for name in (how.key, how.size) if name):
+        return None
+    sizes = {tuple(r.result.raw[how.size]) if how.size else len(r.result.raw[how.key]) for r in used}
+    if len(sizes) > 1:
+        raise Incomparable("other documents were scored")
+    a, b = (np.array([r.result.raw[how.key] for r in side.values()], float) for side in sides)      # (S, N)
+    found = contrast.by_document(
+        a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested, same_seeds=_same_seeds(pair))
+    each = " of each seed" if how.nested else ""
+    return _contrasted(found, f"paired by document, {a.shape[1]} documents{each}, {_seeds(len(a), len(b))}")
+
+
+def _same_seeds(pair: Pair) -> bool:
+    """Whether a seed gives both sides the same weights and batches to start from."""
+    return (pair.a[0].label == pair.b[0].label
+            and [r.result.cell["seed"] for r in pair.a] == [r.result.cell["seed"] for r in pair.b])
+
+
+def _seeds(a: int, b: int) -> str:
+    return f"{a} and {b} seeds" if a != b else f"{a} seeds" if a > 1 else "one seed"
+
+
+def _contrasted(found: Contrast, how: str, floor: float = 1.0) -> Effect:
+    estimate = found.estimate()
+    detectable = math.inf
+    if found.ratio:
+        detectable = stats.minimum_detectable(estimate, floor)
+    elif estimate.low is not None and estimate.high is not None:
+        detectable = math.log(stats.minimum_detectable(
+            Estimate(1.0, math.exp(estimate.low - estimate.value), math.exp(estimate.high - estimate.value), 1)))
+    return Effect(estimate, found.estimate(1 - 2 * ALPHA), None if found.student.variance is None else found.student.p,
+                  found.ratio, how, floor, detectable)
+
+
+# Values
+
+def _by_value(pair: Pair, a: Run, b: Run) -> Effect:
+    how = pair.a[0].compared
+    x, y = ([r.row.value or 0.0 for r in side] for side in (pair.a, pair.b))
+    if isinstance(how, Counted):
+        found = contrast.of_intervals(*(Estimate(v, v, v, 1) for v in (fmean(x), fmean(y))))
+        return replace(_contrasted(found, "counted"), p=None, detectable=math.inf, exact=True)
+    if max(len(x), len(y)) > 1:
+        return _contrasted(contrast.by_seed(x, y, same_seeds=_same_seeds(pair)), _seeds(len(x), len(y)))
+    noise = 1.0
+    if isinstance(how, ByRound) or (isinstance(how, ByValue) and how.machine):
+        key = how.key if isinstance(how, ByRound) else pair.key.phase
+        noise = control_noise(a, pair.a[0].result, key)
+        noise *= 1.0 if a is b else control_noise(b, pair.b[0].result, key)
+    found = contrast.of_intervals(*(_interval(side[0]) for side in (pair.a, pair.b)))
+    if found.student.variance is not None:
+        return _contrasted(found, "by the intervals of each", noise)
+    return _contrasted(found, "one value each, no interval", noise * SINGLE)
+
+
+def _interval(reading: Reading) -> Estimate:
+    row = reading.row
+    return Estimate(row.value or 0.0, row.ci_low, row.ci_high, 1)

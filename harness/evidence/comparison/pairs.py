@@ -1,0 +1,268 @@
+"""Which rows of two runs may stand side by side, and why the others may not. (no torch)
+
+Rows belong together that measure the same thing (suite, metric, phase, plugin, length, batch). They are compared only
+where all that decides the number besides the system itself is equal: the bytes of the corpus, the tokenizer, the size
+matched to, the bytes trained on, precision and device; for timings the machine with its software and its threads too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ...errors import unknown
+from ...quantities import format_count
+from ...selector import parse_selector
+from ...store import CellResult, Row
+from ...suite import ByRound, ByValue, Compared, Suite
+from . import timing
+
+SIMILAR = 0.02                              # bytes that checkpoints were trained on may differ by this share
+CHANGING = ("now", "git", "threads")        # of an environment, no part of its id
+
+
+@dataclass
+class Run:
+    """What a results directory holds: cells, the rows derived from them, the machines they were measured on."""
+
+    name: str
+    results: Sequence[CellResult]
+    derived: Sequence[Row] = ()
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @cached_property
+    def groups(self) -> dict[str, list[CellResult]]:
+        return timing.groups(self.results)
+
+    def labels(self, suite: str = "") -> list[str]:
+        """The plugins measured, as the command line writes them."""
+        return list(dict.fromkeys(timing.label(r) for r in self.results if suite in ("", r.cell["suite"])))
+
+    def label_of(self, selector: str, suite: str) -> str | None:
+        """The label under which `suite` has a plugin: as written, or the one with the fewest options beside these.
+
+        Suites may set options of their own, recall a head of its own; None where several have as few.
+        """
+        wanted, labels = parse_selector(selector), self.labels(suite)
+        if str(wanted) in labels:
+            return str(wanted)
+        wider = {label: len(have.options) for label in labels if (have := parse_selector(label)).name == wanted.name
+                 and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)}
+        fewest = [label for label, count in wider.items() if count == min(wider.values())]
+        return fewest[0] if len(fewest) == 1 else None
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a number is of. `plugin` is "" where two plugins are compared."""
+
+    suite: str
+    metric: str
+    phase: str
+    seq_len: int
+    batch_size: int
+    unit: str
+    plugin: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A row with the cell that it is of, and how its metric is compared."""
+
+    row: Row
+    result: CellResult
+    compared: Compared
+
+    @property
+    def label(self) -> str:
+        return timing.label(self.result)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The readings of one key on both sides, a seed each; `reason` where they cannot be compared, `failed` rows."""
+
+    key: Key
+    a: tuple[Reading, ...]
+    b: tuple[Reading, ...]
+    reason: str = ""
+    failed_a: tuple[Row, ...] = ()
+    failed_b: tuple[Row, ...] = ()
+
+
+def match(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str] | None = None) -> list[Pair]:
+    """Every comparable metric of `suites` in either run; with `plugins`, one plugin of each. Raises UsageError."""
+    for run, selector in zip((a, b), plugins or (), strict=False):
+        if not any(run.label_of(selector, suite) for suite in {r.cell["suite"] for r in run.results}):
+            raise unknown(f"plugin in {run.name}", selector, run.labels())
+    pairs = []
+    for suite in suites:
+        chosen = [run.label_of(plugin, suite.name) or "" for run, plugin in zip((a, b), plugins or (), strict=False)]
+        left, right = (_Side(run, suite, only) for run, only in zip((a, b), chosen or (None, None), strict=True))
+        pairs += _in_order(
+            pair for key in dict.fromkeys([*left.readings, *right.readings]) for pair in _pair(key, left, right))
+    return pairs
+
+
+def _in_order(pairs: Iterable[Pair]) -> list[Pair]:
+    """Metric by metric and plugin by plugin as they came, lengths rising."""
+    places: dict[Any, int] = {}
+
+    def place(pair: Pair) -> tuple[int, ...]:
+        key = pair.key
+        names = ((key.metric, key.phase), key.plugin)
+        return (*(places.setdefault(name, len(places)) for name in names), key.seq_len, key.batch_size)
+
+    return sorted(pairs, key=place)
+
+
+class _Side:
+    """The readings of one suite in one run, by key, and its failures; of the plugin `only` where one is chosen."""
+
+    def __init__(self, run: Run, suite: Suite, only: str | None):
+        self.run, self.suite, self.only = run, suite, only
+        self.results = {r.id: r for r in run.results
+                        if r.cell["suite"] == suite.name and only in (None, timing.label(r))}
+        self.readings: dict[Key, list[Reading]] = {}
+        for reading in self._read():
+            row = reading.row
+            key = Key(row.suite, row.metric, row.phase, row.seq_len or 0, row.batch_size or 0, row.unit,
+                      reading.label if only is None else "")
+            self.readings.setdefault(key, []).append(reading)
+
+    def _read(self) -> Iterator[Reading]:
+        for row in [row for r in self.results.values() for row in _single(r.rows)] + list(self.run.derived):
+            result = self.results.get(row.cell_id)
+            if result is None or row.status != "ok" or row.value is None or row.better not in ("lower", "higher"):
+                continue
+            relative = row.unit.startswith("x ") or ":" in row.metric       # to another plugin, or a plugin's own case
+            compared = kind_of(self.suite, row)
+            if compared and not (relative and self.only is not None):
+                yield Reading(row, result, compared)
+
+    def failures(self, like: Reading) -> tuple[Row, ...]:
+        """Rows that say why there is no such number here: of its metric, or of the whole cell."""
+        wanted, shape = _of_cell(like), (like.row.seq_len or 0, like.row.batch_size or 0)
+        return tuple(
+            row for r in self.results.values() for row in r.rows
+            if row.status != "ok" and row.metric in ("", like.row.metric)
+            and (self.only is not None or timing.label(r) == like.label)
+            and (r.cell["seq_len"], r.cell["batch_size"]) == shape
+            and _of_cell(Reading(row, r, like.compared)) == wanted)
+
+
+def _single(rows: Sequence[Row]) -> list[Row]:
+    """Without the points of curves: metrics that a cell has several rows of."""
+    count = Counter((row.metric, row.phase) for row in rows)
+    return [row for row in rows if count[row.metric, row.phase] == 1]
+
+
+def kind_of(suite: Suite, row: Row) -> Compared | None:
+    """By what a row is compared, None where it is not."""
+    if suite.compared:
+        return suite.compared(row)
+    return ByValue() if row.metric.partition(":")[0] in suite.primary else None
+
+
+def _pair(key: Key, left: _Side, right: _Side) -> Iterator[Pair]:
+    """Readings under equal conditions; what is left over is told with what differs, or stands alone."""
+    ours, theirs = (_by_conditions(side.readings.get(key, ())) for side in (left, right))
+    open_a = []
+    for here, readings in ours:
+        equal = next((entry for entry in theirs if not differences(here, entry[0], left.run, right.run)), None)
+        if equal is None:
+            open_a.append((here, readings))
+            continue
+        theirs.remove(equal)
+        a = _one_a_seed(readings, equal[1])
+        yield Pair(key, a, _one_a_seed(equal[1], a), "", left.failures(a[0]), right.failures(a[0]))
+    for here, readings in open_a:
+        if not theirs:
+            yield Pair(key, _one_a_seed(readings), (), "", (), right.failures(readings[0]))
+            continue
+        reasons, nearest = min(((differences(here, entry[0], left.run, right.run), entry) for entry in theirs),
+                               key=lambda found: len(found[0]))
+        theirs.remove(nearest)
+        yield Pair(key, _one_a_seed(readings), _one_a_seed(nearest[1]), "; ".join(reasons))
+    for _, readings in theirs:
+        yield Pair(key, (), _one_a_seed(readings), "", left.failures(readings[0]))
+
+
+def _one_a_seed(readings: Sequence[Reading], others: Sequence[Reading] = ()) -> tuple[Reading, ...]:
+    """Of each seed the latest, if it can be one that was timed together with one of the others."""
+    groups = {r.result.cell["group"] for r in others} - {""}
+    chosen: dict[int, Reading] = {}
+    for reading in sorted(readings, key=lambda r: r.result.cell["group"] in groups):
+        chosen[reading.result.cell["seed"]] = reading
+    return tuple(chosen[seed] for seed in sorted(chosen))
+
+
+Conditions = dict[str, Any]
+
+
+def _by_conditions(readings: Sequence[Reading]) -> list[tuple[Conditions, list[Reading]]]:
+    table: dict[str, tuple[Conditions, list[Reading]]] = {}
+    for reading in readings:
+        found = conditions(reading)
+        table.setdefault(repr(found), (found, []))[1].append(reading)
+    return list(table.values())
+
+
+def conditions(reading: Reading) -> Conditions:
+    """What must be equal on both sides."""
+    row, result = reading.row, reading.result
+    found = _of_cell(reading)
+    del found["role"]
+    digests = [r.corpus_sha256 for r in (row, *result.rows) if r.corpus_sha256]
+    found["corpus bytes"] = digests[0][:12] if digests else ""
+    if result.cell.get("checkpoint"):
+        found["training text"] = row.bytes_seen
+    if isinstance(reading.compared, ByRound) or (isinstance(reading.compared, ByValue) and reading.compared.machine):
+        found |= {"threads": result.cell["threads"], "machine or software": result.environment}
+    return found
+
+
+def _of_cell(reading: Reading) -> Conditions:
+    """What of it the definition of the cell tells, whether it was measured or failed."""
+    cell = reading.result.cell
+    return {
+        "corpus": cell["corpus"], "corpus bytes": "", "tokenizer": cell["tokenizer"],
+        "state": f"{format_count(cell['state_bytes'])} state bytes" if cell.get("state_bytes") else "",
+        "size": cell["preset"] or (f"{format_count(cell['params'])} parameters" if cell["params"] else ""),
+        "training text": cell["protocol"].get("budget_bytes"), "precision": cell["dtype"], "device": cell["device"],
+        "role": cell["protocol"].get("role"),
+    }
+
+
+def differences(a: Conditions, b: Conditions, run_a: Run, run_b: Run) -> list[str]:
+    """What is not equal, in words."""
+    reasons = []
+    for name, ours in a.items():
+        theirs = b.get(name)
+        if ours == theirs or (name == "corpus bytes" and a["corpus"] != b["corpus"]):
+            continue
+        if name == "training text" and ours and theirs:
+            if abs(math.log(ours / theirs)) <= math.log(1 + SIMILAR):
+                continue
+            ours, theirs = (f"{format_count(value)}B" for value in (ours, theirs))
+        if name == "machine or software":
+            facts = [run.environments.get(str(place), {}) for run, place in ((run_a, ours), (run_b, theirs))]
+            ours, theirs = _first_difference(*facts) or (ours, theirs)
+        reasons.append(f"other {name} (A {ours or 'none'}, B {theirs or 'none'})")
+    return reasons
+
+
+def _first_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[str, str] | None:
+    for name in dict.fromkeys([*a, *b]):
+        ours, theirs = a.get(name), b.get(name)
+        if name in CHANGING or ours == theirs:
+            continue
+        if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+            return next(((f"{key} {ours.get(key)}", f"{key} {theirs.get(key)}")
+                         for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)), None)
+        return f"{name} {ours}", f"{name} {theirs}"
+    return None

@@ -1,0 +1,178 @@
+"""A comparison as people read it: a table with its notes, for a terminal or as GitHub Markdown. (no torch)
+
+The metric stands as `--fail-on` takes it, SUITE.METRIC@PHASE. What a verdict rests on is a footnote, and beside it
+stands the effect that would have been found. What was refused or stands alone is told below, once for all rows that
+share the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from ...store import Row
+from ..format import ASCII, supports_unicode
+from ..tables.terminal import format_value
+from .compare import Comparison
+from .gate import Outcome, written
+from .tuning import Budget, unequal
+
+STYLES = {"better": "green", "worse": "red", "same": "dim", "within noise": "dim"}
+RANKED = ("better", "worse", "same", "within noise")
+
+
+@dataclass
+class Page:
+    """Headings, lines of the table (the verdict last, with its footnote), and the notes below it."""
+
+    headings: list[str]
+    lines: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def page(rows: Sequence[Comparison], growth: Sequence[Row] = (), budgets: Sequence[tuple[Budget, Budget]] = (),
+         outcomes: Sequence[Outcome] = (), names: tuple[str, str] | None = None) -> Page:
+    """Everything that `harness compare` tells. `names`: of the two plugins, where not two runs are compared."""
+    a, b = names or ("A", "B")
+    found = Page(["metric", "T", *([] if names else ["plugin"]), a, b, f"{b} / {a}", "detects", "verdict"])
+    footnotes: dict[str, int] = {}
+    batches = {(row.suite, row.metric): set[int | None]() for row in rows}
+    for row in rows:
+        batches[row.suite, row.metric].add(row.batch_size)
+    for row in (row for row in rows if row.verdict in RANKED):
+        several = len(batches[row.suite, row.metric]) > 1
+        where = f"{row.seq_len or ''}" + (f" B={row.batch_size}" if several else "")
+        mark = footnotes.setdefault(row.how or row.reason, len(footnotes) + 1)
+        found.lines.append([
+            written(row), where, *([] if names else [row.plugin_b]), _value(row.a, row), _value(row.b, row),
+            _effect(row), _detects(row), f"{row.verdict} [{mark}]"])
+    found.notes += [f"[{number}] {text}" for text, number in footnotes.items()]
+    found.notes += _set_apart(rows) + [_growth(row) for row in growth] + [_tuned(*pair) for pair in budgets]
+    found.notes.append(_summary(rows))
+    found.notes += [line for outcome in outcomes for line in gate_lines(outcome)]
+    return found
+
+
+def _value(value: float | None, row: Comparison) -> str:
+    return "–" if value is None else format_value(value, row.unit)
+
+
+def _effect(row: Comparison) -> str:
+    """The ratio, or the difference with its sign, and its interval."""
+    if row.effect is None:
+        return ""
+    unit, sign = ("×", "") if row.scale == "ratio" else ("", "+")
+    text = _digits(row.effect, sign) + unit
+    if row.low is None or row.high is None or row.low == row.high:
+        return text
+    return f"{text} ({_digits(row.low, sign)}{' to ' if sign else '–'}{_digits(row.high, sign)})"
+
+
+def _digits(value: float, sign: str = "") -> str:
+    """Three digits: 0.927, 1.10, 12.3."""
+    places = 2 - math.floor(math.log10(abs(value))) if value else 2
+    return f"{value:{sign}.{min(max(places, 0), 4)}f}"
+
+
+def _detects(row: Comparison) -> str:
+    """The effect that would have been found."""
+    if row.detectable is None:
+        return ""
+    return f"{_digits(row.detectable)}×" if row.scale == "ratio" else f"±{_digits(row.detectable)}"
+
+
+def _set_apart(rows: Sequence[Comparison]) -> list[str]:
+    """What was refused, by reason; what only one side has, by suite."""
+    apart: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    for row in rows:
+        if row.verdict not in RANKED:
+            place = (row.verdict, row.suite, row.reason)
+            plugins = " and ".join(dict.fromkeys(filter(None, [row.plugin_a, row.plugin_b])))
+            apart.setdefault(place, {}).setdefault(plugins, set()).add(row.metric)
+    return [f"{verdict}: {suite} of {', '.join(plugins)} ({', '.join(sorted(set().union(*plugins.values())))})"
+            + (f": {reason}" if reason else "") for (verdict, suite, reason), plugins in apart.items()]
+
+
+def _growth(row: Row) -> str:
+    place = f"growth: {row.suite} {row.phase}: {row.label} {row.reason}"
+    if row.value is None:
+        return place
+    places = 2 if row.metric == "relative_exponent" else 0
+    value, *ends = (f"{end:.{places}f}" for end in (row.value, row.ci_low, row.ci_high) if end is not None)
+    interval = f" ({ends[0]} to {ends[1]})" if len(ends) == 2 else ""
+    if row.metric == "relative_exponent":
+        return f"{place}: the ratio grows as T^{value}{interval}, {row.unit}"
+    return f"{place}, T = {value}{interval}"
+
+
+def _tuned(a: Budget, b: Budget) -> str:
+    """Both budgets of a task, and whether they are equal."""
+    def words(budget: Budget) -> str:
+        if not budget.trials:
+            return "learning rate given"
+        parts = [f"{budget.trials} trials", format_value(budget.bytes, "B") if budget.bytes else "",
+                 format_value(budget.seconds, "s") if budget.seconds else ""]
+        return ", ".join(filter(None, parts))
+
+    names = ("A", "B") if a.plugin == b.plugin else (a.plugin, b.plugin)
+    place = f"{a.suite} {a.plugin}" if a.plugin == b.plugin else a.suite
+    flag = "unequal: " if unequal((a, b)) else ""
+    return f"tuning: {flag}{place}: {names[0]} {words(a)}; {names[1]} {words(b)}"
+
+
+def _summary(rows: Sequence[Comparison]) -> str:
+    counts = Counter(row.verdict for row in rows)
+    tests = sum(row.p_holm is not None for row in rows)
+    order = [*RANKED, *(verdict for verdict in counts if verdict not in RANKED)]
+    text = ", ".join(f"{verdict} {counts[verdict]}" for verdict in order if counts[verdict])
+    return text + (f"; 95 % intervals, verdicts corrected for {tests} test{'s' * (tests > 1)} (Holm)" if tests else "")
+
+
+def gate_lines(outcome: Outcome) -> list[str]:
+    """What a rule found, a line for each comparison that it holds for or that noise leaves open."""
+    lines = []
+    for word, rows in (("holds", outcome.held), ("undecided", outcome.undecided)):
+        for row in rows:
+            where = f" T={row.seq_len}" if row.seq_len else ""
+            plugins = " / ".join(dict.fromkeys(filter(None, [row.plugin_b, row.plugin_a])))
+            found = row.reason if row.ratio is None else f"{_digits(row.ratio)}×"
+            text = ", ".join(filter(None, [found, row.verdict if word == "undecided" else ""]))
+            lines.append(f"fail-on {outcome.rule.text}: {word}: {plugins}: {written(row)}{where}: {text}")
+    return lines or [f"fail-on {outcome.rule.text}: does not hold"]
+
+
+def to_rich(found: Page, unicode: bool | None = None) -> Group:
+    """For a terminal, a section for each suite; `unicode` defaults to what standard output can encode."""
+    plain = not supports_unicode(unicode)
+    table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if plain else 2, 0, 0))
+    for index, heading in enumerate(found.headings):
+        table.add_column(heading, no_wrap=index == 0, overflow="fold")
+    suite = ""
+    for line in found.lines:
+        before, _, metric = line[0].partition(".")
+        if before != suite:
+            if suite:
+                table.add_section()
+            table.add_row(Text(before, "bold"))
+            suite = before
+        style = STYLES.get(line[-1].rpartition(" [")[0], "")
+        cells = [cell.translate(ASCII) if plain else cell for cell in line]
+        table.add_row("  " + metric, *(Text(cell) for cell in cells[1:-1]), Text(cells[-1], style))
+    notes = [note.translate(ASCII) if plain else note for note in found.notes]
+    return Group(*([table] if found.lines else []), *(Text(note) for note in notes))
+
+
+def to_markdown(found: Page) -> str:
+    """A GitHub table and a list of notes."""
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    table = [line(found.headings), "|" + "---|" * len(found.headings), *map(line, found.lines)]
+    return "\n".join([*(table if found.lines else []), "", *(f"- {note}" for note in found.notes)])

@@ -1,0 +1,80 @@
+"""The tuning ledger: how many trials of the learning rate, how much text and time each plugin was given. (no torch)
+
+A score is of the best of its trials, so a plugin that was tried more often has an advantage that no interval shows.
+Budgets are equal where a search had as many trials of as many bytes; the time they took is the plugin's own. One rule
+for all may still give one of them more: a search whose best rate lies at the edge of the grid goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from ...store import Row
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What tuning a plugin took at one task: totals over its `searches` (one, or one a seed).
+
+    `bytes` and `seconds` are None where the rows do not tell. No trials: the learning rate was given.
+    """
+
+    suite: str
+    plugin: str
+    corpus: str
+    seq_len: int | None
+    searches: int
+    trials: int
+    bytes: int | None
+    seconds: float | None
+    rates: tuple[float, ...]                # learning rates chosen
+
+    @property
+    def task(self) -> tuple[str, str, int]:
+        """What is tuned for: only budgets of one task are comparable."""
+        return self.suite, self.corpus, self.seq_len or 0
+
+    @property
+    def each(self) -> tuple[float, float]:
+        """Trials and bytes of one search."""
+        return self.trials / self.searches, (self.bytes or 0) / self.searches
+
+
+def ledger(rows: Iterable[Row]) -> list[Budget]:
+    """The budget of every plugin at every task, from the rows that name a learning rate."""
+    cells: dict[tuple[str, str, str, int], dict[str, list[Row]]] = {}
+    for row in rows:
+        place = (row.suite, row.label, row.corpus, row.seq_len or 0)
+        cells.setdefault(place, {}).setdefault(row.cell_id, []).append(row)
+    budgets = []
+    for (suite, plugin, corpus, seq_len), by_cell in cells.items():
+        searched = [rows for rows in by_cell.values() if _has(rows, "tuning_trials")]
+        chosen = searched or [rows for rows in by_cell.values() if _has(rows, "learning_rate")]
+        if not chosen:
+            continue
+        told = [row for rows in chosen for row in rows]
+        sizes = [row.bytes_seen for row in told if row.metric.startswith("trial_")]
+        budgets.append(Budget(
+            suite, plugin, corpus, seq_len or None, len(chosen),
+            round(sum(row.value or 0 for row in told if row.metric == "tuning_trials")),
+            sum(size or 0 for size in sizes) if all(sizes) else None,
+            _total([row.value for row in told if row.metric == "tuning_seconds"]),
+            tuple(sorted({row.value for row in told if row.metric == "learning_rate" and row.value is not None}))))
+    return budgets
+
+
+def unequal(budgets: Iterable[Budget]) -> list[list[Budget]]:
+    """The budgets of every task at which plugins, or runs, were not tuned equally."""
+    tasks = [list(found) for _, found in groupby(sorted(budgets, key=lambda b: b.task), key=lambda b: b.task)]
+    return [found for found in tasks if len({budget.each for budget in found}) > 1]
+
+
+def _has(rows: Sequence[Row], metric: str) -> bool:
+    return any(row.metric == metric for row in rows)
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None

@@ -1,0 +1,127 @@
+"""Rows as a report cites them: of several runs, numbered, each telling what sets it apart. (no torch)
+
+A directory may hold measurements of one plugin under several budgets, sizes or editions of its source. What differs
+between rows that would otherwise be taken for repetitions of each other becomes their `setting`, and they stay apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import FileError, one_line
+from ...quantities import format_count
+from ...registry import Registry
+from ...store import CellResult, Row, Store, finite
+from ..tables.sheet import CONTEXT
+
+IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
+DIFFERENCES = ("preset", "params", "threads", "code", "suite_code", "text", "tokenizer_code", "weights", "engine")
+CITED_CONTEXT = (*CONTEXT, "setting", "run")
+
+
+@dataclass
+class Cited(Row):
+    """A row with its number in the report, its run (where there are several) and its setting."""
+
+    number: int = 0
+    run: str = ""
+    setting: str = ""
+
+    @property
+    def anchor(self) -> str:
+        return f"row-{self.number}"
+
+
+@dataclass
+class Run:
+    """A results directory as it was read."""
+
+    name: str
+    directory: Path
+    manifest: dict[str, Any]
+    rows: list[Cited] = field(default_factory=list)
+    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def rows_of(results: Sequence[CellResult], registry: Registry) -> list[Row]:
+    """The rows of cells and those that their suites derive, made anew; one that cannot conclude says so in a row."""
+    rows = [row for result in results for row in result.rows]
+    for suite in registry.suites.values():
+        own = [result for result in results if result.cell["suite"] == suite.name]
+        if own and suite.conclude:
+            try:
+                rows += suite.conclude(own)
+            except Exception as error:
+                rows.append(Row(suite=suite.name, status="error", reason=f"cannot conclude: {one_line(error)}"))
+    return rows
+
+
+def load_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
+    """Read results directories. Raises FileError where one holds none."""
+    runs, number = [], 0
+    names = _names(directories)
+    for name, directory in zip(names, directories, strict=True):
+        store = Store(directory, create=False)
+        results = store.results()
+        run = Run(name, directory, store.manifest(), cells={result.id: result.cell for result in results})
+        if not run.manifest and not results:
+            raise FileError(f"no results at {directory}; `harness run --out {directory}` makes them")
+        for row in rows_of(results, registry):
+            number += 1
+            run.rows.append(Cited(**finite(vars(row)), number=number, run=name if len(names) > 1 else ""))
+        complete(run.rows)
+        set_apart(run.rows, run.cells)
+        runs.append(run)
+    return runs
+
+
+def _names(directories: Sequence[Path]) -> list[str]:
+    """The names of folders where they differ, whole paths otherwise."""
+    short = [directory.resolve().name for directory in directories]
+    return short if len(set(short)) == len(short) else [str(directory) for directory in directories]
+
+
+def complete(rows: Sequence[Cited]) -> None:
+    """A failure that tells no phase belongs to the one its metric has elsewhere."""
+    phases: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        phases.setdefault((row.suite, row.metric), set()).add(row.phase)
+    for row in rows:
+        if row.status != "ok" and not row.phase and len(found := phases[row.suite, row.metric] - {""}) == 1:
+            row.phase = next(iter(found))
+
+
+def set_apart(rows: Iterable[Cited], cells: dict[str, dict[str, Any]]) -> None:
+    """Give every row its setting: what its cell has of the fields in which rows of its suite collide."""
+    groups: dict[tuple[Any, ...], list[Cited]] = {}
+    for row in rows:
+        if row.metric and row.cell_id in cells:
+            role = cells[row.cell_id]["protocol"].get("role")
+            groups.setdefault((role, *(getattr(row, name) for name in IDENTITY)), []).append(row)
+    differing: dict[str, set[str]] = {}
+    for group in groups.values():
+        ids = dict.fromkeys(row.cell_id for row in group)
+        if len(ids) > 1:
+            facts = [_facts(cells[cell_id]) for cell_id in ids]
+            names = {name for fact in facts for name in fact}
+            differing.setdefault(group[0].suite, set()).update(
+                name for name in names if len({str(fact.get(name)) for fact in facts}) > 1)
+    for row in rows:
+        own = _facts(cells[row.cell_id]) if row.cell_id in cells else {}
+        row.setting = " ".join(f"{name}={_words(name, own[name])}" for name in sorted(differing.get(row.suite, ()))
+                               if own.get(name) not in (None, "", 0))
+
+
+def _facts(cell: dict[str, Any]) -> dict[str, Any]:
+    """What may set a cell apart from another that measures the same thing."""
+    protocol = {name: value for name, value in cell["protocol"].items() if name != "role"}
+    return {name: cell.get(name) for name in DIFFERENCES} | protocol
+
+
+def _words(name: str, value: Any) -> str:
+    if name in ("params", "budget_bytes"):
+        return format_count(value)
+    return str(value)[:8] if name in ("code", "text", "weights") else str(value)

@@ -1,0 +1,152 @@
+"""The report of one or several runs: what it says and in which order; html and markdown write it down. (no torch)
+
+    summary      verdicts where there are any, the headline numbers, what did not finish
+    a section    per suite: its figures, its tables
+    audits       what was audited, what failed where, what else gave no number
+    rows         every row; every number above links to its own
+    repeat       commands, machine, versions and limits
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...registry import Registry
+from ..claims.outcome import VERDICTS, Verdict
+from ..tables.sheet import Sheet, metric_name
+from .cited import CITED_CONTEXT, Cited, Run, load_runs
+from .document import Block, Cell, Code, Document, Paragraph, Section, Span, Table, words
+from .figures import (
+    Styles,
+    case_figures,
+    circuit_figures,
+    cite,
+    memory_figures,
+    numbered_figures,
+    swept_figures,
+)
+from .quality import quality_figures
+from .tables import audit_table, failure_table, headline_table, row_table, sheet_tables
+
+
+def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
+    """Read runs and compose their report. Raises FileError where one is none."""
+    return compose(load_runs(directories, registry), registry, verdicts)
+
+
+def compose(runs: Sequence[Run], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
+    rows = [row for run in runs for row in run.rows]
+    measured = dict.fromkeys(row.suite for row in rows)
+    suites = sorted(measured, key=[*registry.suites, *measured].index)
+    styles = Styles()
+    for row in rows:
+        styles.of(row.label)
+    sections = [summary(rows, suites, verdicts)]
+    for number, suite in enumerate(suites):
+        sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
+    sections.append(audits(rows))
+    intro = f"{len(rows)} rows, in full. A mean links to the first of its rows; hovering over it names them all."
+    sections.append(Section("rows", "All rows", intro, [row_table(rows)] if rows else []))
+    sections.append(Section("repeat", "Environment and repetition", blocks=list(repetition(runs))))
+    return Document(" + ".join(run.name for run in runs), list(facts(runs, rows)), sections)
+
+
+def facts(runs: Sequence[Run], rows: Sequence[Cited]) -> Iterator[str]:
+    """When, where, how much: the line below the title."""
+    yield from dict.fromkeys(str(run.manifest.get("created", ""))[:10] for run in runs if run.manifest.get("created"))
+    machines = (place for run in runs for place in run.manifest.get("environments", {}).values())
+    yield from dict.fromkeys(filter(None, map(machine, machines)))
+    cells = sum(len(run.cells) for run in runs)
+    yield f"{cells} cells, {len(rows)} rows"
+
+
+def machine(environment: dict[str, Any]) -> str:
+    """The processors of an environment in a few words."""
+    cpu, gpus = environment.get("cpu") or {}, environment.get("gpu") or []
+    names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
+    return ", ".join([f"{cpu.get('model', '')} × {cpu.get('cores', '?')}"] * bool(cpu) + names)
+
+
+def summary(rows: Sequence[Cited], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
+    section = Section("summary", "Summary")
+    if verdicts:
+        section.blocks += verdict_blocks(rows, verdicts)
+    counts = {status: [row for row in rows if row.status == status] for status in dict.fromkeys(r.status for r in rows)}
+    spans = [Span(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
+             for status, own in counts.items()]
+    section.blocks.append(Paragraph(tuple(spans) or (Span("There is no row: nothing was measured."),)))
+    if headline := headline_table(rows, suites):
+        section.blocks.append(headline)
+    return section
+
+
+def verdict_blocks(rows: Sequence[Cited], verdicts: Sequence[Verdict]) -> Iterator[Block]:
+    """A badge for every verdict that was given, and the claims in a table, the clear ones first."""
+    order = {verdict: number for number, verdict in enumerate(VERDICTS)}
+    counts = {name: sum(one.verdict == name for one in verdicts) for name in order}
+    yield Paragraph(tuple(Span(f"{count} {name}", badge(name)) for name, count in counts.items() if count))
+    first: dict[str, Cited] = {}
+    for row in rows:
+        first.setdefault(row.cell_id, row)
+    table = []
+    for one in sorted(verdicts, key=lambda one: order.get(one.verdict, len(order))):
+        cells = [Span(cell + " ", "cell", cite([first[cell]])[0] if cell in first else None) for cell in one.cells]
+        table.append([words(one.verdict, badge(one.verdict), order=order.get(one.verdict)), words(one.claim),
+                      words(one.words), words(one.effect), Cell(tuple(cells))])
+    yield Table("verdicts", ["verdict", "claim", "what it says", "measured", "cells"], table)
+
+
+def badge(verdict: str) -> str:
+    return "badge " + verdict.replace(" ", "-")
+
+
+def suite_section(number: int, name: str, rows: Sequence[Cited], registry: Registry, styles: Styles) -> Section:
+    """Everything that one suite measured."""
+    suite = registry.suites.get(name)
+    primary = suite.primary if suite else tuple(dict.fromkeys(metric_name(row) for row in rows if row.metric))
+    sheet = Sheet(rows, primary, CITED_CONTEXT)
+    section = Section(f"suite-{number}", name, suite.summary if suite else "")
+    for figures in (
+        quality_figures(rows, styles), memory_figures(rows), swept_figures(sheet, styles),
+        circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(sheet, styles),
+    ):
+        section.blocks += figures
+    section.blocks += sheet_tables(sheet, name)
+    return section
+
+
+def audits(rows: Sequence[Cited]) -> Section:
+    section = Section("audits", "Audits and failures", "No score without a passed audit of the very weights scored.")
+    section.blocks += [table for table in (audit_table(rows), failure_table(rows)) if table]
+    if not section.blocks:
+        section.blocks.append(Paragraph((Span("No audit was run, and nothing failed."),)))
+    return section
+
+
+def repetition(runs: Sequence[Run]) -> Iterator[Block]:
+    """How each run came about: its commands, then its machine, versions and measured limits."""
+    for run in runs:
+        if len(runs) > 1:
+            yield Paragraph((Span(run.name, "strong"),))
+        commands = [shlex.join(command["argv"]) for command in run.manifest.get("commands", ())]
+        if commands:
+            yield Code("\n".join(dict.fromkeys(commands)))
+        for place, environment in run.manifest.get("environments", {}).items():
+            told = {**environment, "harness": run.manifest.get("harness", ""),
+                    "limits": run.manifest.get("limits", {}).get(place, {})}
+            lines = [[words(key), words(value)] for key, value in flat(told) if value not in ("", None)]
+            yield Table(f"environment {run.name} {place}", ["fact", "value"], lines)
+
+
+def flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """A nest of facts as lines: "packages torch" -> "2.13.0"."""
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{before}{key} ")
+        elif isinstance(value, list | tuple):
+            yield before + key, ", ".join(map(str, value))
+        else:
+            yield before + key, "" if value is None else str(value)

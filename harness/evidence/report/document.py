@@ -1,0 +1,87 @@
+"""What a report is made of, before it is a page or Markdown. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..drawing.canvas import Drawing
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of text: its kind, what it links to ("#row-12") and what is read on hovering."""
+
+    text: str
+    kind: str = ""
+    href: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A place of a table; `order` is what it is sorted by, its text where that is None."""
+
+    spans: tuple[Span, ...] = ()
+    order: float | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(span.text for span in self.spans)
+
+
+def words(text: object, kind: str = "", href: str | None = None, order: float | None = None) -> Cell:
+    """A cell of one span."""
+    return Cell((Span(str(text), kind, href),), order)
+
+
+@dataclass
+class Table:
+    """A table under its name; `numeric` are the columns set flush right, `ids` the anchors of its rows."""
+
+    name: str
+    headings: Sequence[str]
+    rows: list[list[Cell]]
+    numeric: frozenset[int] = frozenset()
+    caption: str = ""
+    notes: Sequence[str] = ()
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing under its name, with what is to know about it."""
+
+    name: str
+    drawing: Drawing
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Commands to copy."""
+
+    text: str
+
+
+Block = Table | Figure | Paragraph | Code
+
+
+@dataclass
+class Section:
+    name: str
+    title: str
+    intro: str = ""
+    blocks: list[Block] = field(default_factory=list)
+
+
+@dataclass
+class Document:
+    title: str
+    facts: Sequence[str]
+    sections: list[Section]

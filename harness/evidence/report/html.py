@@ -1,0 +1,124 @@
+"""A report as one HTML file: no network, no fonts, no scripts but its own; for screen, keys and paper. (no torch)"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.resources import files
+from xml.etree.ElementTree import Element
+
+from ..drawing.canvas import rules
+from ..drawing.markup import add, append_text, element, to_html
+from .document import Block, Cell, Code, Document, Figure, Paragraph, Section, Span, Table
+
+LONG = 8                                    # rows from which a table has a filter
+ICON = "data:,"                             # none, so that a browser asks nobody for one
+
+
+def render(document: Document) -> str:
+    """The whole page."""
+    page = element("html", lang="en")
+    head, body = add(page, "head"), add(page, "body")
+    add(head, "meta", charset="utf-8")
+    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    add(head, "meta", name="color-scheme", content="light dark")
+    add(head, "title", f"{document.title} · report")
+    add(head, "link", rel="icon", href=ICON)
+    add(head, "style", static("report.css") + rules(lambda white, black: f"light-dark({white},{black})"))
+    add(body, "a", "Skip to the summary", class_="skip", href="#summary")
+    masthead(body, document)
+    main = add(body, "main")
+    for section in document.sections:
+        write_section(main, section)
+    add(body, "script", static("report.js"))
+    return "<!doctype html>\n" + to_html(page) + "\n"
+
+
+def static(name: str) -> str:
+    return files("harness.evidence.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def masthead(body: Element, document: Document) -> None:
+    header = add(body, "header")
+    title = add(header, "div", class_="title")
+    add(title, "h1", document.title)
+    add(title, "p", " · ".join(document.facts))
+    bar = add(header, "nav", aria_label="Sections")
+    for section in document.sections:
+        add(bar, "a", section.title, href=f"#{section.name}")
+    add(bar, "button", "Theme: auto", type="button", id="theme", hidden="hidden")
+
+
+def write_section(main: Element, section: Section) -> None:
+    made = add(main, "section", id=section.name, aria_labelledby=f"{section.name}-title")
+    add(made, "h2", section.title, id=f"{section.name}-title")
+    if section.intro:
+        add(made, "p", section.intro, class_="intro")
+    grid: Element | None = None
+    for number, block in enumerate(section.blocks):
+        if isinstance(block, Figure):
+            grid = add(made, "div", class_="figures") if grid is None else grid
+            write_figure(grid, block, f"{section.name}-figure-{number}")
+        else:
+            grid = None
+            write_block(made, block, f"{section.name}-{number}")
+
+
+def write_block(parent: Element, block: Block, name: str) -> None:
+    if isinstance(block, Table):
+        write_table(parent, block, name)
+    elif isinstance(block, Paragraph):
+        write_spans(add(parent, "p"), block.spans)
+    elif isinstance(block, Code):
+        frame = add(parent, "div", class_="code")
+        add(frame, "pre", block.text, id=name, tabindex=0)
+        add(frame, "button", "Copy", type="button", data_copy=name, hidden="hidden")
+
+
+def write_figure(grid: Element, figure: Figure, name: str) -> None:
+    made = add(grid, "figure", id=name)
+    made.append(figure.drawing.root)
+    if figure.caption:
+        add(made, "figcaption", figure.caption)
+
+
+def write_spans(parent: Element, spans: Iterable[Span]) -> None:
+    """Text as it is; spans with a kind, a link or a title as elements."""
+    for span in spans:
+        if not (span.kind or span.href or span.title):
+            append_text(parent, span.text)
+            continue
+        note = re.fullmatch(r" \[(\d+)\]", span.text) if span.kind == "note" else None
+        add(parent, "a" if span.href else "sup" if note else "span", note[1] if note else span.text,
+            class_=span.kind or None, href=span.href, title=span.title or None)
+
+
+def write_table(parent: Element, table: Table, name: str) -> None:
+    """A table that scrolls by itself, with buttons to sort it and, where it is long, a filter."""
+    frame = add(parent, "div", class_="table", id=name)
+    if len(table.rows) >= LONG:
+        tools = add(frame, "div", class_="tools", hidden="hidden")
+        label = add(tools, "label", f"Filter {table.name} ")
+        add(label, "input", type="search", aria_controls=f"{name}-table", placeholder="words, all of which must occur")
+        add(tools, "output", f"{len(table.rows)} rows")
+    scroll = add(frame, "div", class_="scroll", tabindex=0, role="region", aria_label=f"Table: {table.name}")
+    made = add(scroll, "table", id=f"{name}-table")
+    if table.caption:
+        add(made, "caption", table.caption)
+    head = add(add(made, "thead"), "tr")
+    for column, words in enumerate(table.headings):
+        heading = add(head, "th", scope="col", class_="number" if column in table.numeric else None)
+        add(heading, "button", words, type="button")
+    body = add(made, "tbody")
+    for number, cells in enumerate(table.rows):
+        row = add(body, "tr", id=table.ids[number] if table.ids else None)
+        for column, cell in enumerate(cells):
+            write_cell(row, cell, "number" if column in table.numeric else None)
+    legend = [note for note in table.notes if not note.startswith("[")]
+    for note in filter(None, [" · ".join(legend), *(note for note in table.notes if note not in legend)]):
+        add(frame, "p", note, class_="below")
+
+
+def write_cell(row: Element, cell: Cell, kind: str | None) -> None:
+    made = add(row, "td", class_=kind, data_order=None if cell.order is None else repr(float(cell.order)))
+    write_spans(made, cell.spans)

@@ -1,0 +1,91 @@
+"""A report as Markdown, its drawings as SVG files beside it. (no torch)"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...errors import FileError
+from ...store import write_atomically
+from .document import Block, Cell, Code, Document, Figure, Paragraph, Section, Span, Table
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
+
+
+def write(document: Document, path: Path) -> list[Path]:
+    """Write the report, and its figures into a folder of its name. Every file written. Raises FileError."""
+    folder = path.with_name(f"{path.stem}-figures")
+    figures = [(section, block) for section in document.sections for block in section.blocks
+               if isinstance(block, Figure)]
+    names = {id(block): f"{number:02}-{file_name(f'{section.title} {block.name}')}.svg"
+             for number, (section, block) in enumerate(figures, 1)}
+    try:
+        if figures:
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot write {folder}: {error.strerror}") from None
+    drawn = [block.drawing.save(folder / names[id(block)]) for _, block in figures]
+    write_atomically(path, "\n\n".join(render(document, folder.name, names)) + "\n")
+    return [path, *drawn]
+
+
+def file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60]
+
+
+def render(document: Document, folder: str, names: dict[int, str]) -> Iterator[str]:
+    """The paragraphs of the report."""
+    yield f"# {escape(document.title)}"
+    yield escape(" · ".join(document.facts))
+    for section in document.sections:
+        yield from render_section(section, folder, names)
+
+
+def render_section(section: Section, folder: str, names: dict[int, str]) -> Iterator[str]:
+    yield f"## {escape(section.title)}"
+    if section.intro:
+        yield escape(section.intro)
+    for block in section.blocks:
+        if isinstance(block, Figure):
+            yield f"![{escape(block.name)}]({folder}/{names[id(block)]})" + f"\n\n{escape(block.caption)}" * bool(
+                block.caption)
+        else:
+            yield from render_block(block)
+
+
+def render_block(block: Block) -> Iterator[str]:
+    if isinstance(block, Code):
+        yield f"```sh\n{block.text}\n```"
+    elif isinstance(block, Paragraph):
+        yield " · ".join(map(render_span, block.spans))
+    elif isinstance(block, Table):
+        if block.caption:
+            yield escape(block.caption)
+        rule = ["---:" if column in block.numeric else "---" for column in range(len(block.headings))]
+        lines = [map(escape, block.headings), rule, *(render_row(block, number) for number in range(len(block.rows)))]
+        yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        yield from map(escape, block.notes)
+
+
+def render_row(table: Table, number: int) -> list[str]:
+    """The cells of a row; its anchor stands in the first."""
+    cells = [render_cell(cell) for cell in table.rows[number]]
+    if table.ids:
+        cells[0] = f'<a id="{table.ids[number]}"></a>{cells[0]}'
+    return cells
+
+
+def render_cell(cell: Cell) -> str:
+    return "".join(map(render_span, cell.spans))
+
+
+def render_span(span: Span) -> str:
+    """Text, bold where it is the best, a link where it has a row."""
+    text = escape(span.text)
+    text = f"**{text}**" if span.kind == "best" and span.text.strip("*") else text
+    return f"[{text}]({span.href})" if span.href else text
+
+
+def escape(text: str) -> str:
+    return SPECIAL.sub(r"\\\1", " ".join(text.split(" "))).replace("\n", " ").replace("\r", " ")

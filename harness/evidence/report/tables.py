@@ -1,0 +1,200 @@
+"""The tables of a report: a suite's sheet, the headline, audits, failures, and every row. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...store import Row
+from ..format import format_value
+from ..statistics.intervals import Estimate
+from ..tables.entry import Entries, Part
+from ..tables.sheet import CONTEXT, Column, Place, Sheet, in_context
+from .cited import Cited
+from .document import Cell, Span, Table, words
+from .figures import DEVIATION, cite, exactly, name_of
+
+HEADLINES = (                               # metric, phase, what a reader calls it
+    ("bits_per_byte", "score", "bits/byte"), ("excess_bits", "score", "excess bits/byte"),
+    ("tokens_per_s", "train", "train tokens/s"), ("tokens_per_s", "decode", "decode tokens/s"),
+    ("peak_bytes", "train", "training peak"), ("state_bytes_per_sequence", "decode", "state"),
+    ("exponent", "train", "time exponent"), ("capacity", "score", "recalled bits"),
+)
+WIDE = 12                                   # columns that fit a page
+LAST = float("inf")                         # where a failure is sorted
+
+
+def cell_of(parts: Sequence[Part], place: Place) -> Cell:
+    """A place of a table with every number linked to its row."""
+    spans = []
+    for part in parts:
+        href, where = cite(part.rows)
+        title = f"{exactly(place.estimate, part.rows[0].unit)} · {where}" if place.estimate and href else where
+        spans.append(Span(part.text, part.kind, href, title if part.kind != "failed" else where))
+    return Cell(tuple(spans), place.estimate.value if place.estimate else LAST)
+
+
+def sheet_tables(sheet: Sheet, suite: str) -> Iterator[Table]:
+    """What was swept over lengths, a row per metric and plugin; everything else, a row per plugin."""
+    swept = [column for column in sheet.columns if column in sheet.swept]
+    single = [column for column in sheet.columns if column not in sheet.swept]
+    if swept:
+        yield _by_length(sheet, swept, f"{suite} by length")
+    if single or not swept:
+        yield _by_metric(sheet, single or [("", "")], suite)
+
+
+def _by_length(sheet: Sheet, columns: Sequence[Column], name: str) -> Table:
+    entries, rows = Entries(sheet), []
+    for column in columns:
+        best = {length: sheet.best(length, column) for length in sheet.lengths}
+        for key in sheet.keys:
+            places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+            if any(place.rows for place in places.values()):
+                rows.append([words(entries.heading(column)), words(name_of(key)), *(
+                    cell_of(entries.parts(place, key in best[length]), place) for length, place in places.items())])
+    return Table(name, ["metric", "plugin", *(f"{sheet.across}={length}" for length in sheet.lengths)], rows,
+                 frozenset(range(2, 2 + len(sheet.lengths))), " · ".join(sheet.title), entries.below())
+
+
+def _by_metric(sheet: Sheet, columns: Sequence[Column], name: str) -> Table:
+    """Plugins down and metrics across, or the other way round where the metrics are many."""
+    entries = Entries(sheet)
+    best = [sheet.best(None, column) for column in columns]
+    places = {key: [sheet.at(key, None, column) for column in columns] for key in sheet.keys}
+    rows = [[words(name_of(key)), _size(sheet.params.get(key)), *(
+        cell_of(entries.parts(place, key in best[i]), place) for i, place in enumerate(found))]
+        for key, found in places.items() if any(place.rows for place in found)]
+    headings = ["plugin", "params", *(entries.heading(column) or "result" for column in columns)]
+    if len(headings) > max(WIDE, len(rows)):
+        turned = [[words(heading), *(row[i] for row in rows)] for i, heading in enumerate(headings)]
+        headings, rows = ["metric", *(row[0].text for row in rows)], turned[1:]
+    return Table(name, headings, rows, frozenset(range(1, len(headings))), " · ".join(sheet.title), entries.below())
+
+
+def headline_table(rows: Sequence[Cited], suites: Sequence[str]) -> Table | None:
+    """A row per plugin, a column for each headline that was measured; None where none was."""
+    columns: dict[str, dict[str, Cell]] = {}
+    notes: dict[str, None] = {}
+    for metric, phase, heading in HEADLINES:
+        for words_of, chosen in _headline_rows(rows, suites, metric, phase):
+            sheet = Sheet(chosen, (metric,), ("setting", "run"))
+            entries, column = Entries(sheet), (metric, phase)
+            best = sheet.best(None, column)
+            cells = columns.setdefault(", ".join([heading, *words_of]), {})
+            for key in sheet.keys:
+                place = sheet.at(key, None, column)
+                parts = [part for part in entries.parts(place, key in best) if part.kind not in ("note", "limit")]
+                cells[_who(place.rows[0])] = cell_of(parts, place)
+            notes.update(dict.fromkeys(line for line in entries.below() if line[0] not in "[≥≤"))
+    names = [name for name in dict.fromkeys(map(_who, rows)) if any(name in cells for cells in columns.values())]
+    sizes = {_who(row): row.params for row in rows if row.params}
+    table = [[words(name), _size(sizes.get(name)), *(cells.get(name, words("–", "empty", order=LAST))
+                                                     for cells in columns.values())] for name in names]
+    headings = ["plugin", "params", *columns]
+    return Table("headline", headings, table, frozenset(range(1, len(headings))), notes=list(notes)) if names else None
+
+
+def _headline_rows(rows: Sequence[Cited], suites: Sequence[str], metric: str, phase: str,
+                   ) -> Iterator[tuple[list[str], list[Cited]]]:
+    """The rows of a headline at the longest length of the first suite that has it, apart by context, and its words."""
+    own = [row for row in rows if (row.metric, row.phase) == (metric, phase)]
+    suite = next((name for name in suites if any(row.suite == name for row in own)), None)
+    groups: dict[tuple[str, ...], list[Cited]] = {}
+    for row in own:
+        if row.suite == suite:
+            values = (in_context(name, getattr(row, name)) for name in CONTEXT)
+            groups.setdefault(tuple(values), []).append(row)
+    for context, group in groups.items():
+        longest = max((row.seq_len or 0 for row in group if row.value is not None), default=0)
+        varies = [value for i, value in enumerate(context) if len({key[i] for key in groups}) > 1]
+        swept = len({(_who(row), row.seq_len) for row in group}) > len({_who(row) for row in group})
+        broken = [row for row in rows if row.suite == suite and not row.metric]
+        if swept:
+            group, broken = ([row for row in some if (row.seq_len or 0) == longest] for some in (group, broken))
+        there = {_who(row) for row in group}
+        yield [f"T={longest}"] * swept + varies, group + [row for row in broken if _who(row) not in there]
+
+
+def _who(row: Row) -> str:
+    """A plugin with what sets it apart."""
+    return name_of((row.label, getattr(row, "setting", ""), getattr(row, "run", "")))
+
+
+def _size(params: int | None) -> Cell:
+    return words(format_value(params) if params else "", order=params)
+
+
+def audit_table(rows: Sequence[Cited]) -> Table | None:
+    """A row per audit: passed, or every check that failed with its position and size; the failed ones first."""
+    cells: dict[tuple[str, str], list[Cited]] = {}
+    for row in rows:
+        if row.cell_id and (row.unit == DEVIATION or row.metric == "audit_checks" or row.status == "audit_failed"):
+            cells.setdefault((row.run, row.cell_id), []).append(row)
+    table = [_audit(own) for own in cells.values()]
+    table.sort(key=lambda line: line[4].text == "passed")
+    headings = ["plugin", "suite", "T", "seed", "verdict", "what failed, where and by how much"]
+    return Table("audits", headings, table, frozenset({2, 3})) if table else None
+
+
+def _audit(rows: Sequence[Cited]) -> list[Cell]:
+    first, failed = rows[0], [row for row in rows if row.status == "audit_failed"]
+    before = [words(_who(first)), words(first.suite), words(first.seq_len or "", order=first.seq_len),
+              words("" if first.seed is None else first.seed, order=first.seed)]
+    if failed:
+        reasons: dict[str, Cited] = {}
+        for row in failed:
+            reasons.setdefault(row.reason.removeprefix("not a score: "), row)
+        spans = [Span(f"{row.metric}: {reason}" if row.unit == DEVIATION else reason, "failed", *cite([row]))
+                 for reason, row in reasons.items()]
+        return [*before, words("failed", "failed", cite(failed)[0]), Cell(_joined(spans))]
+    counts = [row for row in rows if row.metric == "audit_checks"]
+    sizes = [row for row in rows if row.unit == DEVIATION and row.value is not None]
+    spans = [Span(f"{row.value:g} checks", "", *cite([row])) for row in counts if row.value is not None]
+    if sizes:
+        worst = max(sizes, key=lambda row: row.value or 0.0)
+        spans.append(Span(f"largest change {worst.value:.2g} std ({worst.metric})", "", *cite([worst])))
+    return [*before, words("passed", "passed", cite(rows)[0]), Cell(_joined(spans))]
+
+
+def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
+    return tuple(span for i, one in enumerate(spans) for span in ([Span("; ")] * bool(i) + [one]))
+
+
+def failure_table(rows: Sequence[Cited]) -> Table | None:
+    """Whatever gave no number for another reason than its audit."""
+    table = [[words(_who(row)), words(row.suite), words(row.metric or "whole cell"),
+              words(row.seq_len or "", order=row.seq_len), Cell((Span(row.status, "failed", *cite([row])),)),
+              words(row.reason)] for row in rows if row.status not in ("ok", "audit_failed")]
+    return Table("failures", ["plugin", "suite", "metric", "T", "status", "reason"], table, frozenset({3})
+                 ) if table else None
+
+
+def row_table(rows: Sequence[Cited]) -> Table:
+    """Every row, whole."""
+    headings = ["row", "suite", "plugin", "metric", "value", "exactly", "T", "B", "phase", "seed", "limit", "status",
+                "reason", "bytes seen", "params", "corpus", "device", "dtype", "cell"]
+    table = [[words(row.number, order=row.number), words(row.suite), words(_who(row)), words(row.metric), *_value(row),
+              _count(row.seq_len), _count(row.batch_size), words(row.phase), _count(row.seed), _limit(row),
+              words(row.status, "" if row.status == "ok" else "failed"), words(row.reason, "prose" * bool(row.reason)),
+              _count(row.bytes_seen), _count(row.params), words(row.corpus), words(row.device), words(row.dtype),
+              words(row.cell_id, "cell")] for row in rows]
+    flush = {headings.index(name) for name in ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")}
+    return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows])
+
+
+def _count(value: int | None) -> Cell:
+    return words("" if value is None else value, order=value)
+
+
+def _value(row: Row) -> tuple[Cell, Cell]:
+    if row.value is None:
+        return words("–", "empty", order=LAST), words("")
+    value = format_value(row.value, row.unit, row.ci_low, row.ci_high)
+    return words(value, order=row.value), words(exactly(Estimate(row.value, row.ci_low, row.ci_high, 1), row.unit))
+
+
+def _limit(row: Row) -> Cell:
+    if row.limit is None:
+        return words("")
+    kind = f" {row.limit_kind}" if row.limit_kind else ""
+    return words(format_value(row.limit, row.unit) + kind, order=row.limit)

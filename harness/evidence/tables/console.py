@@ -1,0 +1,53 @@
+"""What `harness run` prints when it is done: a table and plots per suite, then where everything lies. (no torch)"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ...store import Row
+from ...suite import Suite
+from ..drawing.terminal import plot
+from .terminal import summary_table
+
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+def wide_console() -> Console:
+    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+
+
+def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
+    """Print every suite that has rows."""
+    console = wide_console()
+    for suite in suites:
+        own = [row for row in rows if row.suite == suite.name]
+        if not own:
+            continue
+        console.print(summary_table(own, suite.primary, f"{suite.name}: {suite.summary}"))
+        for metric, phase in suite.plots:
+            print_plot(own, metric, phase, min(console.width, 100))
+    counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
+    print(", ".join(f"{count} rows {status}" for status, count in counts.items()))
+    print(f"{directory}/table.csv, table.parquet, manifest.json, cells/")
+
+
+def print_plot(rows: Sequence[Row], metric: str, phase: str, width: int) -> None:
+    """A metric against length, a series per plugin; nothing where there are fewer than two lengths."""
+    unit, series = "", dict[str, dict[int, float | None]]()
+    for row in rows:
+        if row.metric == metric and row.phase == phase and row.seq_len:
+            name = row.label
+            series.setdefault(name, {})[row.seq_len] = row.value
+            unit = row.unit
+    lengths = {length for values in series.values() for length, value in values.items() if value is not None}
+    if len(lengths) >= 2:
+        print()
+        title = f"{metric.removesuffix('_s').replace('_', ' ')} ({phase})"
+        points = {name: sorted(values.items()) for name, values in series.items()}
+        print(plot(points, width=width, height=14, title=title, x_label="length in tokens", y_unit=unit))
+        print()

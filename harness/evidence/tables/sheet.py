@@ -1,0 +1,148 @@
+"""Rows sorted into the places of a table: which plugin, which length, which metric. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from ...store import Row
+from ..statistics.intervals import Estimate, mean_interval
+
+if TYPE_CHECKING:
+    import pandas
+
+CONTEXT = ("corpus", "tokenizer", "batch_size", "device", "dtype", "depth", "execution")    # part of a row's name
+SYMBOLS = {"batch_size": "B=", "depth": "L=", "n_qubits": "n="}                                # where it varies
+
+Key = tuple[str, ...]                       # a table row: plugin label, kernel case, then the context that varies
+Column = tuple[str, str]                    # metric, phase
+
+
+@dataclass
+class Place:
+    """Every row that falls into one place of a table."""
+
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def measured(self) -> list[Row]:
+        return [row for row in self.rows if row.status == "ok" and row.value is not None]
+
+    @property
+    def failed(self) -> list[Row]:
+        return [row for row in self.rows if row.status != "ok"]
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """The one value with its interval, the mean over seeds with a t interval, None where nothing was measured."""
+        values = [row.value for row in self.measured if row.value is not None]
+        if len(values) == 1:
+            return Estimate(values[0], self.measured[0].ci_low, self.measured[0].ci_high, 1)
+        return mean_interval(values) if values else None
+
+
+class Sheet:
+    """The `primary` metrics among `rows`, in this order, and whatever failed.
+
+    A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
+    a column of `context` that varies. `swept` are the columns that some plugin has at several lengths, or numbers of
+    qubits where rows are of circuits; `across` is the symbol of these.
+    """
+
+    def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
+                 context: Sequence[str] = CONTEXT):
+        everything = as_rows(rows)
+        values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in context}
+        self.varying = [name for name in context if len(values[name]) > 1]
+        shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
+        self.places: dict[tuple[Key, int, Column], Place] = {}
+        self.broken: dict[tuple[Key, int], Place] = {}              # cells that failed as a whole: no metric
+        for row in shown:
+            key, length = self._key(row), extent(row)
+            if row.metric:
+                place = self.places.setdefault((key, length, (metric_name(row), row.phase)), Place())
+            else:
+                place = self.broken.setdefault((key, length), Place())
+            place.rows.append(row)
+        self.keys = list(dict.fromkeys(self._key(row) for row in shown))
+        self.params = {self._key(row): row.params for row in shown if row.params}
+        order = [*primary, *(metric_name(r) for r in shown)]
+        self.columns = sorted(dict.fromkeys(column for _, _, column in self.places), key=lambda c: order.index(c[0]))
+        self.units = {c: {r.unit for (_, _, at), place in self.places.items() if at == c for r in place.rows if r.unit}
+                      for c in self.columns}
+        lengths: dict[tuple[Key, Column], set[int]] = {}
+        for key, length, column in self.places:
+            lengths.setdefault((key, column), set()).add(length)
+        self.swept = {column for (_, column), found in lengths.items() if len(found) > 1}
+        self.lengths = sorted({length for _, length, column in self.places if column in self.swept}
+                              | {length for _, length in self.broken if self.swept and length})
+        self.across = "n" if any(row.n_qubits and not row.seq_len for row in shown) else "T"
+        constant = {r.seq_len for r in shown if r.seq_len}
+        self.title = [f"T={length}" for length in constant if len(constant) == 1]
+        self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
+
+    def _key(self, row: Row) -> Key:
+        context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
+        return (label(row), row.metric.partition(":")[2], *context)
+
+    def at(self, key: Key, length: int | None, column: Column) -> Place:
+        """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""
+        if length is not None:
+            return self.places.get((key, length, column)) or self.broken.get((key, length)) or Place()
+        own = [row for (k, _, c), place in self.places.items() if (k, c) == (key, column) for row in place.rows]
+        return Place(own or [row for (k, _), place in self.broken.items() if k == key for row in place.rows])
+
+    def best(self, length: int | None, column: Column) -> set[Key]:
+        """The keys whose interval lies wholly on the better side of that of every other plugin.
+
+        None for ratios (units that begin with "x"): their reference has no row.
+        """
+        if any(unit.startswith("x") for unit in self.units.get(column, ())):
+            return set()
+        rivals: dict[Key, dict[Key, Place]] = {}
+        for key in self.keys:
+            if (place := self.at(key, length, column)).measured:
+                rivals.setdefault(key[1:], {})[key] = place
+        return {key for group in rivals.values() for key in group if _beats_all(key, group)}
+
+
+def _beats_all(key: Key, group: dict[Key, Place]) -> bool:
+    better = group[key].measured[0].better
+    ends = {k: (e.low, e.high) for k, place in group.items() if (e := place.estimate) and e.low is not None
+            and e.high is not None}
+    if len(ends) < max(2, len(group)) or better not in ("lower", "higher"):
+        return False
+    low, high = ends.pop(key)
+    return all(high < other_low if better == "lower" else low > other_high for other_low, other_high in ends.values())
+
+
+def extent(row: Row) -> int:
+    """What a row is swept over: its length, or the qubits of its circuit."""
+    return row.seq_len or row.n_qubits or 0
+
+
+def in_context(name: str, value: Any) -> str:
+    """A value of a column as part of a name: "B=4"."""
+    return f"{SYMBOLS.get(name, '')}{value}"
+
+
+def label(row: Row) -> str:
+    """The plugin as the command line writes it."""
+    return row.label
+
+
+def metric_name(row: Row) -> str:
+    """The metric without its case."""
+    return row.metric.partition(":")[0]
+
+
+def as_rows(source: Iterable[Row] | pandas.DataFrame) -> list[Row]:
+    """Rows, also from a table: what is missing there is None, or "" in a column of text."""
+    if not hasattr(source, "to_dict"):
+        return list(source)
+    import pandas
+
+    empty: dict[str, Any] = {f.name: "" if str(f.type) == "str" else None for f in fields(Row)}
+    return [Row(**{name: empty[name] if pandas.isna(value) else value
+                   for name, value in record.items() if name in empty}) for record in source.to_dict("records")]

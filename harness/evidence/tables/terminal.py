@@ -1,0 +1,120 @@
+"""The table that a run prints: plugins side by side, each value with its interval and limit, or why there is none.
+
+Works for any suite. Metrics are columns; what was measured at several lengths has lengths as columns instead. A failure
+stands where its number would, its reason below. The best value is marked only where its interval overlaps no other:
+noise is never ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from ..format import ASCII, format_value, supports_unicode
+from .entry import Entries
+from .sheet import Column, Key, Place, Row, Sheet
+
+if TYPE_CHECKING:
+    import pandas
+
+STYLES = {"value": "", "best": "bold green", "failed": "red", "empty": "dim", "note": "dim", "limit": "dim"}
+def summary_table(rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str], title: str = "",
+                  unicode: bool | None = None) -> Group:
+    """The `primary` metrics of one suite's rows, in this order, and every failure, as something `rich` prints.
+
+    Several seeds become their mean. `unicode` defaults to what standard output can encode.
+    """
+    return _Writer(Sheet(rows, primary), supports_unicode(unicode)).write(title)
+
+
+class _Fitting:
+    """The first of several layouts of a table that fits the terminal, or else the narrowest."""
+
+    def __init__(self, tables: Sequence[Table]):
+        self.tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = [table.__rich_measure__(console, options).maximum for table in self.tables]
+        yield next((t for t, w in zip(self.tables, widths, strict=True) if w <= options.max_width),
+                   self.tables[widths.index(min(widths))])
+
+
+class _Writer:
+    """Lays a sheet out, with the footnotes and the legend of its entries below."""
+
+    def __init__(self, sheet: Sheet, unicode: bool):
+        self.sheet, self.unicode, self.entries = sheet, unicode, Entries(sheet)
+
+    def show(self, text: str) -> str:
+        return text if self.unicode else text.translate(ASCII)
+
+    def write(self, title: str) -> Group:
+        sheet = self.sheet
+        swept = [column for column in sheet.columns if column in sheet.swept]
+        single = [column for column in sheet.columns if column not in sheet.swept]
+        tables = [self.by_length(swept)] if swept else []
+        if single or not swept:
+            tables.append(self.by_metric(single or [("", "")]))
+        above = Text().append(" " + title, "bold").append("  " * bool(title))
+        above.append(self.show(" · ".join(sheet.title)), "dim")
+        return Group(above, *tables, *(Text(self.show(" " + line), "dim") for line in self.entries.below()))
+
+    def heading(self, column: Column) -> str:
+        return self.show(self.entries.heading(column))
+
+    def name(self, key: Key, indent: str = "") -> str:
+        """A plugin, its options and what else tells its row from others, on lines of their own."""
+        parts = [part for text in key for part in text.split(":") if part]
+        return "\n".join([indent + parts[0], *(f"{indent}  {part}" for part in parts[1:])])
+
+    def table(self, first: str, headings: Iterable[str]) -> Table:
+        table = Table(box=box.SIMPLE_HEAD if self.unicode else box.ASCII2, collapse_padding=self.unicode)
+        table.add_column(first, no_wrap=True)
+        for words in headings:
+            table.add_column(words, justify="right", overflow="fold")
+        return table
+
+    def by_metric(self, columns: Sequence[Column]) -> _Fitting:
+        """Plugins down and metrics across, or the other way round."""
+        sheet = self.sheet
+        places = {key: [sheet.at(key, None, column) for column in columns] for key in sheet.keys}
+        places = {key: row for key, row in places.items() if any(place.rows for place in row)}
+        best = [sheet.best(None, column) for column in columns]
+        texts = {key: [self.text(place, key in best[i], " ", "\n") for i, place in enumerate(row)]
+                 for key, row in places.items()}
+        sizes = {key: format_value(sheet.params[key]) if key in sheet.params else "" for key in texts}
+        headings = [self.heading(column) or "result" for column in columns]
+        across = self.table("plugin", ["params", *headings])
+        for key, row in texts.items():
+            across.add_row(self.name(key), sizes[key], *row)
+        down = self.table("", map(self.name, texts))
+        down.add_row("params", *sizes.values())
+        for i, words in enumerate(headings):
+            down.add_row(words, *(row[i] for row in texts.values()))
+        return _Fitting([across, down])
+
+    def by_length(self, columns: Sequence[Column]) -> _Fitting:
+        """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
+        sheet = self.sheet
+        layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
+        tables = [self.table("", map(str, sheet.lengths)) for _ in layouts]
+        for column in columns:
+            best = {length: sheet.best(length, column) for length in sheet.lengths}
+            for table, joints in zip(tables, layouts, strict=True):
+                table.add_row(Text(self.heading(column), "bold"))
+                for key in sheet.keys:
+                    places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+                    if any(place.rows for place in places.values()):
+                        table.add_row(self.name(key, "  "), *(
+                            self.text(place, key in best[length], *joints) for length, place in places.items()))
+                table.add_section()
+        return _Fitting(tables)
+
+    def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
+        return Text().join(Text(self.show(part.text), STYLES[part.kind])
+                           for part in self.entries.parts(place, best, joint, limit_joint))

@@ -1,0 +1,1 @@
+"""GGUF files: read, written, and weight matrices in other codes."""
