@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.sources import HiddenMarkov, copy, hmm, markov
 from harness.data.tokenizers import Bytes
-from harness.data.windows import spans
+from harness.data.windows import first_visible, first_visible_byte, spans
 from harness.errors import UsageError
 
 SOURCES = {"markov": markov, "hmm": hmm, "copy": copy}
@@ -45,7 +45,7 @@ def test_the_text_is_printable_and_of_the_promised_size(corpus):
 
 def test_the_oracle_agrees_with_the_entropy_rate(corpus):
     """Over 1.3 MB, within four standard errors of the mean over documents plus what is paid at their starts."""
-    losses = np.array([bits.mean() for bits in corpus.oracle.log_loss(corpus.train, window=4096)])
+    losses = np.array([bits.mean() for bits in oracle_loss(corpus.oracle, corpus.train, 4096)])
     error = losses.std() / math.sqrt(len(losses))
     start = 4 * 2 / 4096                                        # at most two letters' worth of not knowing the state
     assert -4 * error <= losses.mean() - corpus.oracle.entropy_bits_per_byte <= 4 * error + start
@@ -62,6 +62,11 @@ def test_the_rates_are_those_of_the_tables():
         assert chances == pytest.approx(np.array([32, 8, 4, 4, 4, 2, *[1] * 10]) / 64, abs=0.01)
     assert markov().oracle.entropy_bits_per_byte == 2.71875
     assert hmm().oracle.entropy_bits_per_byte == copy().oracle.entropy_bits_per_byte == 2.0
+
+
+def oracle_loss(source, documents, window, stride=0):
+    """Of a reader of bytes."""
+    return source.log_loss(documents, [first_visible(len(document), window, stride) for document in documents])
 
 
 def count_loss(corpus, order, window):
@@ -92,7 +97,7 @@ def count_loss(corpus, order, window):
 ])
 def test_counting_comes_as_near_as_its_context_allows_and_never_below(name, order, closest, farthest):
     corpus = SOURCES[name](documents=64)
-    oracle = np.mean(np.concatenate(corpus.oracle.log_loss(corpus.heldout[:12], 256)))
+    oracle = np.mean(np.concatenate(oracle_loss(corpus.oracle, corpus.heldout[:12], 256)))
     excess = count_loss(corpus, order, 256) - oracle
     assert closest <= excess <= farthest
 
@@ -119,7 +124,7 @@ def test_the_hidden_state_filter_equals_the_sum_over_all_hidden_paths(window, st
         for t in range(span.scored, span.stop):
             seen = document[max(span.start - 1, 0):t]
             expected[t] = -math.log2(chance(seen + document[t:t + 1]) / chance(seen))
-    assert source.log_loss([document, document[:7]], window, stride)[0] == pytest.approx(expected, abs=1e-9)
+    assert oracle_loss(source, [document, document[:7]], window, stride)[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_one_letter_in_sight_says_nothing_about_a_second_order_chain():
@@ -129,7 +134,7 @@ def test_one_letter_in_sight_says_nothing_about_a_second_order_chain():
     pairs, singles = Counter(pairwise(text)), Counter(text)
     conditional = sum(n / len(text) * math.log2(singles[a] / n) for (a, _), n in pairs.items())
     assert conditional == pytest.approx(4, abs=0.001)
-    bits = corpus.oracle.log_loss(corpus.heldout[:1], window=16)[0]
+    bits = oracle_loss(corpus.oracle, corpus.heldout[:1], 16)[0]
     assert (bits[::16] == 4).all() and bits[1] == 4 and bits.mean() < 3
 
 
@@ -145,12 +150,33 @@ def test_a_copy_is_free_only_where_its_original_is_in_the_window(length, window,
             if document[t:t + 1].isupper() and original >= max(span.start - 1, 0):
                 assert document[original] == ord(document[t:t + 1].lower())
                 expected[t] = 0
-    assert corpus.oracle.log_loss([document], window, stride)[0].tolist() == expected.tolist()
+    assert oracle_loss(corpus.oracle, [document], window, stride)[0].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("sizes", [[2], [1, 3], [4, 1, 1]])
+def test_tokens_of_several_bytes_see_the_bytes_that_their_window_stands_for(sizes):
+    """A loop over tokens: the window's first input is the token before its first target, and a token's own earlier
+    bytes are in sight. Copying is free exactly where the original lies in that text."""
+    corpus, window, length = copy(length=16, documents=1), 12, 16
+    document = corpus.heldout[0]
+    lengths = np.resize(sizes, len(document))
+    lengths = lengths[:np.searchsorted(np.cumsum(lengths), len(document), side="right")]
+    document = document[:lengths.sum()]
+    expected, starts = [], np.cumsum([0, *lengths])
+    for span in spans(len(lengths), window):
+        first = starts[max(span.start - 1, 0)]
+        for t in range(starts[span.scored], starts[span.stop]):
+            free = document[t:t + 1].isupper() and t - length >= first
+            expected.append(0.0 if free else 4.0)
+    visible = first_visible_byte(lengths, window)
+    assert corpus.oracle.log_loss([document], [visible])[0].tolist() == expected
+    bytes_only = oracle_loss(corpus.oracle, [document], window)[0]
+    assert sum(expected) < bytes_only.sum()             # a window of tokens holds more text than one of bytes
 
 
 def test_oracles_score_every_byte_of_truncated_texts(corpus):
     texts = [document[:n] for n, document in zip((0, 1, 2, 300), corpus.heldout, strict=False)]
-    losses = corpus.oracle.log_loss(texts, window=256)
+    losses = oracle_loss(corpus.oracle, texts, 256)
     assert [len(bits) for bits in losses] == [0, 1, 2, 300]
     assert all(np.isfinite(bits).all() and (bits >= 0).all() for bits in losses)
     assert all(len(Bytes().encode(text)) == len(bits) for text, bits in zip(texts, losses, strict=True))

@@ -22,11 +22,11 @@ class Source(Protocol):
         """`documents` texts of DOCUMENT_BYTES each, or a little less."""
         ...
 
-    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
-        """Bits of every byte of texts of this source, (n,) each, for whoever knows it and sees the window's bytes.
+    def log_loss(self, documents: Sequence[bytes], visible: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Bits of every byte of texts of this source, (n,) each, for whoever knows it and sees what a model sees.
 
-        `window` and `stride` count bytes. For tokens of several bytes take the documents' length: more context than
-        the model has, so still a floor.
+        `visible` (n,) of each document is the index of the first byte in sight when a byte is predicted, and never
+        falls (`harness.data.windows.first_visible_byte`).
         """
         ...
 

@@ -21,12 +21,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from ..errors import UsageError
 from .documents import Documents, Source
-from .windows import first_visible, spans
 
 SIXTYFOURTHS = 64
 DOCUMENT_BYTES = 4096
@@ -56,6 +56,12 @@ def _symbols(document: bytes) -> np.ndarray:
     return (np.frombuffer(document.lower(), np.uint8) - ord("a")).astype(np.int64)
 
 
+def _windows(visible: np.ndarray) -> list[tuple[int, int, int]]:
+    """(first in sight, first scored, stop) of every run of targets that see the text from the same place on."""
+    edges = [0, *(np.flatnonzero(np.diff(visible)) + 1).tolist(), len(visible)]
+    return [(int(visible[start]), start, stop) for start, stop in pairwise(edges) if start < stop]
+
+
 class Markov:
     """x_t = name(shift_1(x_{t-1}) + … + shift_k(x_{t-k}) + rank mod 16), rank drawn with chances WEIGHTS / 64.
 
@@ -79,17 +85,17 @@ class Markov:
             x[:, t] = self._name[(context + self._rank[bits[:, t] % SIXTYFOURTHS]) % self.size]
         return _text(x)
 
-    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
-        return [self._bits(_symbols(document), window, stride) for document in documents]
+    def log_loss(self, documents: Sequence[bytes], visible: Sequence[np.ndarray]) -> list[np.ndarray]:
+        return [self._bits(_symbols(document), first) for document, first in zip(documents, visible, strict=True)]
 
-    def _bits(self, x: np.ndarray, window: int, stride: int) -> np.ndarray:
+    def _bits(self, x: np.ndarray, visible: np.ndarray) -> np.ndarray:
         n, k = len(x), self.order
         bits = np.full(n, math.log2(self.size))
         if n > k:
             context = sum(shift[x[k - 1 - i:n - 1 - i]] for i, shift in enumerate(self._shift))
             rank = (np.argsort(self._name)[x[k:]] - context) % self.size
             bits[k:] = np.log2(SIXTYFOURTHS / np.array(self.WEIGHTS))[rank]
-        in_sight = np.arange(n) - first_visible(n, window, stride)
+        in_sight = np.arange(n) - visible
         bits[in_sight < k] = math.log2(self.size)
         return bits
 
@@ -122,7 +128,7 @@ class HiddenMarkov:
             state = self._move[state, ranks[:, t]]
         return _text(x)
 
-    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
+    def log_loss(self, documents: Sequence[bytes], visible: Sequence[np.ndarray]) -> list[np.ndarray]:
         # Letter x turns a belief over states, as a row vector, into belief @ step[x]; its sum is the chance of x.
         step = np.zeros((self.size, self.STATES, self.STATES))
         states = np.arange(self.STATES)
@@ -130,9 +136,9 @@ class HiddenMarkov:
             step[self._letter[:, rank], states, self._move[:, rank]] = weight / SIXTYFOURTHS
         texts = [_symbols(document) for document in documents]
         losses = [np.empty(len(text)) for text in texts]
-        rows = [(i, span) for i, text in enumerate(texts) for span in spans(len(text), window, stride)]
-        # Every window reads from the letter before its first target on; the filters of all windows run side by side.
-        seen = [texts[i][max(span.start - 1, 0):span.stop] for i, span in rows]
+        # Every window reads from the first letter in its sight on; the filters of all windows run side by side.
+        rows = [(i, *window) for i, first in enumerate(visible) for window in _windows(first)]
+        seen = [texts[i][begin:stop] for i, begin, _, stop in rows]
         letters = np.zeros((len(rows), max(map(len, seen), default=0)), np.int64)
         for row, text in enumerate(seen):
             letters[row, :len(text)] = text
@@ -142,9 +148,8 @@ class HiddenMarkov:
             belief = np.einsum("ws,wsr->wr", belief, step[letters[:, t]])
             chance = belief.sum(1, keepdims=True)
             bits[:, t], belief = -np.log2(chance[:, 0]), belief / chance
-        for row, (i, span) in enumerate(rows):
-            begin = max(span.start - 1, 0)
-            losses[i][span.scored:span.stop] = bits[row, span.scored - begin:span.stop - begin]
+        for row, (i, begin, scored, stop) in enumerate(rows):
+            losses[i][scored:stop] = bits[row, scored - begin:stop - begin]
         return losses
 
 
@@ -167,12 +172,11 @@ class Copy:
         capitals = block + ord("A") - ord("a")
         return _text(np.concatenate([block, capitals], 2).reshape(documents, -1))
 
-    def log_loss(self, documents: Sequence[bytes], window: int, stride: int = 0) -> list[np.ndarray]:
+    def log_loss(self, documents: Sequence[bytes], visible: Sequence[np.ndarray]) -> list[np.ndarray]:
         losses = []
-        for document in documents:
+        for document, first in zip(documents, visible, strict=True):
             at = np.arange(len(document))
-            copied = (at % (2 * self.length) >= self.length) & (
-                at - self.length >= first_visible(len(document), window, stride))
+            copied = (at % (2 * self.length) >= self.length) & (at - self.length >= first)
             losses.append(np.where(copied, 0.0, math.log2(self.SIZE)))
         return losses
 

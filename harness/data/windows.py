@@ -47,6 +47,16 @@ def first_visible(length: int, window: int, stride: int = 0) -> np.ndarray:
     return visible
 
 
+def first_visible_byte(token_lengths: np.ndarray, window: int, stride: int = 0) -> np.ndarray:
+    """Index of the first byte that a model of tokens sees when it predicts each byte of a document, (bytes,) int64.
+
+    `token_lengths` (tokens,) are the bytes that each token of the document stands for; `window` and `stride` count
+    tokens. Of a token's own bytes the earlier ones are in sight of the later ones: a token is predicted whole.
+    """
+    starts = np.concatenate([[0], np.cumsum(token_lengths)]).astype(np.int64)
+    return np.repeat(starts[first_visible(len(token_lengths), window, stride)], token_lengths)
+
+
 def limit_documents(documents: Sequence[bytes], max_bytes: int, least: int = 1024) -> list[bytes]:
     """Leading parts of as many documents as `max_bytes` allows, all cut at one length.
 
