@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
 OWN = (                                     # what may lie there without a manifest
     "cells", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
@@ -220,10 +221,21 @@ class Store:
     def write_tables(self, derived: Iterable[Row] = ()) -> pandas.DataFrame:
         """table.parquet and table.csv: the rows of every cell, then the derived ones."""
         table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
-        for suffix, write in (("parquet", table.to_parquet), ("csv", table.to_csv)):
+        for suffix, write in (("parquet", table.to_parquet), ("csv", inert(table).to_csv)):
             with replacing(self.directory / f"table.{suffix}") as temporary:
                 write(temporary, index=False)
         return table
+
+
+def inert(table: pandas.DataFrame) -> pandas.DataFrame:
+    """A table for a CSV file in which no text is a formula: what begins like one gets an apostrophe in front, as
+    spreadsheets themselves write it (OWASP, CSV injection)."""
+    table = table.copy()
+    for name in table.columns:
+        if table[name].dtype.kind not in "iufb":
+            texts = table[name].map(lambda value: isinstance(value, str) and value.startswith(FORMULA), na_action=None)
+            table[name] = table[name].where(~texts.astype(bool), "'" + table[name].astype(str))
+    return table
 
 
 def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:

@@ -336,3 +336,72 @@ def test_a_file_that_vanishes_meanwhile_is_one_line(tiny, tmp_path):
     path.write_bytes(path.read_bytes()[:-64])
     with pytest.raises(FileError, match="truncated"):
         file.read("small.weight")
+
+
+def rewritten(path, old, new):
+    """The file with a string of its metadata replaced by bytes of the same length."""
+    data = path.read_bytes()
+    assert data.count(old) == 1 and len(old) == len(new)
+    path.write_bytes(data.replace(old, new))
+    return path
+
+
+def test_a_token_that_is_not_utf8_is_read_as_the_library_reads_the_file(tiny, tmp_path):
+    path = tmp_path / "raw.gguf"
+    path.write_bytes(tiny.read_bytes())
+    rewritten(path, struct.pack("<Q", 2) + "é".encode(), struct.pack("<Q", 2) + b"\xff\xfe")
+    assert len(gguf.GGUFReader(path).tensors) == 4
+    opened = read_gguf(path)
+    assert opened.metadata["tokenizer.ggml.tokens"] == ["a", "bc", "\\xff\\xfe"]
+    assert opened.read("norm.weight").tolist() == weights(1, 64)[0].tolist()
+
+
+def test_a_part_of_a_split_file_is_not_taken_for_the_whole(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "model-00002-of-00003.gguf", "llama")
+    writer.add_uint16("split.count", 3)
+    writer.add_uint16("split.no", 1)
+    writer.add_tensor("w", weights())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(FileError, match="one of 3 parts of a model; merge them first"):
+        read_gguf(tmp_path / "model-00002-of-00003.gguf")
+
+
+@pytest.mark.parametrize("depth", [20, 2000, 100_000])
+def test_metadata_nested_without_end_is_refused(tmp_path, depth):
+    """Arrays of one array each: kind 9, then (inner kind, count) of every level."""
+    key = b"deep"
+    header = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", len(key)) + key + struct.pack("<I", 9)
+    path = tmp_path / "deep.gguf"
+    path.write_bytes(header + struct.pack("<IQ", 9, 1) * depth + struct.pack("<IQB", 0, 1, 7))
+    with pytest.raises(FileError, match="nested more than 8 deep"):
+        read_gguf(path)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1.0, 1e200])
+def test_an_error_is_relative_whatever_the_scale(tmp_path, scale):
+    """A matrix times a number has the relative error of the matrix."""
+    path = tmp_path / "scaled.gguf"
+    matrix = np.random.default_rng(3).standard_normal((24, 32))
+    library_file(path, {"w": ((matrix * scale).astype("<f8").view(np.uint8).reshape(24, -1), TYPES.F64)})
+    from harness.gguf.encoding import encode_all
+    from harness.registry import load
+
+    [(record, _)] = encode_all(read_gguf(path), ["w"], load().encodings["quantum"], rank=4, bits=10)
+    left = np.linalg.svd(matrix, compute_uv=False)
+    least = np.sqrt((left[4:] ** 2).sum() / (left**2).sum())
+    assert least <= record.svd_relative_error * 1.0001
+    assert least <= record.relative_error * 1.0001 < 1
+
+
+def test_a_tensors_name_is_neither_markup_nor_a_formula(tmp_path):
+    names = ["enc[conv].weight", '=HYPERLINK("x")', "[/red]"]
+    path = library_file(tmp_path / "names.gguf", {name: (weights(), TYPES.F32) for name in names})
+    out = tmp_path / "t.csv"
+    done = CliRunner().invoke(app, ["gguf-import", str(path), "--into", "quantum", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert all(name in done.output for name in names)
+    with out.open(newline="") as file:
+        assert [row["tensor"] for row in csv.DictReader(file)] == [names[0], "'" + names[1], names[2]]

@@ -13,6 +13,7 @@ from ..specs import EncodingSpec, resolve
 from .file import GGUFFile, GGUFTensor
 from .lowrank import rounded_svd, truncated_svd
 
+FLOAT32 = float(np.finfo(np.float32).max)
 BITS = (2, 52)                          # least and most of a stored number; float64 has no more
 
 
@@ -91,6 +92,8 @@ def encode_all(
         if not np.isfinite(matrix).all():
             yield Encoded(name, tensor.type, tensor.shape, status="error", reason="holds NaN or infinity"), None
             continue
+        scale = power_of_two_below(matrix)
+        matrix = matrix / scale                         # exact, and neither squares nor float32 leave their range
         factors = truncated_svd(matrix, min(rank, *matrix.shape))
         found = code(matrix, factors, bits)
         control, control_rank = rounded_svd(matrix, factors, bits, found.stored_bits)
@@ -98,7 +101,13 @@ def encode_all(
             name, tensor.type, tensor.shape, len(factors.s), found.numbers, found.stored_bits,
             found.stored_bits / matrix.size, relative_error(found.matrix, matrix), found.fidelity,
             control_rank, relative_error(control, matrix), time.perf_counter() - started, facts=dict(found.facts),
-        ), Pair(found.matrix.astype(np.float32), control.astype(np.float32))
+        ), Pair(*(np.float32(np.clip(back * scale, -FLOAT32, FLOAT32)) for back in (found.matrix, control)))
+
+
+def power_of_two_below(matrix: np.ndarray) -> float:
+    """The power of two that brings the largest entry into [0.5, 1); 1 for a matrix of zeros."""
+    largest = float(np.abs(matrix).max())
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if largest else 1.0
 
 
 def relative_error(found: np.ndarray, matrix: np.ndarray) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import FileError, PluginError, Unsupported, one_line
 from ..store import replacing
 
-MAGIC, VERSIONS, ALIGNMENT, MOST_DIMENSIONS = b"GGUF", (2, 3), 32, 8
+MAGIC, VERSIONS, ALIGNMENT, MOST_DIMENSIONS, DEEPEST = b"GGUF", (2, 3), 32, 8, 8
 ARCHITECTURE = "qllm-harness"
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 STRING, ARRAY = 8, 9
@@ -137,18 +137,20 @@ class _Cursor:
     def number(self, code: str) -> Any:
         return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]
 
-    def text(self) -> str:
-        return self.take(self.number("Q")).decode("utf-8")
+    def text(self, errors: str = "strict") -> str:
+        return self.take(self.number("Q")).decode("utf-8", errors)
 
-    def value(self, kind: int) -> Any:
+    def value(self, kind: int, depth: int = 0) -> Any:
         if kind == STRING:
-            return self.text()
+            return self.text("backslashreplace")        # the bytes of a token need not be UTF-8
         if kind == ARRAY:
+            if depth == DEEPEST:
+                raise ValueError(f"metadata nested more than {DEEPEST} deep")
             inner, count = self.number("I"), self.number("Q")
             if inner in SCALARS:
                 code = SCALARS[inner]
                 return list(struct.unpack(f"<{count}{code}", self.take(count * struct.calcsize(f"<{code}"))))
-            return [self.value(inner) for _ in range(count)]
+            return [self.value(inner, depth + 1) for _ in range(count)]
         if kind not in SCALARS:
             raise ValueError(f"metadata of the unknown type {kind}")
         return self.number(SCALARS[kind])
@@ -167,6 +169,10 @@ def _parse(path: Path, file: Any, size: int) -> GGUFFile:
     for _ in range(pairs):
         key = cursor.text()
         found.metadata[key] = cursor.value(cursor.number("I"))
+    parts = found.metadata.get("split.count", 1)
+    if isinstance(parts, int) and parts > 1:
+        raise FileError(f"{path} is one of {parts} parts of a model; merge them first: "
+                        "llama-gguf-split --merge FIRST-PART WHOLE")
     entries = []
     for _ in range(tensors):
         name, dimensions = cursor.text(), cursor.number("I")

@@ -55,8 +55,9 @@ class Cell:
 
     @property
     def id(self) -> str:
+        """A letter and a hash: digits alone, or digits and an e, are a number to whatever reads a table."""
         text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+        return "c" + hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH - 1]
 
     @property
     def label(self) -> str:

@@ -170,7 +170,7 @@ def _guarded(hook: Callable[[], Any], note: Callable[[str], None]) -> Any:
 
 def _open_manifest(store: Store, command: Sequence[str]) -> dict[str, Any]:
     manifest = store.manifest() or {
-        "schema": SCHEMA, "run_id": uuid.uuid4().hex[:12], "created": now(),
+        "schema": SCHEMA, "run_id": "r" + uuid.uuid4().hex[:12], "created": now(),
         "commands": [], "environments": {}, "limits": {},
     }
     manifest["harness"] = __version__

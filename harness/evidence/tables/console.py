@@ -17,8 +17,10 @@ WIDTH_WITHOUT_TERMINAL = 120
 
 
 def wide_console() -> Console:
-    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False)
+    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL. Text is text there: names, paths and reasons
+    come from elsewhere and may hold brackets."""
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
