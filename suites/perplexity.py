@@ -104,7 +104,7 @@ def evaluate(cell: Cell, bench: Any) -> None:
     seen = {"phase": "score", "bytes_seen": bytes_seen}
     floor = {}
     if documents.oracle:
-        oracle = [float(bits.sum()) for bits in documents.oracle.log_loss(heldout, cell.seq_len)]
+        oracle = bench.oracle_bits(heldout)
         floor = {"limit": sum(oracle) / float(score.bytes.sum()), "limit_kind": "entropy"}
         excess = stats.paired_bits_difference(score.bits, oracle, score.bytes)
         bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)

@@ -55,7 +55,7 @@ def test_runs_are_divided_by_a_program_that_did_not_change():
     assert one(a, b, plugin="baseline").how == "unpaired, 12 and 12 rounds"
 
 
-@pytest.mark.parametrize("change", ["code", "version", "weights"])
+@pytest.mark.parametrize("change", ["code", "engine", "weights"])
 def test_a_program_that_changed_is_no_measure_of_the_machine(change):
     generator = np.random.default_rng(2)
     a, b = run(*group(generator)), run(*group(generator))

@@ -25,7 +25,7 @@ from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.documents import Documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
-from ..data.windows import limit_documents
+from ..data.windows import first_visible_byte, limit_documents
 from ..errors import HarnessError, Unsupported
 from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
@@ -229,6 +229,15 @@ class Workbench:
         batches = score_batches(
             tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
         return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
+
+    def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
+        """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand
+        for. Raises HarnessError where the source is not known."""
+        if self.documents.oracle is None:
+            raise HarnessError(f"nobody knows the source of {self.documents.name}")
+        lengths = [self.tokenizer.token_bytes[self.tokenizer.encode(document)] for document in documents]
+        visible = [first_visible_byte(sizes, self.cell.seq_len, self.cell.get("stride", 0)) for sizes in lengths]
+        return [float(bits.sum()) for bits in self.documents.oracle.log_loss(documents, visible)]
 
     @cached_property
     def recall(self) -> Recall:

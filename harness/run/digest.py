@@ -14,7 +14,8 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
@@ -161,17 +162,18 @@ def _words(text: bytes) -> list[str]:
 def _version(package: str) -> str:
     """ "name==version" of the distribution that brings an importable name; "name" where there is none."""
     top = package.partition(".")[0]
-    for distribution in (top, *_distributions(top)):
-        try:
+    with suppress(PackageNotFoundError):
+        return f"{package}=={version(top)}"
+    for distribution in _distributions().get(top, ()):      # it is called otherwise: scikit-learn brings sklearn
+        with suppress(PackageNotFoundError):
             return f"{package}=={version(distribution)}"
-        except PackageNotFoundError:
-            continue
     return package
 
 
-def _distributions(package: str) -> Iterator[str]:
-    """The distributions that bring an importable name of another name than theirs; found by reading them all."""
-    yield from packages_distributions().get(package, ())
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """The distributions that bring each importable name; it takes reading what all of them installed."""
+    return packages_distributions()
 
 
 @cache
