@@ -2,8 +2,7 @@
 
 A block of samples is prepared, evolved and read out while it stays in the cache; its backward pass recomputes it, walks
 the circuit back with the state and its gradient, and keeps nothing in between. The parts are in `cpu_product`,
-`cpu_rotations` and `cpu_readout`, inlined here: numba's cache watches this file alone, so that after a change there its
-`*.nbi` is to be removed.
+`cpu_rotations` and `cpu_readout`, inlined here.
 """
 
 from __future__ import annotations
