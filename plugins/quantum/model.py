@@ -102,10 +102,10 @@ class CircuitTransformer(LanguageModel):
         """
         if not (find_spec("qiskit") and find_spec("qiskit_aer")):
             raise Unsupported("transpiling needs qiskit: pip install 'qllm-harness[quantum]'")
-        from .cost import Timing, circuit_cost
-        from .qiskit_circuit import build
-        from .qiskit_native import separate
-        from .shift import runs
+        from .libraries.cost import Timing, circuit_cost
+        from .libraries.qiskit_circuit import build
+        from .libraries.qiskit_native import separate
+        from .simulate.shift import runs
 
         config = self.config
         description = config.description()

@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from harness import Unsupported
 
-from . import noise, sampling, statevector
 from .cases import forward_backward
+from .circuit.plan import Angle, Monomial, Plan, Readout, Rotation
 from .config import CircuitConfig
 from .layer import CircuitLayer, Execution, Library
-from .plan import Angle, Monomial, Plan, Readout, Rotation
-from .shift import TWO_TERMS, runs
+from .libraries.backends import noise_model
+from .simulate import noise, sampling, statevector
+from .simulate.shift import TWO_TERMS, runs
 
 AT_ONCE = 1 << 20                   # amplitudes of the states held together
 DRAWS = 64                          # sets of errors that a noisy read-out is averaged over
@@ -81,7 +82,7 @@ class Family:
                 if kind not in ("z", "probabilities"):
                     raise Unsupported(f"attention={self.config.attention} reads out {kind}: noise does not act on that")
                 layer.execution = replace(layer.execution, mode="noise")
-                layer.errors = noise.model(self.config.noise, layer.description.qubits).times(strength)
+                layer.errors = noise_model(self.config.noise, layer.description.qubits).times(strength)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Circuit:
         angles, loaded = self.draw(samples, seed)
         generator = torch.Generator().manual_seed(seed + 1)
         uniforms = torch.rand(samples, DRAWS, noise.places(self.plan), generator=generator)
-        rates = noise.model(self.config.noise, self.config.qubits).times(strength)
+        rates = noise_model(self.config.noise, self.config.qubits).times(strength)
         exact = self.run(Readout(), angles, loaded)
         found = noise.noisy(self.plan, angles, angles.new_zeros(0), loaded, rates, uniforms)
         return (found * exact).sum(1).tolist(), exact.square().sum(1).tolist()
@@ -180,7 +181,7 @@ class Circuit:
         call = forward_backward(lambda a, _: layer(a), x, layer.weight)
         amplitudes = d.features if d.encoding == "amplitude" else 0
         if by_one:
-            from .qiskit_native import separate
+            from .libraries.qiskit_native import separate
 
             return Timed(call, samples, "shift", runs(separate(layer.circuit).rules, amplitudes))
         if execution == "shots":

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .plan import Angle, Monomial, Pauli, Plan, Rotation
+from ..circuit.plan import Angle, Monomial, Pauli, Plan, Rotation
 
 REAL, IMAGINARY, DIAGONAL, TABLE = range(4)         # kinds of an operation
 

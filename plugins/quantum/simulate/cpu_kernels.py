@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..scan.cpu_jit import inlined, kernel
+from ...scan.cpu_jit import inlined, kernel
 from .cpu_product import clear, prepare, prepare_back
 from .cpu_readout import Z, count_bits, read, read_back
 from .cpu_rotations import LANES, apply, apply_back, parity

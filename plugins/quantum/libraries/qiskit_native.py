@@ -24,11 +24,11 @@ from torch import Tensor
 
 from harness import Unsupported, UsageError
 
+from ..circuit.plan import Angle, Readout
+from ..simulate.sampling import check_shots
+from ..simulate.shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimated
 from .backends import BASIS, fake_backend
-from .plan import Angle, Readout
 from .qiskit_circuit import FOUR_TERM_GATES, parameter_angles
-from .sampling import check_shots
-from .shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimated
 
 GATES_OF_AER = {
     "id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "t", "tdg", "p", "u", "rx", "ry", "rz", "cx", "cy", "cz",
