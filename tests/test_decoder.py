@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from harness.plugins.decoder import AttentionBlock, Decoder
+from laws import in_pieces
 from torch import nn
 
 DIM, LAYERS, VOCAB = 256, 3, 400
@@ -47,9 +48,8 @@ def test_a_cut_text_gives_the_logits_of_the_whole():
     model, text = decoder().eval(), torch.arange(20).view(2, 10)
     with torch.no_grad():
         whole, _ = model(text)
-        head, state = model(text[:, :4])
-        tail, state = model(text[:, 4:], state)
-    torch.testing.assert_close(torch.cat([head, tail], dim=1), whole, rtol=1e-4, atol=1e-4)
+        pieces, state = in_pieces(model, text, [4, 5])
+    torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-4)
     assert state["length"].tolist() == [10, 10]
 
 
