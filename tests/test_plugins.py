@@ -1,5 +1,7 @@
 """The law over every registered model: shapes, a state that is carried, the audit on fresh weights."""
 
+import importlib
+
 import pytest
 import torch
 from laws import in_pieces
@@ -104,3 +106,10 @@ def test_training_lowers_the_loss_of_what_is_shown(built):
     step, text = TrainStep(model.train(), lr=1e-2), tokens(4, LENGTH + 1, seed=3)
     losses = [step(text[:, :-1], text[:, 1:]).item() for _ in range(12)]
     assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("name", ["plugins", "suites", "plugins.blocks"])
+def test_a_folder_of_the_checkout_is_no_package_by_its_own_name(name):
+    """A module that is loaded under two names has two of every class."""
+    with pytest.raises(ImportError, match=r"import harness\.(plugins|suites) in place of"):
+        importlib.import_module(name)
