@@ -55,7 +55,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
 
     def features(self, x: Tensor, start: int) -> Tensor:
-        """What is multiplied to a score: planes (B, H, T, 2d), or plain vectors under rotary embedding (B, H, T, d)."""
+        """What scores are products of: planes (B, H, T, 2d), or plain vectors under rotary embedding (B, H, T, d)."""
         length = x.shape[2]
         if self.plain:
             return rotate(x, rotary_table(start, length, self.head_dim, device=x.device))
@@ -76,7 +76,7 @@ class GoldenRatio(Decoder):
                 parameter.requires_grad_(False)
 
     def initialise_linear(self, name: str, linear: nn.Linear) -> None:
-        """What is a pattern is set to it, at the scale that random weights have, and learns nothing."""
+        """A map that is fixed gets its pattern, at the scale that random weights have, and does not learn."""
         layer, kind = int(name.partition(".")[0]), name.rpartition(".")[2]
         fixed = kind in self.config.fixed
         if fixed and self.config.patterns == "golden":

@@ -71,7 +71,7 @@ class CircuitLayer(nn.Module):
 
     @cached_property
     def circuit(self) -> Any:
-        """The library's own: a QuantumCircuit, or a quantum function of (inputs, weights)."""
+        """The circuit as its library has it: a QuantumCircuit, or a quantum function of (inputs, weights)."""
         return _builder(self.execution.library)(self.description)
 
     @cached_property
@@ -118,7 +118,7 @@ class CircuitLayer(nn.Module):
         return out.unflatten(0, x.shape[:-1])
 
     def draw(self, x: Tensor, start: int, count: int) -> Tensor:
-        """(T, count): the same for every row of the batch."""
+        """Uniform numbers (T, count) for these positions, the same for every row of the batch."""
         return uniforms(start, x.shape[-2], count, self.stream, x.device)
 
     def load(self, amplitudes: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class Family:
         return self.config.qubits, self.config.layers
 
     def at(self, qubits: int, layers: int) -> Circuit:
-        """Raises Unsupported for one that cannot be built or does not fit."""
+        """The circuit of that size. Raises Unsupported where it cannot be built or does not fit into memory."""
         statevector.fit_qubits(qubits)
         try:
             return Circuit(replace(self.config, qubits=qubits, layers=layers), self.library)
@@ -101,7 +101,7 @@ class Circuit:
 
     @property
     def facts(self) -> dict[str, int]:
-        """The columns of its rows."""
+        """What the suite writes into every row about this circuit."""
         gates = [gate for gate in self.config.description().gates() if len(gate.qubits) == 2]
         return {"n_qubits": self.config.qubits, "depth": self.config.layers, "two_qubit_gates": len(gates)}
 
@@ -127,8 +127,10 @@ class Circuit:
         return statevector.run(replace(self.plan, readout=readout), angles, angles.new_zeros(0), loaded)
 
     def squared_gradients(self, samples: int, seed: int = 0) -> list[float]:
-        """Of <Z> on the first qubit by a weight, squared, the mean over all weights. Its expectation is the variance:
-        over whole turns the mean of a derivative is zero."""
+        """The squared derivative of <Z> on the first qubit by a weight, averaged over all weights, for each sample.
+
+        Over whole turns the mean of a derivative is zero, so the expectation of its square is its variance.
+        """
         angles, loaded = self.draw(samples, seed)
         angles.requires_grad_()
         first = Readout("paulis", ("I" * (self.config.qubits - 1) + "Z",))
@@ -160,8 +162,11 @@ class Circuit:
         return (found - exact).square().sum(1).tolist(), ((1 - exact.square()) / shots).sum(1).tolist()
 
     def noisy(self, strength: float, samples: int, seed: int = 0) -> tuple[list[float], list[float]]:
-        """<Z> with errors `strength` times as strong as the model's, times <Z> without, and that squared, summed over
-        qubits: the ratio of their sums is the contrast that is left."""
+        """Two numbers a sample, summed over qubits: <Z> with noise times <Z> without, and <Z> without squared.
+
+        The noise is `strength` times as strong as the model's. The sum of the first over the sum of the second is the
+        share of the contrast that the noise leaves.
+        """
         angles, loaded = self.draw(samples, seed)
         generator = torch.Generator().manual_seed(seed + 1)
         uniforms = torch.rand(samples, DRAWS, noise.places(self.plan), generator=generator)
@@ -191,7 +196,7 @@ class Circuit:
         return Timed(call, samples, "backprop" if backprop else "adjoint", 1)
 
     def state_bytes(self, samples: int) -> int:
-        """Of so many states in float32."""
+        """Bytes of so many states in float32."""
         return samples * 2 * 4 << self.config.qubits
 
 

@@ -19,7 +19,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache
 
 @cache
 def sources_digest(folder: Path) -> str:
-    """Of the files that kernels in `folder` can inline: those of the same folder, and those beside this one."""
+    """A digest of the files that kernels in `folder` can inline: all in that folder, and all beside this file."""
     found = hashlib.sha256()
     for place in (Path(__file__).parent, folder):
         for path in sorted(place.glob("*.py")):
@@ -38,7 +38,7 @@ class _NamedAfterSources(CompileResultCacheImpl):
 
 
 class SourceCache(FunctionCache):
-    """numba's cache of one kernel, in files of its own for these sources. Raises RuntimeError where none can be."""
+    """numba's cache of one kernel, for these sources alone. Raises RuntimeError where no file can be written."""
 
     _impl_class = _NamedAfterSources
 

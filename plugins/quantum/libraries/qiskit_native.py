@@ -99,7 +99,7 @@ class AerCircuit:
             "precision": "double", "seed_simulator": self.seed, "noise_model": self.model}
 
     def _transpiled(self, circuit: QuantumCircuit) -> QuantumCircuit:
-        """In gates that Aer knows, and that have errors where there is noise."""
+        """The circuit in gates that Aer knows; where there is noise, in those that the noise model has errors for."""
         basis = GATES_OF_AER if self.model is None else GATES_OF_AER & set(self.model.basis_gates)
         return transpile(circuit, basis_gates=sorted(basis), optimization_level=0 if self.model is None else 1,
                          seed_transpiler=self.seed)

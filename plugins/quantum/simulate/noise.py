@@ -31,7 +31,10 @@ class Depolarising:
     readout: float = 0.0175
 
     def times(self, strength: float) -> Depolarising:
-        """As many times as strong, as far as probabilities go; a bit read wrongly half the time is lost."""
+        """The same noise, so many times as strong.
+
+        Probabilities end at 1, that of reading a bit wrongly at 1/2: by then the bit says nothing any more.
+        """
         return Depolarising(min(1.0, strength * self.one_qubit), min(1.0, strength * self.two_qubits),
                             min(0.5, strength * self.readout))
 
