@@ -44,7 +44,7 @@ def swiglu_hidden(dim: int) -> int:
 
 
 def precise(x: Tensor) -> Tensor:
-    """Float32 where autocast made it less: a leak of 0.9999 is 1 in bfloat16. What is longer stays so."""
+    """x in float32, or in float64 where it is that already: in the bfloat16 of autocast a leak of 0.9999 would be 1."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

@@ -2,6 +2,9 @@
 
 from harness import Suite, hookimpl
 
+if __name__ != "harness.suites":
+    raise ImportError(f"import harness.suites in place of {__name__}: by two names each module would be loaded twice")
+
 
 @hookimpl
 def harness_suites() -> list[Suite]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from harness.plugins.quantum import gates
-from harness.plugins.quantum.ansatz import Gate
-from harness.plugins.quantum.plan import Plan, Readout, w, x
+from harness.plugins.quantum.circuit import gates
+from harness.plugins.quantum.circuit.ansatz import Gate
+from harness.plugins.quantum.circuit.plan import Plan, Readout, w, x
 from torch import Tensor
 
 INPUTS, WEIGHTS = 4, 5

@@ -9,6 +9,7 @@ import torch
 from harness.plugins import baseline
 from harness.plugins.baseline.config import TransformerConfig
 from harness.plugins.baseline.model import Attention, Transformer
+from laws import assert_a_token_changes_only_what_follows_it, in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.model import count_parameters, state_bytes
@@ -30,14 +31,6 @@ def tokens(length: int = T) -> torch.Tensor:
     return torch.randint(VOCAB, (B, length), generator=torch.Generator().manual_seed(1))
 
 
-def in_pieces(model, text, cuts):
-    state, pieces = None, []
-    for start, end in zip([0, *cuts], [*cuts, text.shape[1]], strict=True):
-        logits, state = model(text[:, start:end], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1), state
-
-
 @pytest.mark.parametrize("options", [{}, {"conv": 4}, {"tied": False, "heads": 1}], ids=str)
 @pytest.mark.parametrize("cuts", [[1], [40], [5, 6, 7], [16, 33], list(range(1, T))], ids=str)
 @pytest.mark.parametrize("grad", [True, False])
@@ -50,12 +43,7 @@ def test_cutting_a_text_changes_nothing(options, cuts, grad):
 
 
 def test_a_token_changes_only_what_follows_it():
-    model, text = make(conv=4), tokens()
-    other = text.clone()
-    other[:, 20] = (other[:, 20] + 1) % VOCAB
-    before, after = model(text)[0], model(other)[0]
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert (before[:, 20:] - after[:, 20:]).abs().amax(-1).min() > 0         # and reaches everything after it
+    assert_a_token_changes_only_what_follows_it(make(conv=4), tokens())
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from harness.plugins.brain.memory import LongTermMemory, ShortTermMemory
 from harness.plugins.brain.model import Brain
 from harness.plugins.brain.plasticity import CHUNK, COMPETITION, SILENT, Plasticity
 from harness.plugins.brain.spiking import Spike, Spiking
+from laws import assert_a_token_changes_only_what_follows_it, in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
@@ -51,14 +52,6 @@ def branch(kind, *arguments):
     return made, torch.randn(B, 9, 6, dtype=torch.double)
 
 
-def in_pieces(model, text, cuts):
-    state, pieces = None, []
-    for start, end in zip([0, *cuts], [*cuts, text.shape[1]], strict=True):
-        logits, state = model(text[:, start:end], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1), state
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("options", [{}, {"neurons": 24, "hidden": 10, "tied": False, "ramp": 0.25}], ids=str)
 @pytest.mark.parametrize("cuts", [[1], [40], [2, 3], [5, 6, 7], [16, 33], list(range(1, T))], ids=str)
@@ -79,12 +72,7 @@ def test_cutting_a_text_of_several_chunks_changes_nothing(cuts):
 
 @torch.no_grad()
 def test_a_token_changes_only_what_follows_it():
-    model, text = make(), tokens()
-    other = text.clone()
-    other[:, 20] = (other[:, 20] + 1) % VOCAB
-    before, after = model(text)[0], model(other)[0]
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert (before[:, 20:] - after[:, 20:]).abs().amax(-1).min() > 0         # and reaches everything after it
+    assert_a_token_changes_only_what_follows_it(make(), tokens())
 
 
 def test_the_defaults_pass_the_audit():
@@ -286,15 +274,8 @@ def test_writing_is_part_of_the_state_and_of_nothing_else(pairs):
     logits, after = model(text[:, 3:], state)
     assert torch.equal(after["episodes"][1], state["episodes"][1])          # carried on
     torch.testing.assert_close(logits.exp().sum(-1), torch.ones(16, 3))     # a mixture of probabilities
-    torch.testing.assert_close(in_pieces_from(model, text[:, 3:], state), logits, rtol=1e-4, atol=1e-4)
-
-
-def in_pieces_from(model, text, state):
-    pieces = []
-    for t in range(text.shape[1]):
-        logits, state = model(text[:, t:t + 1], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1)
+    pieces, _ = in_pieces(model, text[:, 3:], range(1, text.shape[1] - 3), state)
+    torch.testing.assert_close(pieces, logits, rtol=1e-4, atol=1e-4)
 
 
 def test_the_oldest_episodes_give_way():

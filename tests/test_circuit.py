@@ -7,9 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from harness.plugins.quantum import backends, noise, statevector
-from harness.plugins.quantum.ansatz import Description
+from harness.plugins.quantum.circuit.ansatz import Description
 from harness.plugins.quantum.config import CircuitConfig
+from harness.plugins.quantum.libraries import backends
+from harness.plugins.quantum.simulate import noise, statevector
 from harness.plugins.quantum.study import Family, individual, meyer_wallach
 from harness.suites import circuit as suite
 
@@ -126,7 +127,7 @@ def test_reading_wrongly_alone_takes_a_known_part_of_the_contrast(monkeypatch):
 
 
 def test_errors_grow_no_further_than_probabilities():
-    assert noise.model("strong").times(100) == noise.Depolarising(0.3, 1.0, 0.5)
+    assert backends.noise_model("strong").times(100) == noise.Depolarising(0.3, 1.0, 0.5)
 
 
 def test_the_mean_errors_of_a_backend():
@@ -149,7 +150,7 @@ def test_a_backend_reports_what_its_channel_does():
     from qiskit.quantum_info import SuperOp, average_gate_fidelity
     from qiskit_aer.noise import depolarizing_error
 
-    found = noise.model(backends.GENERIC, 3)
+    found = backends.noise_model(backends.GENERIC, 3)
     target = backends.fake_backend(backends.GENERIC, 3, ()).target
     errors = [p.error for p in target["cx"].values()]
     channel = SuperOp(depolarizing_error(found.two_qubits, 2))
@@ -159,7 +160,7 @@ def test_a_backend_reports_what_its_channel_does():
 
 def test_an_unknown_noise_names_the_known_ones():
     with pytest.raises(UsageError, match=r"unknown noise 'FakeNowhere'; known: depolarizing, none, strong"):
-        noise.model("FakeNowhere")
+        backends.noise_model("FakeNowhere")
 
 
 # Rows and figures

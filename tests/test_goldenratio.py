@@ -12,6 +12,7 @@ from harness.plugins.blocks import rotary_table, rotate
 from harness.plugins.goldenratio.config import GoldenRatioConfig
 from harness.plugins.goldenratio.model import SPREAD, Attention, GoldenRatio
 from harness.plugins.goldenratio.patterns import PHI, PI, E, frequencies, pattern, random_frequencies
+from laws import in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.audit.auditor import audit
@@ -41,12 +42,10 @@ def tokens(length: int = T) -> torch.Tensor:
 @pytest.mark.parametrize("patterns", KINDS)
 @pytest.mark.parametrize("cuts", [[1], [28], [2, 3], [8, 16, 17], list(range(1, T))], ids=str)
 def test_cutting_a_text_changes_nothing(patterns, cuts):
-    model, state, pieces = make(patterns=patterns), None, []
+    model = make(patterns=patterns)
     whole, _ = model(tokens())
-    for start, end in zip([0, *cuts], [*cuts, T], strict=True):
-        logits, state = model(tokens()[:, start:end], state)
-        pieces.append(logits)
-    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-4, atol=1e-5)
+    pieces, _ = in_pieces(model, tokens(), cuts)
+    torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"patterns": kind} for kind in KINDS] + [{"as_published": True}], ids=str)

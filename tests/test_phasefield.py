@@ -16,6 +16,7 @@ from harness.plugins.phasefield.config import PhaseFieldConfig
 from harness.plugins.phasefield.coupler import Coupler, routing_entropy
 from harness.plugins.phasefield.memory import EpisodicMemory, PhaseMemory
 from harness.plugins.phasefield.model import PhaseField
+from laws import assert_a_token_changes_only_what_follows_it, in_pieces
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -85,22 +86,14 @@ def test_cutting_a_text_changes_nothing(options):
     model, text = make(**options), tokens()
     whole, end = model(text)
     for cuts in ([1], [T - 1], [2, 3], [7, 8, 9], [16, 33], [3, 20], list(range(1, T))):
-        state, pieces = None, []
-        for start, stop in zip([0, *cuts], [*cuts, T], strict=True):
-            logits, state = model(text[:, start:stop], state)
-            pieces.append(logits)
-        close(torch.cat(pieces, dim=1), whole, 1e-9)
+        pieces, state = in_pieces(model, text, cuts)
+        close(pieces, whole, 1e-9)
         close(state, end, 1e-9)
 
 
 @pytest.mark.parametrize("options", [{}, {"conv": 3}], ids=str)
 def test_a_token_changes_only_what_follows_it(options):
-    model, text = make(**options), tokens()
-    other = text.clone()
-    other[:, 20] = (other[:, 20] + 1) % VOCAB
-    before, after = model(text)[0], model(other)[0]
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert (before[:, 20:] - after[:, 20:]).abs().amax(-1).min() > 0
+    assert_a_token_changes_only_what_follows_it(make(**options), tokens())
 
 
 def test_training_computes_what_evaluation_computes():

@@ -15,6 +15,7 @@ from harness.plugins.phasefield.model import PhaseField
 from harness.plugins.phasefield.parts import planes as component_planes
 from harness.plugins.phasefield.text import PLACES, SCRIPTS, SHAPES, WINDOW, TextFeatures
 from harness.plugins.phasefield.text_banks import LanguageBank, MorphologyBank, OrthographyBank
+from laws import in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.audit.auditor import audit
@@ -104,9 +105,8 @@ def test_cutting_a_text_anywhere_changes_nothing():
     whole, end = model(text)
     assert end["text"].shape == (2, WINDOW) and end["banks"][2].shape == (2, 5)
     for cut in range(1, 90):
-        first, state = model(text[:, :cut])
-        rest, last = model(text[:, cut:], state)
-        close(torch.cat([first, rest], dim=1), whole)
+        pieces, last = in_pieces(model, text, [cut])
+        close(pieces, whole)
         close(last, end)
 
 

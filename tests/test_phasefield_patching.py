@@ -9,6 +9,7 @@ from harness.plugins.phasefield.config import PhaseFieldConfig
 from harness.plugins.phasefield.model import PhaseField
 from harness.plugins.phasefield.patching import LOCAL
 from harness.plugins.phasefield.phase import EPSILON
+from laws import in_pieces
 
 from harness.audit.auditor import audit
 from harness.errors import UsageError
@@ -38,15 +39,9 @@ def test_a_text_may_be_cut_at_every_byte_and_read_byte_by_byte(options):
     model, text = make(**options), tokens(13)
     with torch.no_grad():
         whole, _ = model(text)
-        for cut in range(1, 13):
-            head, state = model(text[:, :cut])
-            tail, _ = model(text[:, cut:], state)
-            torch.testing.assert_close(torch.cat([head, tail], 1), whole, rtol=1e-4, atol=1e-5)
-        state, steps = None, []
-        for token in text.split(1, dim=1):
-            logits, state = model(token, state)
-            steps.append(logits)
-    torch.testing.assert_close(torch.cat(steps, 1), whole, rtol=1e-4, atol=1e-5)
+        for cuts in (*([cut] for cut in range(1, 13)), range(1, 13)):
+            pieces, state = in_pieces(model, text, cuts)
+            torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-5)
     assert state["patches"]["pending"].shape == (2, 13 % options["patch"])
 
 

@@ -12,6 +12,7 @@ from harness.plugins import phaserotator
 from harness.plugins.phaserotator.config import PhaseRotatorConfig
 from harness.plugins.phaserotator.layers import LoRALinear, PhaseGain, PhaseRotator
 from harness.plugins.phaserotator.model import Attention, PhaseRotatorTransformer
+from laws import in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
@@ -36,14 +37,6 @@ def make(**options) -> PhaseRotatorTransformer:
 
 def tokens(length: int = T) -> torch.Tensor:
     return torch.randint(VOCAB, (B, length), generator=torch.Generator().manual_seed(1))
-
-
-def in_pieces(model, text, cuts):
-    state, pieces = None, []
-    for start, end in zip([0, *cuts], [*cuts, text.shape[1]], strict=True):
-        logits, state = model(text[:, start:end], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1), state
 
 
 def total(preset: str, vocab_size: int, **options) -> int:

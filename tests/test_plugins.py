@@ -1,7 +1,10 @@
 """The law over every registered model: shapes, a state that is carried, the audit on fresh weights."""
 
+import importlib
+
 import pytest
 import torch
+from laws import in_pieces
 from torch.utils import _pytree as pytree
 
 from harness.audit.auditor import audit
@@ -43,9 +46,8 @@ def test_splitting_a_text_changes_no_logit(built, cut):
     model, text = built[1].model.eval(), tokens(2, LENGTH)
     with torch.no_grad():
         whole, _ = model(text)
-        head, state = model(text[:, :cut])
-        tail, _ = model(text[:, cut:], state)
-    torch.testing.assert_close(torch.cat([head, tail], dim=1), whole, rtol=1e-3, atol=2e-4)
+        pieces, _ = in_pieces(model, text, [cut])
+    torch.testing.assert_close(pieces, whole, rtol=1e-3, atol=2e-4)
 
 
 def test_the_state_is_batch_first_and_used(built):
@@ -105,3 +107,10 @@ def test_training_lowers_the_loss_of_what_is_shown(built):
     step, text = TrainStep(model.train(), lr=1e-2), tokens(4, LENGTH + 1, seed=3)
     losses = [step(text[:, :-1], text[:, 1:]).item() for _ in range(12)]
     assert losses[-1] < losses[0] - 0.3
+
+
+@pytest.mark.parametrize("name", ["plugins", "suites", "plugins.blocks"])
+def test_a_folder_of_the_checkout_is_no_package_by_its_own_name(name):
+    """A module that is loaded under two names has two of every class."""
+    with pytest.raises(ImportError, match=r"import harness\.(plugins|suites) in place of"):
+        importlib.import_module(name)

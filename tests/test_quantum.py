@@ -11,12 +11,13 @@ import circuits
 import pytest
 import torch
 from circuits import INPUTS, WEIGHTS, plan_of, random_circuit, simulate
-from harness.plugins.quantum import gates, sampling, statevector
-from harness.plugins.quantum.ansatz import Description, Gate
 from harness.plugins.quantum.cases import cases
-from harness.plugins.quantum.plan import Angle, Pauli, Plan, Readout, freed, w, x
-from harness.plugins.quantum.program import TABLE, lower
-from harness.plugins.quantum.shift import TWO_TERMS, angle_values, estimated
+from harness.plugins.quantum.circuit import gates
+from harness.plugins.quantum.circuit.ansatz import Description, Gate
+from harness.plugins.quantum.circuit.plan import Angle, Pauli, Plan, Readout, freed, w, x
+from harness.plugins.quantum.simulate import sampling, statevector
+from harness.plugins.quantum.simulate.program import TABLE, lower
+from harness.plugins.quantum.simulate.shift import TWO_TERMS, angle_values, estimated
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -8,10 +8,10 @@ import random
 import pytest
 import torch
 from circuits import INPUTS, WEIGHTS, random_circuit
-from harness.plugins.quantum import statevector
-from harness.plugins.quantum.ansatz import Description
+from harness.plugins.quantum.circuit.ansatz import Description
+from harness.plugins.quantum.circuit.plan import Readout
 from harness.plugins.quantum.layer import CircuitLayer, Execution
-from harness.plugins.quantum.plan import Readout
+from harness.plugins.quantum.simulate import statevector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,7 +97,7 @@ def test_both_libraries_give_one_plan():
 def test_random_qiskit_circuits(seed, n, length):
     """Any gates, with expressions of parameters as angles: the converted plan against Qiskit's statevector."""
     qiskit = pytest.importorskip("qiskit")
-    from harness.plugins.quantum.qiskit_circuit import from_qiskit
+    from harness.plugins.quantum.libraries.qiskit_circuit import from_qiskit
     from qiskit.circuit import ParameterVector
     from qiskit.circuit.library import XXPlusYYGate
     from qiskit.quantum_info import SparsePauliOp, Statevector
@@ -129,8 +129,8 @@ def test_random_qiskit_circuits(seed, n, length):
 def test_random_pennylane_circuits(seed, n, length):
     """A quantum function with named and composite operations against `default.qubit`, values and gradients."""
     qml = pytest.importorskip("pennylane")
-    from harness.plugins.quantum.pennylane_circuit import from_pennylane
-    from harness.plugins.quantum.pennylane_native import DeviceCircuit
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_pennylane
+    from harness.plugins.quantum.libraries.pennylane_native import DeviceCircuit
 
     single = [qml.RX, qml.RY, qml.RZ, qml.PhaseShift]
     double = [qml.IsingXX, qml.IsingYY, qml.IsingZZ, qml.CRX, qml.CRY, qml.CRZ, qml.ControlledPhaseShift,
@@ -171,7 +171,7 @@ def test_random_pennylane_circuits(seed, n, length):
 
 def test_what_cannot_be_converted_is_named():
     qiskit = pytest.importorskip("qiskit")
-    from harness.plugins.quantum.qiskit_circuit import from_qiskit
+    from harness.plugins.quantum.libraries.qiskit_circuit import from_qiskit
 
     t = qiskit.circuit.Parameter("t")
     circuit = qiskit.QuantumCircuit(2)
@@ -190,7 +190,7 @@ def test_what_cannot_be_converted_is_named():
 
 def test_what_cannot_be_converted_from_pennylane_is_named():
     qml = pytest.importorskip("pennylane")
-    from harness.plugins.quantum.pennylane_circuit import from_pennylane
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_pennylane
 
     class Mystery(qml.operation.Operation):
         num_wires = 1
@@ -204,7 +204,7 @@ def test_what_cannot_be_converted_from_pennylane_is_named():
 def test_composite_gates_are_taken_apart():
     """A block, a controlled gate on |0>, a three-qubit gate: by their definitions."""
     qiskit = pytest.importorskip("qiskit")
-    from harness.plugins.quantum.qiskit_circuit import from_qiskit
+    from harness.plugins.quantum.libraries.qiskit_circuit import from_qiskit
     from qiskit.circuit.library import CXGate, efficient_su2
     from qiskit.quantum_info import Statevector
 
@@ -221,7 +221,7 @@ def test_composite_gates_are_taken_apart():
 
 def test_a_tape_with_trainable_parameters():
     qml = pytest.importorskip("pennylane")
-    from harness.plugins.quantum.pennylane_circuit import from_tape
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_tape
 
     with qml.queuing.AnnotatedQueue() as queue:
         qml.RX(0.3, wires=0)
@@ -239,8 +239,8 @@ def test_a_tape_with_trainable_parameters():
 def test_noise_damps_and_is_deterministic():
     """Aer's models: the one of ours and that of a fake backend."""
     pytest.importorskip("qiskit_aer")
-    from harness.plugins.quantum.qiskit_circuit import build
-    from harness.plugins.quantum.qiskit_native import AerCircuit
+    from harness.plugins.quantum.libraries.qiskit_circuit import build
+    from harness.plugins.quantum.libraries.qiskit_native import AerCircuit
 
     description = Description(3, 2)
     x = torch.randn(6, description.inputs, generator=torch.Generator().manual_seed(0))
@@ -260,8 +260,8 @@ def test_noise_damps_and_is_deterministic():
 
 def test_aer_samples_with_the_right_spread():
     pytest.importorskip("qiskit_aer")
-    from harness.plugins.quantum.qiskit_circuit import build
-    from harness.plugins.quantum.qiskit_native import AerCircuit
+    from harness.plugins.quantum.libraries.qiskit_circuit import build
+    from harness.plugins.quantum.libraries.qiskit_native import AerCircuit
 
     description, shots = Description(3, 1), 100
     torch.manual_seed(0)
@@ -275,8 +275,8 @@ def test_aer_samples_with_the_right_spread():
 
 def test_circuit_cost_is_reproducible_and_counts():
     pytest.importorskip("qiskit")
-    from harness.plugins.quantum.cost import Timing, circuit_cost
-    from harness.plugins.quantum.qiskit_circuit import build
+    from harness.plugins.quantum.libraries.cost import Timing, circuit_cost
+    from harness.plugins.quantum.libraries.qiskit_circuit import build
 
     circuit = build(Description(4, 2))
     free, wired = circuit_cost(circuit, "cz", "all-to-all"), circuit_cost(circuit, "cz", "heavy-hex")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness.plugins.quantum import draws, noise, statevector
-from harness.plugins.quantum.ansatz import Description
+from harness.plugins.quantum.circuit.ansatz import Description
+from harness.plugins.quantum.circuit.plan import Readout
 from harness.plugins.quantum.classical import ClassicalMap
 from harness.plugins.quantum.config import CircuitConfig
+from harness.plugins.quantum.libraries.backends import noise_model
 from harness.plugins.quantum.model import PennyLaneTransformer, QiskitTransformer
-from harness.plugins.quantum.plan import Readout
+from harness.plugins.quantum.simulate import draws, noise, statevector
 
 from harness import Unsupported, UsageError
 from harness.audit.auditor import audit
@@ -79,7 +80,7 @@ def test_the_mixer_reports_its_post_selection():
 def test_drawn_errors_average_to_the_density_matrix():
     """Against Aer's density matrix with the same errors behind the same gates."""
     pytest.importorskip("qiskit_aer")
-    from harness.plugins.quantum.qiskit_circuit import build, vectors
+    from harness.plugins.quantum.libraries.qiskit_circuit import build, vectors
     from qiskit_aer import AerSimulator
     from qiskit_aer.noise import NoiseModel, depolarizing_error
 
@@ -108,7 +109,7 @@ def test_a_misread_bit_and_no_noise():
     exact = statevector.run(plan, x, w)
     seen = torch.rand(3, 2, noise.places(plan))
     torch.testing.assert_close(noise.noisy(plan, x, w, None, noise.Depolarising(0, 0, 0.1), seen), 0.8 * exact)
-    torch.testing.assert_close(noise.noisy(plan, x, w, None, noise.model("none"), seen), exact)
+    torch.testing.assert_close(noise.noisy(plan, x, w, None, noise_model("none"), seen), exact)
 
 
 def test_draws_belong_to_a_position():

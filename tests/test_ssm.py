@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from harness.plugins import ssm
 from harness.plugins.ssm.config import StateSpaceConfig
 from harness.plugins.ssm.model import MAX_DECAY, Recurrence, StateSpace
+from laws import assert_a_token_changes_only_what_follows_it, in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.model import count_parameters, state_bytes
@@ -32,14 +33,6 @@ def tokens(length: int = T) -> torch.Tensor:
     return torch.randint(VOCAB, (B, length), generator=torch.Generator().manual_seed(1))
 
 
-def in_pieces(model, text, cuts):
-    state, pieces = None, []
-    for start, end in zip([0, *cuts], [*cuts, text.shape[1]], strict=True):
-        logits, state = model(text[:, start:end], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1), state
-
-
 @pytest.mark.parametrize("options", [{}, {"conv": 0, "state": 24}, {"tied": False, "conv": 2}], ids=str)
 @pytest.mark.parametrize("cuts", [[1], [40], [2, 3], [5, 6, 7], [16, 33], list(range(1, T))], ids=str)
 def test_cutting_a_text_changes_nothing(options, cuts):
@@ -51,12 +44,7 @@ def test_cutting_a_text_changes_nothing(options, cuts):
 
 
 def test_a_token_changes_only_what_follows_it():
-    model, text = make(), tokens()
-    other = text.clone()
-    other[:, 20] = (other[:, 20] + 1) % VOCAB
-    before, after = model(text)[0], model(other)[0]
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert (before[:, 20:] - after[:, 20:]).abs().amax(-1).min() > 0         # and reaches everything after it
+    assert_a_token_changes_only_what_follows_it(make(), tokens())
 
 
 @torch.no_grad()

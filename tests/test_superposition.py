@@ -15,6 +15,7 @@ from harness.plugins.superposition.config import SuperpositionConfig
 from harness.plugins.superposition.entanglement import Entanglement, entangle
 from harness.plugins.superposition.model import ConceptLayer, PhaseProcessor, Superposition
 from harness.plugins.superposition.objective import concept_information, coupling_entropy, phase_energy
+from laws import assert_a_token_changes_only_what_follows_it, in_pieces
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness import Unsupported
@@ -36,14 +37,6 @@ def tokens(length: int = T) -> torch.Tensor:
     return torch.randint(VOCAB, (B, length), generator=torch.Generator().manual_seed(1))
 
 
-def in_pieces(model, text, cuts):
-    state, pieces = None, []
-    for start, end in zip([0, *cuts], [*cuts, text.shape[1]], strict=True):
-        logits, state = model(text[:, start:end], state)
-        pieces.append(logits)
-    return torch.cat(pieces, dim=1), state
-
-
 @pytest.mark.parametrize("options", [{}, {"scales": 0, "concepts": 0}, {"scales": 2, "tied": False}], ids=str)
 @pytest.mark.parametrize("cuts", [[1], [40], [5, 6, 7], [16, 33], list(range(1, T))], ids=str)
 @torch.no_grad()
@@ -57,12 +50,7 @@ def test_cutting_a_text_changes_nothing(options, cuts):
 
 @torch.no_grad()
 def test_a_token_changes_only_what_follows_it():
-    model, text = make(), tokens()
-    other = text.clone()
-    other[:, 20] = (other[:, 20] + 1) % VOCAB
-    before, after = model(text)[0], model(other)[0]
-    assert torch.equal(before[:, :20], after[:, :20])
-    assert (before[:, 20:] - after[:, 20:]).abs().amax(-1).min() > 0         # and reaches everything after it
+    assert_a_token_changes_only_what_follows_it(make(), tokens())
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from harness.plugins.quantum import gates as named
-from harness.plugins.quantum import statevector
-from harness.plugins.quantum.plan import Plan, Readout
-from harness.plugins.quantum.unary import OrthogonalCircuit, reachable, tree
-from harness.plugins.quantum.weights import encode, gates
+from harness.plugins.quantum.circuit import gates as named
+from harness.plugins.quantum.circuit.plan import Plan, Readout
+from harness.plugins.quantum.circuit.unary import OrthogonalCircuit, reachable, tree
+from harness.plugins.quantum.circuit.weights import encode, gates
+from harness.plugins.quantum.simulate import statevector
 
 from harness.gguf.lowrank import rounded_svd, truncated_svd
 

@@ -12,6 +12,7 @@ from harness.plugins.wave.as_published import PublishedWaveHeads
 from harness.plugins.wave.config import WaveConfig
 from harness.plugins.wave.heads import LinearWaveHeads, SoftmaxWaveHeads, StandardHeads
 from harness.plugins.wave.model import Wave
+from laws import in_pieces
 
 from harness.audit.auditor import audit
 from harness.evidence.claims.file import parse_claims
@@ -47,12 +48,10 @@ def stir(layer: torch.nn.Module) -> torch.nn.Module:
 @pytest.mark.parametrize("options", KINDS, ids=str)
 @pytest.mark.parametrize("cuts", [[1], [28], [2, 3], [8, 16, 17], list(range(1, T))], ids=str)
 def test_cutting_a_text_changes_nothing(options, cuts):
-    model, state, pieces = make(**options), None, []
+    model = make(**options)
     whole, _ = model(tokens())
-    for start, end in zip([0, *cuts], [*cuts, T], strict=True):
-        logits, state = model(tokens()[:, start:end], state)
-        pieces.append(logits)
-    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-3, atol=1e-4)
+    pieces, _ = in_pieces(model, tokens(), cuts)
+    torch.testing.assert_close(pieces, whole, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("options", KINDS, ids=str)

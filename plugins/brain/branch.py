@@ -26,7 +26,7 @@ class Branch(nn.Module):
     LOCAL: tuple[str, ...] = ()
 
     def initialise(self) -> None:
-        """Set what is neither a matrix at fan-in scale nor a norm."""
+        """Set the parameters that start neither at fan-in scale, as matrices do, nor at one, as norms do."""
         raise NotImplementedError
 
     def forward(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:

@@ -1,9 +1,10 @@
 """Plasticity: slow weights that training changes and fast weights that the text itself changes.
 
 The fast weights are Hebbian and obey the order of spike timing: what is active at t is tied to what fired at t - 1,
-A_t = a A_{t-1} + pre_{t-1} post_t^T, and is read by what fires now, pre_t A_t, over the same of post = 1. So a layer
-recalls what followed the last times, on average (Bi & Poo 1998 on timing, Schlag et al. 2021 on fast weights). Cells
-before the synapse compete, so few fire and memories stay apart. Nothing is chosen for the batch as a whole.
+A_t = a A_{t-1} + pre_{t-1} post_t^T. What fires now reads them: pre_t A_t, divided by the same sum with every post = 1.
+So a layer recalls an average of what followed the last times (Bi & Poo 1998 on timing, Schlag et al. 2021 on fast
+weights). Cells before the synapse compete, so few fire and memories stay apart. Nothing is chosen for the batch as a
+whole.
 """
 
 from __future__ import annotations

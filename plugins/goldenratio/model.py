@@ -12,19 +12,15 @@ Notable:
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import LanguageModel
-
-from ..blocks import RMSNorm, SwiGLU, gemm_flops, rotary_table, rotate, swiglu_hidden
+from ..blocks import gemm_flops, rotary_table, rotate
+from ..decoder import AttentionBlock, Decoder
 from ..interference import append, attention, positions, wave
 from .config import GoldenRatioConfig
 from .patterns import PHI, PI, E, frequencies, pattern, random_frequencies
-
-State = dict[str, Any]
 
 SPREAD = 0.5                # radians, of the phases of a token of unit size; 1 and 2 learn less in the same bytes
 CONSTANTS = {"queries": PHI, "keys": PI, "values": E, "out": PHI, "up": PI, "down": E}
@@ -59,75 +55,37 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, self.head_dim)).transpose(1, 2)
 
     def features(self, x: Tensor, start: int) -> Tensor:
-        """What is multiplied to a score: planes (B, H, T, 2d), or plain vectors under rotary embedding (B, H, T, d)."""
+        """What scores are products of: planes (B, H, T, 2d), or plain vectors under rotary embedding (B, H, T, d)."""
         length = x.shape[2]
         if self.plain:
             return rotate(x, rotary_table(start, length, self.head_dim, device=x.device))
         return wave(None, SPREAD * x + positions(start, self.frequency, length))
 
 
-class Block(nn.Module):
-    def __init__(self, config: GoldenRatioConfig):
-        super().__init__()
-        self.attention_norm = RMSNorm(config.dim)
-        self.attention = Attention(config)
-        self.mlp_norm = RMSNorm(config.dim)
-        self.mlp = SwiGLU(config.dim, config.hidden or swiglu_hidden(config.dim))
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor, past: tuple[Tensor, ...] | None, start: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        y, past = self.attention(self.attention_norm(x), past, start)
-        x = x + self.dropout(y)
-        return x + self.dropout(self.mlp(self.mlp_norm(x))), past
-
-
-class GoldenRatio(LanguageModel):
+class GoldenRatio(Decoder):
     config: GoldenRatioConfig
 
     def __init__(self, config: GoldenRatioConfig, vocab_size: int):
-        super().__init__(config, vocab_size)
-        self.embedding = nn.Embedding(vocab_size, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim)
-        self.head = nn.Linear(config.dim, vocab_size, bias=False)
-        if config.tied:
-            self.head.weight = self.embedding.weight
-        self.initialise()
+        super().__init__(
+            config, vocab_size, (AttentionBlock(config, Attention(config)) for _ in range(config.layers)))
 
     def initialise(self) -> None:
-        """Fan-in scale everywhere; what is a pattern is fixed to it, at the same scale."""
-        config = self.config
-        for layer, block in enumerate(self.blocks):
-            for path, linear in block.named_modules():
-                if not isinstance(linear, nn.Linear):
-                    continue
-                name = path.rpartition(".")[2]
-                gain = 1 / math.sqrt(2 * config.layers) if name in ("out", "down") else 1.0
-                fixed = name in config.fixed
-                if fixed and config.patterns == "golden":
-                    rows, columns = linear.out_features, linear.in_features
-                    weight = pattern(rows, columns, CONSTANTS[name], layer * columns)
-                    linear.weight = nn.Parameter(gain * weight.to(linear.weight.device))
-                else:
-                    nn.init.normal_(linear.weight, std=gain * linear.in_features**-0.5)
-                linear.weight.requires_grad_(not fixed)
-        nn.init.normal_(self.head.weight, std=config.dim**-0.5)
-        nn.init.normal_(self.embedding.weight, std=0.1 if config.tied else 1.0)
-        if config.as_published:
+        super().initialise()
+        if self.config.as_published:
             for parameter in (*self.blocks.parameters(), *self.norm.parameters()):
                 parameter.requires_grad_(False)
 
-    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        start = 0 if state is None else int(state["length"][0])
-        pasts = [None] * self.config.layers if state is None else state["caches"]
-        x = self.dropout(self.embedding(tokens))                                     # (B, T, D)
-        caches = []
-        for block, past in zip(self.blocks, pasts, strict=True):
-            x, past = block(x, past, start)
-            caches.append(past)
-        length = torch.full((tokens.shape[0],), start + tokens.shape[1])
-        return self.head(self.norm(x)), {"caches": caches, "length": length}         # (B, T, V)
+    def initialise_linear(self, name: str, linear: nn.Linear) -> None:
+        """A map that is fixed gets its pattern, at the scale that random weights have, and does not learn."""
+        layer, kind = int(name.partition(".")[0]), name.rpartition(".")[2]
+        fixed = kind in self.config.fixed
+        if fixed and self.config.patterns == "golden":
+            rows, columns = linear.out_features, linear.in_features
+            weight = pattern(rows, columns, CONSTANTS[kind], layer * columns)
+            linear.weight = nn.Parameter(self.gain(name) * weight.to(linear.weight.device))
+        else:
+            super().initialise_linear(name, linear)
+        linear.weight.requires_grad_(not fixed)
 
     def diagnostics(self) -> dict[str, float]:
         """The share of the weights between embedding and head that is learned."""

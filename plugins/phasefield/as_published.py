@@ -87,7 +87,7 @@ class PublishedOscillatorLayer(nn.Module):
         return drop_channels(y, self.dropout, self.training), h[:, -1].clone()
 
     def oscillators(self, x: Tensor, state: Tensor | None = None) -> Tensor:
-        """(B, T, 2d) -> h after every token, and after what fills up the last chunk."""
+        """(B, T, 2d) -> the states after every token, and after the zeros that pad the last chunk."""
         length = x.shape[1]
         padded = F.pad(x, (0, 0, 0, -length % CHUNK)) if length > CHUNK else x
         gate = torch.sigmoid(self.gate(padded).to(self.floor.dtype))

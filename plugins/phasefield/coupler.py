@@ -37,7 +37,7 @@ class Coupler(nn.Module):
         return z + mixed, routing
 
     def loss(self, banks: list[Tensor]) -> Tensor:
-        """The weighted likeness of the banks."""
+        """How alike the readings of the banks are, times the weight of this loss."""
         return self.diversity * diversity(banks)
 
 

@@ -129,7 +129,7 @@ def smriti(weights: Tensor) -> dict[str, Tensor]:
 
 
 def flipped(z: Tensor, normed: Tensor) -> Tensor:
-    """Which channels of (..., 2n) point away from where they pointed: Re(z* norm(z)) < 0, (..., n)."""
+    """Which channels of z (..., 2n) the norm turns by over a quarter circle: Re(z* norm(z)) < 0, as flags (..., n)."""
     return ((z * normed).unflatten(-1, (2, -1)).sum(dim=-2) < 0).to(normed.dtype)
 
 

@@ -112,7 +112,7 @@ class PhaseField(LanguageModel):
         return losses
 
     def diagnostics(self) -> dict[str, float]:
-        """Of the last text read in evaluation, which is read again for them: see metrics.py."""
+        """The numbers of metrics.py for the last text read in evaluation, which is read once more for them."""
         return {} if self._text is None else measure(self, self._text)
 
     def flops(self, batch: int, seq_len: int, phase: str) -> int:

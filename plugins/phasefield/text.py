@@ -109,7 +109,7 @@ class TextReader(nn.Module):
         return self.units[self.ends[tokens.gather(1, owner)] - left].long(), ends
 
     def decode(self, units: Tensor) -> tuple[Tensor, Tensor]:
-        """Script and shape of the character that each unit of (B, N) is the last one so far of."""
+        """Script and shape of the character that each unit of (B, N) belongs to, as far as it is known there."""
         length, bits = F.pad(self.length[units], (3, 0), value=1), F.pad(self.bits[units], (3, 0))
         inner = [(back(length, k, 3) == 0).long() for k in range(3)]
         since = inner[0] * (1 + inner[1] * (1 + inner[2]))                           # units since the first one

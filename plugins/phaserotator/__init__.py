@@ -1,4 +1,4 @@
-"""The phase-rotator transformer, the first version 2: rotated embeddings, global memory tokens, LoRA layers."""
+"""The phase-rotator transformer, the first model named version 2: rotated embeddings, a learned prefix, LoRA."""
 
 from __future__ import annotations
 

@@ -39,5 +39,5 @@ def harness_claims() -> list[Path]:
 
 @hookimpl
 def harness_encodings() -> list[EncodingSpec]:
-    return [EncodingSpec("quantum", "harness.plugins.quantum.weights:encode",
+    return [EncodingSpec("quantum", "harness.plugins.quantum.circuit.weights:encode",
                          "singular vectors as Givens rotations of unary states, singular values as damping", "angles")]

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from ..blocks import precise
-from . import statevector
-from .ansatz import Description
+from .circuit.ansatz import Description
+from .circuit.plan import Plan, Readout
 from .classical import ClassicalMap
 from .config import CircuitConfig
 from .layer import CircuitLayer, Execution
-from .plan import Plan, Readout
+from .simulate import statevector
 
 Past = tuple[Tensor, ...] | None
 

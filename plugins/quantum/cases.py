@@ -16,9 +16,9 @@ from torch import Tensor
 
 from harness import KernelCase
 
-from . import statevector
-from .ansatz import Description
+from .circuit.ansatz import Description
 from .layer import CircuitLayer, Execution, Library
+from .simulate import statevector
 
 SIZES = ((6, 64), (6, 1024), (8, 64), (8, 1024), (10, 256), (12, 256))      # qubits, samples
 ONE_BY_ONE = SIZES[0]               # the size for what takes samples, or shifted angles, one by one
@@ -50,7 +50,7 @@ def _cases(device: str, library: Library, qubits: int, batch: int) -> Iterator[K
                          flops=flops)
     yield KernelCase(f"{group}/floor", gemms(qubits, batch, device), "floor", group, flops=flops)
     if device == "cpu" and qubits <= BROADCAST_QUBITS and find_spec("tensorcircuit") and find_spec("jax"):
-        from .peer import tensorcircuit
+        from .libraries.peer import tensorcircuit
 
         yield KernelCase(f"{group}/peer: TensorCircuit on JAX", tensorcircuit(description, x, layer.weight),
                          "implementation", group)

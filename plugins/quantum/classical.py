@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .ansatz import Description
+from .circuit.ansatz import Description
 
 
 class ClassicalMap(nn.Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .ansatz import Ansatz, Description, Encoding, Entangler
-from .plan import Readout
+from .circuit.ansatz import Ansatz, Description, Encoding, Entangler
+from .circuit.plan import Readout
 
 CHANNELS_PER_HEAD = 128
 

@@ -18,11 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..blocks import precise
-from . import noise, sampling, statevector
-from .ansatz import Description
-from .draws import uniforms
-from .plan import Plan
-from .shift import Gradient
+from .circuit.ansatz import Description
+from .circuit.plan import Plan
+from .libraries.backends import noise_model
+from .simulate import noise, sampling, statevector
+from .simulate.draws import uniforms
+from .simulate.shift import Gradient
 
 Library = Literal["qiskit", "pennylane"]
 Mode = Literal["compiled", "native", "shots", "noise"]
@@ -60,7 +61,7 @@ class CircuitLayer(nn.Module):
         statevector.fit_qubits(description.qubits)
         if execution.mode == "shots":
             sampling.check_shots(execution.shots)
-        self.errors = noise.model(execution.noise, description.qubits) if execution.mode == "noise" else None
+        self.errors = noise_model(execution.noise, description.qubits) if execution.mode == "noise" else None
         self.stream = stream
         weight = torch.empty(description.weights).uniform_(-math.pi, math.pi)
         if frozen:
@@ -70,17 +71,17 @@ class CircuitLayer(nn.Module):
 
     @cached_property
     def circuit(self) -> Any:
-        """The library's own: a QuantumCircuit, or a quantum function of (inputs, weights)."""
+        """The circuit as its library has it: a QuantumCircuit, or a quantum function of (inputs, weights)."""
         return _builder(self.execution.library)(self.description)
 
     @cached_property
     def plan(self) -> Plan:
         d = self.description
         if self.execution.library == "qiskit":
-            from .qiskit_circuit import from_qiskit
+            from .libraries.qiskit_circuit import from_qiskit
 
             return from_qiskit(self.circuit, d.readout, loaded=d.encoding == "amplitude")
-        from .pennylane_circuit import from_pennylane
+        from .libraries.pennylane_circuit import from_pennylane
 
         amplitudes = d.features if d.encoding == "amplitude" else 0
         return from_pennylane(self.circuit, d.inputs, d.weights, d.readout, qubits=d.qubits, amplitudes=amplitudes)
@@ -89,10 +90,10 @@ class CircuitLayer(nn.Module):
     def native(self) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
         """The library's simulator."""
         if self.execution.library == "qiskit":
-            from .qiskit_native import AerCircuit
+            from .libraries.qiskit_native import AerCircuit
 
             return AerCircuit(self.circuit, self.description.readout)
-        from .pennylane_native import DeviceCircuit
+        from .libraries.pennylane_native import DeviceCircuit
 
         return DeviceCircuit(
             self.circuit, self.description.qubits, self.description.readout, device=self.execution.device)
@@ -117,7 +118,7 @@ class CircuitLayer(nn.Module):
         return out.unflatten(0, x.shape[:-1])
 
     def draw(self, x: Tensor, start: int, count: int) -> Tensor:
-        """(T, count): the same for every row of the batch."""
+        """Uniform numbers (T, count) for these positions, the same for every row of the batch."""
         return uniforms(start, x.shape[-2], count, self.stream, x.device)
 
     def load(self, amplitudes: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ class CircuitLayer(nn.Module):
 
 def _builder(library: Library) -> Callable[[Description], Any]:
     if library == "qiskit":
-        from .qiskit_circuit import build
+        from .libraries.qiskit_circuit import build
     else:
-        from .pennylane_circuit import build
+        from .libraries.pennylane_circuit import build
     return build

@@ -10,21 +10,18 @@ Notable:
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from harness import LanguageModel, Unsupported
+from harness import Unsupported
 
 from ..blocks import RMSNorm, gemm_flops
+from ..decoder import Decoder
 from .attention import FORMS, SPREAD, Circuits, Mixer
 from .config import CircuitConfig
 from .layer import CircuitLayer, Execution, Library
-
-State = dict[str, Any]
 
 
 class Block(nn.Module):
@@ -44,43 +41,20 @@ class Block(nn.Module):
         return x + self.dropout(self.out(self.mlp(self.mlp_norm(x), start).flatten(2))), past
 
 
-class CircuitTransformer(LanguageModel):
+class CircuitTransformer(Decoder):
     config: CircuitConfig
     library: Library
 
     def __init__(self, config: CircuitConfig, vocab_size: int):
-        super().__init__(config, vocab_size)
         execution = Execution(
             config.execution, self.library, config.shots, config.gradient, config.noise, device=config.device)
         streams = 4 * config.head_count
-        self.embedding = nn.Embedding(vocab_size, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config, execution, layer * streams) for layer in range(config.blocks))
-        self.norm = RMSNorm(config.dim)
-        self.head = nn.Linear(config.dim, vocab_size, bias=False)
-        if config.tied:
-            self.head.weight = self.embedding.weight
-        self.initialise()
+        super().__init__(
+            config, vocab_size, (Block(config, execution, layer * streams) for layer in range(config.blocks)))
 
-    def initialise(self) -> None:
-        """Angles of SPREAD radians, so that no turn wraps around; residual branches small with depth."""
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear) and name != "head":
-                gain = SPREAD if name.endswith("angles") else 1 / math.sqrt(2 * self.config.blocks)
-                nn.init.normal_(module.weight, std=gain * module.in_features**-0.5)
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=self.config.dim**-0.5)
-        nn.init.normal_(self.embedding.weight, std=0.1 if self.config.tied else 1.0)
-
-    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        start = 0 if state is None else int(state["length"][0])
-        pasts = [None] * self.config.blocks if state is None else state["caches"]
-        x, caches = self.dropout(self.embedding(tokens)), []                         # (B, T, D)
-        for block, past in zip(self.blocks, pasts, strict=True):
-            x, past = block(x, past, start)
-            caches.append(past)
-        length = torch.full((tokens.shape[0],), start + tokens.shape[1])
-        return self.head(self.norm(x)), {"caches": caches, "length": length}         # (B, T, V)
+    def gain(self, name: str) -> float:
+        """Angles of SPREAD radians, so that no turn wraps around."""
+        return SPREAD if name.endswith("angles") else super().gain(name)
 
     def layers(self) -> list[CircuitLayer]:
         return [module for module in self.modules() if isinstance(module, CircuitLayer)]
@@ -102,10 +76,10 @@ class CircuitTransformer(LanguageModel):
         """
         if not (find_spec("qiskit") and find_spec("qiskit_aer")):
             raise Unsupported("transpiling needs qiskit: pip install 'qllm-harness[quantum]'")
-        from .cost import Timing, circuit_cost
-        from .qiskit_circuit import build
-        from .qiskit_native import separate
-        from .shift import runs
+        from .libraries.cost import Timing, circuit_cost
+        from .libraries.qiskit_circuit import build
+        from .libraries.qiskit_native import separate
+        from .simulate.shift import runs
 
         config = self.config
         description = config.description()

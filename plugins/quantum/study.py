@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from harness import Unsupported
 
-from . import noise, sampling, statevector
 from .cases import forward_backward
+from .circuit.plan import Angle, Monomial, Plan, Readout, Rotation
 from .config import CircuitConfig
 from .layer import CircuitLayer, Execution, Library
-from .plan import Angle, Monomial, Plan, Readout, Rotation
-from .shift import TWO_TERMS, runs
+from .libraries.backends import noise_model
+from .simulate import noise, sampling, statevector
+from .simulate.shift import TWO_TERMS, runs
 
 AT_ONCE = 1 << 20                   # amplitudes of the states held together
 DRAWS = 64                          # sets of errors that a noisy read-out is averaged over
@@ -66,7 +67,7 @@ class Family:
         return self.config.qubits, self.config.layers
 
     def at(self, qubits: int, layers: int) -> Circuit:
-        """Raises Unsupported for one that cannot be built or does not fit."""
+        """The circuit of that size. Raises Unsupported where it cannot be built or does not fit into memory."""
         statevector.fit_qubits(qubits)
         try:
             return Circuit(replace(self.config, qubits=qubits, layers=layers), self.library)
@@ -81,7 +82,7 @@ class Family:
                 if kind not in ("z", "probabilities"):
                     raise Unsupported(f"attention={self.config.attention} reads out {kind}: noise does not act on that")
                 layer.execution = replace(layer.execution, mode="noise")
-                layer.errors = noise.model(self.config.noise, layer.description.qubits).times(strength)
+                layer.errors = noise_model(self.config.noise, layer.description.qubits).times(strength)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Circuit:
 
     @property
     def facts(self) -> dict[str, int]:
-        """The columns of its rows."""
+        """What the suite writes into every row about this circuit."""
         gates = [gate for gate in self.config.description().gates() if len(gate.qubits) == 2]
         return {"n_qubits": self.config.qubits, "depth": self.config.layers, "two_qubit_gates": len(gates)}
 
@@ -126,8 +127,10 @@ class Circuit:
         return statevector.run(replace(self.plan, readout=readout), angles, angles.new_zeros(0), loaded)
 
     def squared_gradients(self, samples: int, seed: int = 0) -> list[float]:
-        """Of <Z> on the first qubit by a weight, squared, the mean over all weights. Its expectation is the variance:
-        over whole turns the mean of a derivative is zero."""
+        """The squared derivative of <Z> on the first qubit by a weight, averaged over all weights, for each sample.
+
+        Over whole turns the mean of a derivative is zero, so the expectation of its square is its variance.
+        """
         angles, loaded = self.draw(samples, seed)
         angles.requires_grad_()
         first = Readout("paulis", ("I" * (self.config.qubits - 1) + "Z",))
@@ -159,12 +162,15 @@ class Circuit:
         return (found - exact).square().sum(1).tolist(), ((1 - exact.square()) / shots).sum(1).tolist()
 
     def noisy(self, strength: float, samples: int, seed: int = 0) -> tuple[list[float], list[float]]:
-        """<Z> with errors `strength` times as strong as the model's, times <Z> without, and that squared, summed over
-        qubits: the ratio of their sums is the contrast that is left."""
+        """Two numbers a sample, summed over qubits: <Z> with noise times <Z> without, and <Z> without squared.
+
+        The noise is `strength` times as strong as the model's. The sum of the first over the sum of the second is the
+        share of the contrast that the noise leaves.
+        """
         angles, loaded = self.draw(samples, seed)
         generator = torch.Generator().manual_seed(seed + 1)
         uniforms = torch.rand(samples, DRAWS, noise.places(self.plan), generator=generator)
-        rates = noise.model(self.config.noise, self.config.qubits).times(strength)
+        rates = noise_model(self.config.noise, self.config.qubits).times(strength)
         exact = self.run(Readout(), angles, loaded)
         found = noise.noisy(self.plan, angles, angles.new_zeros(0), loaded, rates, uniforms)
         return (found * exact).sum(1).tolist(), exact.square().sum(1).tolist()
@@ -180,7 +186,7 @@ class Circuit:
         call = forward_backward(lambda a, _: layer(a), x, layer.weight)
         amplitudes = d.features if d.encoding == "amplitude" else 0
         if by_one:
-            from .qiskit_native import separate
+            from .libraries.qiskit_native import separate
 
             return Timed(call, samples, "shift", runs(separate(layer.circuit).rules, amplitudes))
         if execution == "shots":
@@ -190,7 +196,7 @@ class Circuit:
         return Timed(call, samples, "backprop" if backprop else "adjoint", 1)
 
     def state_bytes(self, samples: int) -> int:
-        """Of so many states in float32."""
+        """Bytes of so many states in float32."""
         return samples * 2 * 4 << self.config.qubits
 
 

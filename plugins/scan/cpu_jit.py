@@ -3,11 +3,12 @@
 numba knows no bfloat16: such arrays come as int16 views, and every element is widened when read and rounded to nearest
 even when written. libm's exp is a call per element, which no loop vectorises around; the polynomial here is inlined.
 
-numba's cache watches the file of a kernel, not this one: after a change here, remove the `*.nbi` beside the kernels.
+Machine code is kept on disk between runs, see `cpu_cache`.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numba
@@ -16,6 +17,8 @@ from llvmlite import ir
 from numba import types
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic as _intrinsic
+
+from .cpu_cache import SourceCache
 
 ONE = np.float32(1)
 HALF = np.float32(0.5)
@@ -44,10 +47,10 @@ intrinsic: Any = _intrinsic        # its typing argument is not one of the call'
 
 def kernel(function):
     """Compile `function` on first use, and keep the machine code beside the source where that is writable."""
-    try:
-        return numba.njit(function, cache=True, **OPTIONS)
-    except RuntimeError:           # nowhere to keep it
-        return inlined(function)
+    compiled = inlined(function)
+    with suppress(RuntimeError):                       # nowhere to keep it
+        compiled._cache = SourceCache(function)        # as `cache=True` sets numba's own, which watches one file
+    return compiled
 
 
 @intrinsic

@@ -9,15 +9,13 @@ Notable:
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import LanguageModel
-
 from ..blocks import RMSNorm, ShortConv, SwiGLU, gemm_flops, swiglu_hidden
+from ..decoder import Decoder
 from ..scan import gated_real_scan
 from .config import StateSpaceConfig
 
@@ -67,28 +65,14 @@ class Block(nn.Module):
         return x, (h, window)
 
 
-class StateSpace(LanguageModel):
+class StateSpace(Decoder):
     def __init__(self, config: StateSpaceConfig, vocab_size: int):
-        super().__init__(config, vocab_size)
-        self.embedding = nn.Embedding(vocab_size, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim)
-        self.head = nn.Linear(config.dim, vocab_size, bias=False)
-        if config.tied:
-            self.head.weight = self.embedding.weight
-        self.initialise()
+        super().__init__(config, vocab_size, (Block(config) for _ in range(config.layers)))
 
     def initialise(self) -> None:
-        depth = 2 * self.config.layers
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear) and name != "head":
-                gain = 1 / math.sqrt(depth) if name.endswith(("recurrence.out", "mlp.down")) else 1.0
-                nn.init.normal_(module.weight, std=gain * module.in_features**-0.5)
-            if isinstance(module, Recurrence):
-                module.initialise_decay()
-        nn.init.normal_(self.head.weight, std=self.config.dim**-0.5)
-        nn.init.normal_(self.embedding.weight, std=0.1 if self.config.tied else 1.0)
+        super().initialise()
+        for block in self.blocks:
+            block.recurrence.initialise_decay()
 
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         x = self.dropout(self.embedding(tokens))                # (B, T, D)

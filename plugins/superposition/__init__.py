@@ -1,4 +1,4 @@
-"""The second version 2: superposed concepts, phase coherence over windows, entangled tokens, an energy objective."""
+"""The second model that was named version 2: superposed concepts, phase coherence, entangled tokens, an energy."""
 
 from __future__ import annotations
 

@@ -154,7 +154,10 @@ class RightSuperposition(nn.Module):
         return self.head(self.norm(x)), after
 
     def auxiliary_losses(self) -> dict[str, Tensor]:
-        """Of the last forward in training, read again from its activations without a way back into them."""
+        """The losses of the last forward in training.
+
+        They are computed again from its detached activations, so that they train what reads these, not what made them.
+        """
         losses = {}
         energies = [energy for block in self.blocks if (energy := block.phase_loss()) is not None]
         if self.config.energy and energies:

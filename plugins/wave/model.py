@@ -10,20 +10,16 @@ Notable:
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness import LanguageModel
-
-from ..blocks import RMSNorm, SwiGLU, gemm_flops, swiglu_hidden
+from ..blocks import gemm_flops
+from ..decoder import AttentionBlock, Decoder
 from .as_published import PublishedWaveHeads
 from .config import WaveConfig
 from .heads import LinearWaveHeads, SoftmaxWaveHeads, StandardHeads
-
-State = dict[str, Any]
 
 
 class HybridAttention(nn.Module):
@@ -49,56 +45,12 @@ class HybridAttention(nn.Module):
         return self.out(torch.cat(outputs, dim=1).transpose(1, 2).flatten(2)), after
 
 
-class Block(nn.Module):
-    def __init__(self, config: WaveConfig):
-        super().__init__()
-        self.attention_norm = RMSNorm(config.dim)
-        self.attention = HybridAttention(config)
-        self.mlp_norm = RMSNorm(config.dim)
-        self.mlp = SwiGLU(config.dim, config.hidden or swiglu_hidden(config.dim))
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x: Tensor, past: list[Any] | None, start: int) -> tuple[Tensor, list[Any]]:
-        y, past = self.attention(self.attention_norm(x), past, start)
-        x = x + self.dropout(y)
-        return x + self.dropout(self.mlp(self.mlp_norm(x))), past
-
-
-class Wave(LanguageModel):
+class Wave(Decoder):
     config: WaveConfig
 
     def __init__(self, config: WaveConfig, vocab_size: int):
-        super().__init__(config, vocab_size)
-        self.embedding = nn.Embedding(vocab_size, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.dim)
-        self.head = nn.Linear(config.dim, vocab_size, bias=False)
-        if config.tied:
-            self.head.weight = self.embedding.weight
-        self.initialise()
-
-    def initialise(self) -> None:
-        depth = 2 * self.config.layers
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear) and name != "head":
-                gain = 1 / math.sqrt(depth) if name.endswith(("attention.out", "mlp.down")) else 1.0
-                nn.init.normal_(module.weight, std=gain * module.in_features**-0.5)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=self.config.dim**-0.5)
-        nn.init.normal_(self.embedding.weight, std=0.1 if self.config.tied else 1.0)
-
-    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        start = 0 if state is None else int(state["length"][0])
-        pasts = [None] * self.config.layers if state is None else state["layers"]
-        x = self.dropout(self.embedding(tokens))                                     # (B, T, D)
-        after = []
-        for block, past in zip(self.blocks, pasts, strict=True):
-            x, past = block(x, past, start)
-            after.append(past)
-        length = torch.full((tokens.shape[0],), start + tokens.shape[1])
-        return self.head(self.norm(x)), {"layers": after, "length": length}          # (B, T, V)
+        super().__init__(
+            config, vocab_size, (AttentionBlock(config, HybridAttention(config)) for _ in range(config.layers)))
 
     def flops(self, batch: int, seq_len: int, phase: str) -> int:
         """Floating-point operations of one call, in GEMMs; a softmax counts the pairs that the causal mask leaves.

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from .plan import Monomial, Pauli, Plan, Rotation
+from ..circuit.plan import Monomial, Pauli, Plan, Rotation
 from .program import act
 
 PAULI = {

@@ -49,7 +49,7 @@ class CircuitCost:
     seed: int
 
     def seconds(self, circuits: int, shots: int, timing: Timing = Timing()) -> float:
-        """Of a device that runs `circuits` circuits with `shots` shots each."""
+        """How long a device takes for `circuits` circuits with `shots` shots each."""
         gates = self.two_qubit_depth * timing.two_qubit_s + (self.depth - self.two_qubit_depth) * timing.one_qubit_s
         return circuits * shots * (gates + timing.readout_s + timing.repetition_s)
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .plan import Angle, Monomial, Pauli, Plan, Rotation
+from ..circuit.plan import Angle, Monomial, Pauli, Plan, Rotation
 
 REAL, IMAGINARY, DIAGONAL, TABLE = range(4)         # kinds of an operation
 
@@ -86,7 +86,7 @@ class _Lowering:
     main: list[Rotation | list[Rotation]] = field(default_factory=list)        # a list is a table
 
     def add(self, rotation: Rotation, entangled: int) -> int:
-        """Place one rotation; the mask of qubits that are no longer a product state."""
+        """Place one rotation, and return the mask of qubits that are no longer in a product state."""
         support = rotation.pauli.support
         if support.bit_count() == 1 and not support & entangled:
             self._merge(self.prefix, rotation)

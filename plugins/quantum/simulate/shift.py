@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from .plan import Angle
+from ..circuit.plan import Angle
 
 Rule = tuple[tuple[float, float], ...]              # (coefficient, shift) of each run
 Estimate = Callable[[Tensor, Tensor | None], Tensor]

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from harness import Unsupported
 
+from ..circuit.plan import Plan
 from . import portable
-from .plan import Plan
 
 Backend = Literal["auto", "portable", "cpu"]
 

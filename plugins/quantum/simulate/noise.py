@@ -16,9 +16,9 @@ from torch import Tensor
 
 from harness import UsageError
 
+from ..circuit.plan import Monomial, Plan, Rotation
+from ..circuit.plan import x as input_angle
 from . import statevector
-from .plan import Monomial, Plan, Rotation
-from .plan import x as input_angle
 from .shift import angle_values
 
 
@@ -31,21 +31,15 @@ class Depolarising:
     readout: float = 0.0175
 
     def times(self, strength: float) -> Depolarising:
-        """As many times as strong, as far as probabilities go; a bit read wrongly half the time is lost."""
+        """The same noise, so many times as strong.
+
+        Probabilities end at 1, that of reading a bit wrongly at 1/2: by then the bit says nothing any more.
+        """
         return Depolarising(min(1.0, strength * self.one_qubit), min(1.0, strength * self.two_qubits),
                             min(0.5, strength * self.readout))
 
 
 MODELS = {"depolarizing": Depolarising(), "none": Depolarising(0.0, 0.0, 0.0), "strong": Depolarising(3e-3, 3e-2, 0.05)}
-
-
-def model(name: str, qubits: int = 2) -> Depolarising:
-    """One of MODELS, or the mean errors of the fake backend of that name. Raises UsageError."""
-    if name in MODELS:
-        return MODELS[name]
-    from .backends import fake_backend, reported_errors
-
-    return Depolarising(*reported_errors(fake_backend(name, qubits, MODELS)))
 
 
 def places(plan: Plan) -> int:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from harness import UsageError
 
+from ..circuit.plan import Plan, Readout, freed
 from . import statevector
-from .plan import Plan, Readout, freed
 from .shift import TWO_TERMS, Gradient, angle_values, estimated
 
 

@@ -2,15 +2,14 @@
 
 A block of samples is prepared, evolved and read out while it stays in the cache; its backward pass recomputes it, walks
 the circuit back with the state and its gradient, and keeps nothing in between. The parts are in `cpu_product`,
-`cpu_rotations` and `cpu_readout`, inlined here: numba's cache watches this file alone, so that after a change there its
-`*.nbi` is to be removed.
+`cpu_rotations` and `cpu_readout`, inlined here.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..scan.cpu_jit import inlined, kernel
+from ...scan.cpu_jit import inlined, kernel
 from .cpu_product import clear, prepare, prepare_back
 from .cpu_readout import Z, count_bits, read, read_back
 from .cpu_rotations import LANES, apply, apply_back, parity

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..scan.cpu_jit import inlined
+from ...scan.cpu_jit import inlined
 from .cpu_product import clear
 from .cpu_rotations import LANES, parity
 

@@ -14,9 +14,9 @@ import pennylane as qml
 
 from harness import UsageError
 
-from . import gates
-from .ansatz import Description
-from .plan import Angle, Pauli, Plan, Readout, Rotation, w, x
+from ..circuit import gates
+from ..circuit.ansatz import Description
+from ..circuit.plan import Angle, Pauli, Plan, Readout, Rotation, w, x
 
 NAMES = {
     "Identity": "id", "PauliX": "x", "PauliY": "y", "PauliZ": "z", "Hadamard": "h", "S": "s", "T": "t", "SX": "sx",

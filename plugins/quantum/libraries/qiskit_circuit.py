@@ -15,9 +15,9 @@ from qiskit.circuit.library import XXPlusYYGate
 
 from harness import UsageError
 
-from . import gates
-from .ansatz import Description
-from .plan import Angle, Plan, Readout, w, x
+from ..circuit import gates
+from ..circuit.ansatz import Description
+from ..circuit.plan import Angle, Plan, Readout, w, x
 
 ALIASES = {"u1": "p", "u3": "u", "cnot": "cx", "cu1": "cp", "phase": "p"}
 FOUR_TERM_GATES = ("crx", "cry", "crz", "xx_plus_yy")       # their generators have the eigenvalues -1/2, 0, 1/2

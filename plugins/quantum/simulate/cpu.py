@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from ..circuit.plan import Plan
 from . import cpu_kernels as kernels
 from .cpu_readout import EXPECTATIONS, PROBABILITIES, STATE, Z
 from .cpu_rotations import LANES
-from .plan import Plan
 from .program import lower
 
 THREAD_WORK = 1 << 16               # amplitudes below which a further thread costs more than it brings

@@ -1,4 +1,4 @@
-"""Fake backends of Qiskit by name: their noise for Aer, and their mean errors for our own kernels. (no torch)
+"""Fake backends of Qiskit by name: their noise for Aer, and their mean errors for our own kernels.
 
 A backend reports an error for every gate on every qubit, the infidelity averaged over states. Its mean over one-qubit
 and over two-qubit gates, and that of reading, make depolarising noise as strong: relaxation, and that some qubits are
@@ -12,6 +12,8 @@ from statistics import fmean
 from typing import Any
 
 from harness import UsageError
+
+from ..simulate.noise import MODELS, Depolarising
 
 BASIS = ["rz", "sx", "x", "cx"]
 GENERIC = "GenericBackendV2"
@@ -43,6 +45,11 @@ def _of_runtime() -> dict[str, Any]:
         return {}
     kinds = {name: kind for name, kind in vars(fake_provider).items() if name.startswith("Fake")}
     return {name: kind for name, kind in kinds.items() if hasattr(kind, "target")}
+
+
+def noise_model(name: str, qubits: int = 2) -> Depolarising:
+    """One of MODELS, or the mean errors of the fake backend of that name. Raises UsageError."""
+    return MODELS[name] if name in MODELS else Depolarising(*reported_errors(fake_backend(name, qubits, MODELS)))
 
 
 def reported_errors(backend: Any) -> tuple[float, float, float]:

@@ -6,9 +6,9 @@ Notable:
 - r columns take d r - r (r + 1) / 2 angles, as many as such columns have degrees of freedom. Column j is loaded by a
   tree of d - 1 - j gates, log2 d deep (Johri et al. 2012.04145): a chain of neighbours would gather the rounding of
   d gates in every column, the tree that of its levels;
-- columns are written one after another in the frame of the angles already rounded;
-- above the first level of a tree both amplitudes are norms, so that their angle lies in the first quadrant and its
-  bits divide a quarter of the circle's half, not the whole circle.
+- each column is fitted after the angles of those before it are rounded, so that it makes up for their rounding;
+- above the first level of a tree both amplitudes are norms, which are not negative: their angle lies in the first
+  quadrant, and its bits divide that quadrant in place of the whole circle.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ class Plan:
 
 
 def freed(plan: Plan) -> tuple[Plan, tuple[Angle, ...]]:
-    """The plan with every angle that is not constant as an input of its own, and what these angles are."""
+    """The plan in which every angle that is not constant is an input of its own, and the list of these angles."""
     angles: list[Angle] = []
     steps: list[Rotation | Monomial] = []
     for step in plan.steps:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..scan.cpu_jit import inlined
+from ...scan.cpu_jit import inlined
 from .program import DIAGONAL, REAL, TABLE
 
 LANES = 16                          # float32 values of one AVX-512 register

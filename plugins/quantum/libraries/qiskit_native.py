@@ -24,11 +24,11 @@ from torch import Tensor
 
 from harness import Unsupported, UsageError
 
+from ..circuit.plan import Angle, Readout
+from ..simulate.sampling import check_shots
+from ..simulate.shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimated
 from .backends import BASIS, fake_backend
-from .plan import Angle, Readout
 from .qiskit_circuit import FOUR_TERM_GATES, parameter_angles
-from .sampling import check_shots
-from .shift import FOUR_TERMS, TWO_TERMS, Gradient, Rule, angle_values, estimated
 
 GATES_OF_AER = {
     "id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "t", "tdg", "p", "u", "rx", "ry", "rz", "cx", "cy", "cz",
@@ -99,7 +99,7 @@ class AerCircuit:
             "precision": "double", "seed_simulator": self.seed, "noise_model": self.model}
 
     def _transpiled(self, circuit: QuantumCircuit) -> QuantumCircuit:
-        """In gates that Aer knows, and that have errors where there is noise."""
+        """The circuit in gates that Aer knows; where there is noise, in those that the noise model has errors for."""
         basis = GATES_OF_AER if self.model is None else GATES_OF_AER & set(self.model.basis_gates)
         return transpile(circuit, basis_gates=sorted(basis), optimization_level=0 if self.model is None else 1,
                          seed_transpiler=self.seed)

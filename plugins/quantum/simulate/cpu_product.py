@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..scan.cpu_jit import inlined
+from ...scan.cpu_jit import inlined
 from .cpu_rotations import (
     LANES,
     slope_imaginary,

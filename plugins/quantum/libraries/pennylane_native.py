@@ -15,8 +15,8 @@ from torch import Tensor
 
 from harness import UsageError
 
+from ..circuit.plan import Readout
 from .pennylane_circuit import measurements
-from .plan import Readout
 
 METHODS = {"default.qubit": "backprop", "lightning.qubit": "adjoint"}
 
