@@ -1,8 +1,13 @@
 """Files as corpora: cutting loses nothing, the split is a tenth, whatever is wrong with a file is one clear line."""
 
+import bz2
+import gzip
 import json
+import lzma
+import os
 from pathlib import Path
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +104,55 @@ def test_a_bad_file_is_one_clear_line(tmp_path, name, content, options, error, m
     with pytest.raises(error, match=message) as caught:
         file(str(tmp_path / name), **options)
     assert "\n" not in str(caught.value)
+
+
+RECORDS = "".join(json.dumps({"text": f"document {i}", "n": i}) + "\n" for i in range(12)).encode()
+
+
+@pytest.mark.parametrize(("name", "packed"), [
+    ("a.JSONL", RECORDS), ("a.jsonl", b"\xef\xbb\xbf" + RECORDS), ("a.jsonl.gz", gzip.compress(RECORDS)),
+    ("a.jsonl.xz", lzma.compress(RECORDS)), ("a.NDJSON.bz2", bz2.compress(RECORDS)),
+])
+def test_records_are_read_however_they_are_kept(tmp_path, name, packed):
+    (tmp_path / name).write_bytes(packed)
+    documents = file(str(tmp_path / name))
+    assert sorted([*documents.train, *documents.heldout]) == sorted(f"document {i}".encode() for i in range(12))
+
+
+def test_a_column_of_a_parquet_table_is_read_whatever_the_file_is_called(tmp_path):
+    pandas.DataFrame({"text": ["one", "", "two"], "title": ["a", "b", "c"], "n": [1, 2, 3]}).to_parquet(tmp_path / "a")
+    assert file(str(tmp_path / "a")).train + file(str(tmp_path / "a")).heldout == (b"one", b"two")
+    assert file(str(tmp_path / "a"), field="title").train == (b"a", b"b")
+    with pytest.raises(FileError, match="no text column 'n'; columns with text: text, title; choose with field="):
+        file(str(tmp_path / "a"), field="n")
+
+
+@pytest.mark.parametrize(("content", "what"), [
+    (b"PK\x03\x04 and more", "a zip archive, not text; unpack it first"), (b"\x28\xb5\x2f\xfd", "zstd"),
+    (gzip.compress(RECORDS)[:-9], "is corrupt"), (b"PAR1 and no table", "is corrupt"), (b"%PDF-1.7", "a PDF"),
+])
+def test_what_is_no_text_is_never_scored_as_one(tmp_path, content, what):
+    (tmp_path / "a.txt").write_bytes(content)
+    with pytest.raises(FileError, match=what) as caught:
+        file(str(tmp_path / "a.txt"))
+    assert "\n" not in str(caught.value)
+
+
+def test_only_a_regular_file_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(FileError, match="no regular file"):
+            file(str(path))
+
+
+def test_the_overlap_of_training_and_held_out_text_is_its_share_of_bytes(tmp_path):
+    lines = [f"a line of text with the number {i:04}, long enough to count" for i in range(400)]
+    (tmp_path / "a.txt").write_text("\n".join(lines[:300]))
+    (tmp_path / "b.txt").write_text("\n".join(["short", *lines[225:325]]))
+    path = str(tmp_path / "a.txt")
+    assert file(path, heldout=str(tmp_path / "b.txt")).overlap == pytest.approx(0.75)
+    assert file(path, heldout=path).overlap == 1
+    assert file(path).overlap == 0
 
 
 def test_a_bad_folder_says_what_it_needs(tmp_path):

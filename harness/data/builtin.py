@@ -18,7 +18,7 @@ def harness_corpora() -> list[CorpusSpec]:
                    fixed=True),
         CorpusSpec("copy", f"{_DATA}.sources:copy", "random blocks, each repeated once, exact entropy rate, 1.3 MB",
                    fixed=True),
-        CorpusSpec("file", f"{_DATA}.files:file", "a text file, JSON lines, or a folder with train.txt and test.txt",
+        CorpusSpec("file", f"{_DATA}.files:file", "text, JSON lines, Parquet, or a folder with train.txt and test.txt",
                    argument="PATH"),
         CorpusSpec("hf", f"{_DATA}.hub:hf", "wikitext2, tinystories, c4 or fineweb from the Hugging Face hub, pinned",
                    argument="NAME", requires=("datasets",), extra="hf", fixed=True),

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+LEAST_LINE = 24
 
 
 class Source(Protocol):
@@ -31,6 +35,10 @@ class Source(Protocol):
         ...
 
 
+def _lines(document: bytes) -> Iterator[bytes]:
+    return (line for raw in document.splitlines() if len(line := raw.strip()) >= LEAST_LINE)
+
+
 @dataclass(frozen=True)
 class Documents:
     """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
@@ -49,6 +57,15 @@ class Documents:
             for document in part:
                 digest.update(len(document).to_bytes(8, "little") + document)
         return digest.hexdigest()
+
+    @cached_property
+    def overlap(self) -> float:
+        """The share of the held-out bytes in lines that also stand, whole, in training text. Lines of fewer than
+        LEAST_LINE bytes are left out of account: a blank line or a brace is nobody's."""
+        scored = Counter(line for document in self.heldout for line in _lines(document))
+        seen = {line for document in self.train for line in _lines(document) if line in scored}
+        total = sum(len(line) * count for line, count in scored.items())
+        return sum(len(line) * scored[line] for line in seen) / total if total else 0.0
 
     def describe(self) -> dict[str, Any]:
         """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""

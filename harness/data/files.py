@@ -1,4 +1,4 @@
-"""The corpus `file:PATH`: a text file, JSON lines, or a folder with splits, cut into documents. (no torch)
+"""The corpus `file:PATH`: a text file, records, or a folder with splits, cut into documents. (no torch)
 
 Documents are what intervals are made of, so a plain text is cut into many: at WikiText's article headings where there
 are enough, else at the first blank line (or line end) after a minimum size. Cutting loses no byte.
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import FileError, UsageError
 from .documents import Documents
+from .formats import BOM, PARQUET, read_parquet, read_text, suffix
 
 HELDOUT_EVERY = 10
 HEADING = re.compile(rb"^ = [^=\n]+ = ?\r?$", re.MULTILINE)          # " = Title = "; sections have more signs
@@ -24,8 +25,8 @@ def file(argument: str, *, field: str = "", heldout: str = "", name: str = "") -
     """`file:PATH[:field=FIELD][:heldout=PATH][:name=NAME]`; every tenth document is held out unless `heldout` is given.
 
     A folder is read by its splits: trained on train.txt and scored on test.txt, with valid.txt in place of the one that
-    is missing. `field` is the text field of JSON records, "text" by default; `name` is what tables call the corpus.
-    Raises FileError for text that is missing, unreadable, empty or too short to split.
+    is missing. `field` is the text field of JSON records or of a Parquet table, "text" by default; `name` is what
+    tables call the corpus. Raises FileError for text that is missing, unreadable, empty or too short to split.
     """
     path = Path(argument).expanduser()
     if path.is_dir():
@@ -53,16 +54,14 @@ def hold_out(documents: list[bytes], source: str) -> tuple[list[bytes], list[byt
 
 def read_documents(path: Path, field: str = "") -> list[bytes]:
     """The documents of one file, none of them empty. Raises FileError."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        raise FileError(f"there is no text file {path}") from None
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    if path.suffix in JSON_SUFFIXES:
-        documents = list(_records(text, path, field or "text"))
+    text = read_text(path)
+    if text.startswith(PARQUET):
+        documents = read_parquet(path, field or "text")
+    elif suffix(path) in JSON_SUFFIXES:
+        documents = list(_records(text.removeprefix(BOM), path, field or "text"))
     elif field:
-        raise UsageError(f"field={field} is for JSON lines ({', '.join(JSON_SUFFIXES)}); {path} is read as plain text")
+        raise UsageError(f"field={field} is for JSON lines ({', '.join(JSON_SUFFIXES)}) and Parquet; "
+                         f"{path} is read as plain text")
     else:
         documents = split_text(text)
     if not any(map(bytes.strip, documents)):

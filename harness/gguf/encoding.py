@@ -101,7 +101,11 @@ def encode_all(
             name, tensor.type, tensor.shape, len(factors.s), found.numbers, found.stored_bits,
             found.stored_bits / matrix.size, relative_error(found.matrix, matrix), found.fidelity,
             control_rank, relative_error(control, matrix), time.perf_counter() - started, facts=dict(found.facts),
-        ), Pair(*(np.float32(np.clip(back * scale, -FLOAT32, FLOAT32)) for back in (found.matrix, control)))
+        ), Pair(_float32(found.matrix * scale), _float32(control * scale))
+
+
+def _float32(matrix: np.ndarray) -> np.ndarray:
+    return matrix.clip(-FLOAT32, FLOAT32).astype(np.float32)
 
 
 def power_of_two_below(matrix: np.ndarray) -> float:
