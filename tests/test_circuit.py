@@ -144,6 +144,38 @@ def test_the_mean_errors_of_a_backend():
     assert found == pytest.approx((4e-3, 8e-3, 0.03))
 
 
+def test_what_is_out_of_order_has_no_part_in_the_mean():
+    """A dead coupler is reported with an error of 1, as IBM's devices have it: the mean is that of the others."""
+    def report(error):
+        return SimpleNamespace(error=error)
+
+    class Target(dict):
+        operation_names = property(lambda self: list(self))
+
+    def errors(*couplers):
+        pairs = {(k, k + 1): report(error) for k, error in enumerate(couplers)}
+        return backends.reported_errors(SimpleNamespace(target=Target(
+            sx={(0,): report(1e-3), (1,): report(1.0)}, ecr=pairs, measure={(0,): report(0.02), (1,): report(0.5)})))
+
+    assert errors(0.006, 1.0, 0.012) == pytest.approx((2e-3, 0.012, 0.02))
+    assert errors(1.0, 1.0) == (pytest.approx(2e-3), None, pytest.approx(0.02))
+
+
+@pytest.mark.parametrize(("name", "two_qubits"), [("FakeSherbrooke", 0.013577), ("FakeTorino", 0.009590)])
+def test_the_mean_over_the_couplers_that_work_of_ibms_devices(name, two_qubits):
+    """Means of what the fake devices of qiskit-ibm-runtime report below 1, times 4/3."""
+    pytest.importorskip("qiskit_ibm_runtime", reason="qiskit-ibm-runtime is absent")
+    assert backends.noise_model(name, 6).two_qubits == pytest.approx(two_qubits, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("FakeKyoto", "reports no working coupler"), ("FakeArmonkV2", "has 1 qubits, the circuit 6")])
+def test_a_device_that_cannot_carry_the_circuit_is_refused(name, reason):
+    pytest.importorskip("qiskit_ibm_runtime", reason="qiskit-ibm-runtime is absent")
+    with pytest.raises(UsageError, match=reason):
+        backends.noise_model(name, 6)
+
+
 def test_a_backend_reports_what_its_channel_does():
     """A depolarising channel of our probability has the infidelity that the backend states."""
     pytest.importorskip("qiskit_aer")

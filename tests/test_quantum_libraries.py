@@ -288,3 +288,76 @@ def test_circuit_cost_is_reproducible_and_counts():
     assert "250 us between shots" in str(Timing())
     with pytest.raises(UsageError, match="known: cx, cz and all-to-all"):
         circuit_cost(circuit, "cz", "torus")
+
+
+# A gate is what it does, not what it is called
+
+def probabilities(plan):
+    weights = torch.zeros(0, dtype=torch.float64)
+    return statevector.run(plan, torch.zeros(1, 0, dtype=torch.float64), weights, None)[0]
+
+
+@pytest.mark.parametrize(("name", "controlled"), [
+    ("h", False), ("h", True), ("x", True), ("id", False), ("measure", False), ("barrier", False), ("p", False)])
+def test_a_gate_of_qiskit_is_known_by_its_definition(name, controlled):
+    qiskit = pytest.importorskip("qiskit", reason="qiskit is absent")
+    from harness.plugins.quantum.libraries.qiskit_circuit import from_qiskit
+    from qiskit.circuit import Gate
+    from qiskit.quantum_info import Statevector
+
+    inner = qiskit.QuantumCircuit(1)
+    inner.rx(0.7, 0)
+    gate = Gate(name, 1, [])
+    gate.definition = inner
+    circuit = qiskit.QuantumCircuit(2)
+    circuit.h(0)
+    circuit.append(gate.control(1) if controlled else gate, [0, 1] if controlled else [1])
+    expected = Statevector(circuit.decompose(reps=3)).probabilities()
+    found = probabilities(from_qiskit(circuit, Readout("probabilities")))
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def test_a_renamed_gate_of_qiskit_is_still_itself():
+    qiskit = pytest.importorskip("qiskit", reason="qiskit is absent")
+    from harness.plugins.quantum.libraries.qiskit_circuit import from_qiskit
+    from qiskit.circuit.library import HGate, XGate
+    from qiskit.quantum_info import Statevector
+
+    circuit = qiskit.QuantumCircuit(2)
+    for gate, qubits in ((HGate(), [0]), (XGate(), [1]), (HGate().control(1, ctrl_state=0), [1, 0])):
+        renamed = gate.to_mutable()
+        renamed.name = "mine"
+        circuit.append(renamed, qubits)
+    found = probabilities(from_qiskit(circuit, Readout("probabilities")))
+    assert found.tolist() == pytest.approx(Statevector(circuit).probabilities().tolist(), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["Hadamard", "PauliX", "Barrier", "Rot", "StatePrep"])
+def test_a_gate_of_pennylane_is_known_by_its_class(name):
+    qml = pytest.importorskip("pennylane", reason="pennylane is absent")
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_pennylane
+
+    mine = type(name, (qml.operation.Operation,), {
+        "num_wires": 1, "num_params": 0,
+        "compute_decomposition": staticmethod(lambda wires: [qml.RX(0.7, wires=wires)])})
+
+    def circuit(inputs, weights):
+        qml.RY(0.4, wires=0)
+        mine(wires=0)
+
+    def plain(inputs, weights):
+        qml.RY(0.4, wires=0)
+        qml.RX(0.7, wires=0)
+
+    found, expected = (probabilities(from_pennylane(f, 0, 0, Readout("probabilities"))) for f in (circuit, plain))
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-12)
+
+
+def test_what_pennylane_cannot_tell_is_one_line():
+    qml = pytest.importorskip("pennylane", reason="pennylane is absent")
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_pennylane
+
+    with pytest.raises(UsageError, match="wires must be numbered from 0"):
+        from_pennylane(lambda inputs, weights: qml.RX(0.1, wires="a"), 0, 0)
+    with pytest.raises(UsageError, match=r"cannot be converted: its parameter .* is not real"):
+        from_pennylane(lambda inputs, weights: qml.FermionicSWAP(0.3, wires=[0, 1]), 0, 0)

@@ -2,7 +2,8 @@
 
 A backend reports an error for every gate on every qubit, the infidelity averaged over states. Its mean over one-qubit
 and over two-qubit gates, and that of reading, make depolarising noise as strong: relaxation, and that some qubits are
-better than others, is left to Aer.
+better than others, is left to Aer. The means are over what works: a backend marks a dead qubit or coupler by an error
+of 1, and a qubit that reads wrongly half of the time reads nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from harness import UsageError
 from ..simulate.noise import MODELS, Depolarising
 
 BASIS = ["rz", "sx", "x", "cx"]
+DEAD, BLIND = 1.0, 0.5                      # errors of a gate, and of reading, that mean: out of order
+PULSELESS = ("measure", "reset", "delay", "rz")
 GENERIC = "GenericBackendV2"
 
 
@@ -35,7 +38,10 @@ def fake_backend(name: str, qubits: int, known: Iterable[str]) -> Any:
     if name not in found:
         more = "" if found else "; those of IBM's devices come with pip install qiskit-ibm-runtime"
         raise UsageError(f"unknown noise {name!r}; known: {', '.join([*known, GENERIC, *sorted(found)])}{more}")
-    return found[name]()
+    backend = found[name]()
+    if backend.num_qubits < qubits:
+        raise UsageError(f"noise {name!r} has {backend.num_qubits} qubits, the circuit {qubits}; choose another")
+    return backend
 
 
 def _of_runtime() -> dict[str, Any]:
@@ -49,11 +55,18 @@ def _of_runtime() -> dict[str, Any]:
 
 def noise_model(name: str, qubits: int = 2) -> Depolarising:
     """One of MODELS, or the mean errors of the fake backend of that name. Raises UsageError."""
-    return MODELS[name] if name in MODELS else Depolarising(*reported_errors(fake_backend(name, qubits, MODELS)))
+    if name in MODELS:
+        return MODELS[name]
+    one, two, reading = reported_errors(fake_backend(name, qubits, MODELS))
+    if one is None or reading is None or (two is None and qubits > 1):
+        what = "qubit" if one is None or reading is None else "coupler"
+        raise UsageError(f"noise {name!r} reports no working {what}; choose another")
+    return Depolarising(one, two or 0.0, reading)
 
 
-def reported_errors(backend: Any) -> tuple[float, float, float]:
-    """Depolarising probabilities behind gates of one and of two qubits, and that of reading a bit wrongly.
+def reported_errors(backend: Any) -> tuple[float | None, float | None, float | None]:
+    """Depolarising probabilities behind gates of one and of two qubits, and that of reading a bit wrongly: means over
+    the qubits and couplers that work, None where none does.
 
     A depolarising channel of probability p on states of dimension d has the average infidelity p (d - 1) / d.
     """
@@ -61,9 +74,9 @@ def reported_errors(backend: Any) -> tuple[float, float, float]:
     gates: dict[int, list[float]] = {1: [], 2: []}
     for name in target.operation_names:
         for qubits, properties in (target[name] or {}).items():
-            error = getattr(properties, "error", None)
-            if qubits and error and name not in ("measure", "reset", "delay", "rz"):
+            error = getattr(properties, "error", None) or 0.0
+            if 0 < error < DEAD and qubits and len(qubits) in gates and name not in PULSELESS:
                 gates[len(qubits)].append(error)
-    readout = [p.error for p in target["measure"].values() if p is not None and p.error is not None]
-    one, two, read = (fmean(errors) if errors else 0.0 for errors in (gates[1], gates[2], readout))
-    return min(1.0, 2 * one), min(1.0, two * 4 / 3), min(0.5, read)
+    readout = [p.error for p in target["measure"].values() if p is not None and p.error is not None and p.error < BLIND]
+    one, two, reading = (fmean(errors) if errors else None for errors in (gates[1], gates[2], readout))
+    return None if one is None else min(1.0, 2 * one), None if two is None else min(1.0, two * 4 / 3), reading

@@ -18,14 +18,15 @@ from ..circuit import gates
 from ..circuit.ansatz import Description
 from ..circuit.plan import Angle, Pauli, Plan, Readout, Rotation, w, x
 
-NAMES = {
-    "Identity": "id", "PauliX": "x", "PauliY": "y", "PauliZ": "z", "Hadamard": "h", "S": "s", "T": "t", "SX": "sx",
-    "Adjoint(S)": "sdg", "Adjoint(T)": "tdg", "Adjoint(SX)": "sxdg", "RX": "rx", "RY": "ry", "RZ": "rz",
-    "PhaseShift": "p", "U1": "p", "U3": "u", "CNOT": "cx", "CZ": "cz", "CY": "cy", "SWAP": "swap", "ISWAP": "iswap",
-    "IsingXX": "rxx", "IsingYY": "ryy", "IsingZZ": "rzz", "CRX": "crx", "CRY": "cry", "CRZ": "crz",
-    "ControlledPhaseShift": "cp", "CPhase": "cp",
+GATES = {
+    qml.Identity: "id", qml.X: "x", qml.Y: "y", qml.Z: "z", qml.Hadamard: "h", qml.S: "s", qml.T: "t", qml.SX: "sx",
+    qml.RX: "rx", qml.RY: "ry", qml.RZ: "rz", qml.PhaseShift: "p", qml.U1: "p", qml.U3: "u", qml.CNOT: "cx",
+    qml.CZ: "cz", qml.CY: "cy", qml.SWAP: "swap", qml.ISWAP: "iswap", qml.IsingXX: "rxx", qml.IsingYY: "ryy",
+    qml.IsingZZ: "rzz", qml.CRX: "crx", qml.CRY: "cry", qml.CRZ: "crz", qml.ControlledPhaseShift: "cp",
 }
-SILENT = ("GlobalPhase", "Barrier", "WireCut", "Snapshot")
+ADJOINT = {qml.S: "sdg", qml.T: "tdg", qml.SX: "sxdg"}
+SILENT = (qml.GlobalPhase, qml.Barrier, qml.WireCut, qml.Snapshot)
+LOADING = (qml.StatePrep, qml.AmplitudeEmbedding)
 
 
 def build(description: Description) -> Callable[[Any, Any], None]:
@@ -131,8 +132,6 @@ def _plan(operations, angles, inputs: int, weights: int, readout: Readout, qubit
         else:
             steps += gates.steps(name, wires, values)
     touched = {wire for _, wires, _ in operations for wire in wires}
-    if any(not isinstance(wire, int) or wire < 0 for wire in touched):
-        raise UsageError(f"wires must be numbered from 0, got {sorted(map(str, touched))}")
     return Plan(qubits or max(touched, default=0) + 1, inputs, weights, tuple(steps), readout, loaded)
 
 
@@ -140,27 +139,53 @@ def _operations(operations: Sequence[Any]) -> list[tuple[str, tuple[int, ...], l
     """(name in our vocabulary, wires, angles) of every gate, composites decomposed."""
     found: list[tuple[str, tuple[int, ...], list[float]]] = []
     for operation in operations:
-        name, wires = operation.name, tuple(operation.wires)
-        values = [float(v) for v in operation.data if np.ndim(v) == 0]
-        if name in SILENT:
+        kind, wires = type(operation), tuple(operation.wires)
+        if kind in SILENT:
             continue
-        if name in NAMES:
-            found.append((NAMES[name], wires, values))
-        elif name == "Rot":
+        if any(not isinstance(wire, int) or wire < 0 for wire in wires):
+            raise UsageError(f"wires must be numbered from 0, got {sorted(map(str, wires))}")
+        values = [_real(v, operation) for v in operation.data if np.ndim(v) == 0]
+        if name := _gate_name(operation):
+            found.append((name, wires, values))
+        elif kind is qml.Rot:
             found.append(("u", wires, [values[1], values[2], values[0]]))
-        elif name == "SingleExcitation":
+        elif kind is qml.SingleExcitation:
             found.append(("rbs", wires, [values[0] / 2]))
-        elif name == "MultiRZ":
+        elif kind is qml.MultiRZ:
             found.append(("PauliRot " + "Z" * len(wires), wires, values))
-        elif name == "PauliRot":
+        elif kind is qml.PauliRot:
             found.append(("PauliRot " + operation.hyperparameters["pauli_word"], wires, values))
-        elif name in ("StatePrep", "AmplitudeEmbedding"):
+        elif kind in LOADING:
             found.append(("StatePrep", wires, []))
-        elif operation.has_decomposition:
-            found += _operations(operation.decomposition())
         else:
-            raise UsageError(f"gate {name!r} cannot be converted: it is not in the vocabulary and has no decomposition")
+            found += _operations(_decomposed(operation))
     return found
+
+
+def _gate_name(operation: Any) -> str:
+    """The name in our vocabulary of one of PennyLane's own gates, "" for every other: a class of somebody else may be
+    called Hadamard and turn."""
+    if isinstance(operation, qml.ops.op_math.Adjoint):
+        return ADJOINT.get(type(operation.base), "")
+    return GATES.get(type(operation), "")
+
+
+def _real(value: Any, operation: Any) -> float:
+    if np.imag(value):
+        raise UsageError(f"gate {operation.name!r} cannot be converted: its parameter {value} is not real")
+    return float(np.real(value))
+
+
+def _decomposed(operation: Any) -> Sequence[Any]:
+    """The gates that an operation consists of. Raises UsageError where it has none, or they cannot be told."""
+    if not operation.has_decomposition:
+        raise UsageError(f"gate {operation.name!r} cannot be converted: it is not in the vocabulary and has no "
+                         "decomposition")
+    try:
+        return operation.decomposition()
+    except Exception as error:
+        raise UsageError(f"gate {operation.name!r} cannot be converted: its decomposition fails "
+                         f"({' '.join(str(error).split())})") from error
 
 
 def _evaluate(angle: Angle, inputs: np.ndarray, weights: np.ndarray) -> float:

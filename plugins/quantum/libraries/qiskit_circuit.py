@@ -10,8 +10,17 @@ import math
 from collections.abc import Callable, Sequence
 
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter, ParameterExpression, ParameterVector
-from qiskit.circuit.library import XXPlusYYGate
+from qiskit.circuit import (
+    Barrier,
+    Delay,
+    Measure,
+    Operation,
+    Parameter,
+    ParameterExpression,
+    ParameterVector,
+    Reset,
+)
+from qiskit.circuit.library import GlobalPhaseGate, IGate, Initialize, XXPlusYYGate, get_standard_gate_name_mapping
 
 from harness import UsageError
 
@@ -19,9 +28,11 @@ from ..circuit import gates
 from ..circuit.ansatz import Description
 from ..circuit.plan import Angle, Plan, Readout, w, x
 
-ALIASES = {"u1": "p", "u3": "u", "cnot": "cx", "cu1": "cp", "phase": "p"}
+ALIASES = {"u1": "p", "u3": "u", "cu1": "cp"}
+STANDARD = {name: getattr(gate, "base_class", type(gate)) for name, gate in get_standard_gate_name_mapping().items()}
 FOUR_TERM_GATES = ("crx", "cry", "crz", "xx_plus_yy")       # their generators have the eigenvalues -1/2, 0, 1/2
-SILENT = ("barrier", "id", "global_phase", "delay")
+SILENT = (Barrier, Delay, IGate, GlobalPhaseGate)
+OPAQUE = (Measure, Reset, Initialize)
 
 
 def build(description: Description) -> QuantumCircuit:
@@ -82,16 +93,26 @@ def _convert(circuit: QuantumCircuit, where: Sequence[int], table: dict[Paramete
     for instruction in circuit.data:
         operation = instruction.operation
         qubits = [where[circuit.find_bit(q).index] for q in instruction.qubits]
-        name = ALIASES.get(operation.name, operation.name)
-        if name in SILENT:
+        if isinstance(operation, SILENT):
             continue
-        usual = 2 ** getattr(operation, "num_ctrl_qubits", 1) - 1                # all controls act on |1>
-        if name in gates.GATES and getattr(operation, "ctrl_state", 1) == usual:
+        name = _standard_name(operation)
+        if name in gates.GATES:
             steps += gates.steps(name, qubits, [_angle(p, table, name) for p in operation.params])
-        elif getattr(operation, "definition", None) is not None and name not in ("measure", "reset", "initialize"):
+        elif getattr(operation, "definition", None) is not None and not isinstance(operation, OPAQUE):
             _convert(operation.definition, qubits, table, steps)
         else:
-            raise UsageError(f"gate {name!r} cannot be converted: it is not in the vocabulary and has no definition")
+            raise UsageError(f"gate {operation.name!r} cannot be converted: "
+                             "it is not in the vocabulary and has no definition")
+
+
+def _standard_name(operation: Operation) -> str:
+    """The name in our vocabulary of one of Qiskit's own gates, "" for every other: a gate is what it does, and a gate
+    of somebody else may be called "h" and turn."""
+    kind = getattr(operation, "base_class", type(operation))
+    usual = 2 ** getattr(operation, "num_ctrl_qubits", 1) - 1                # all controls act on |1>
+    if kind is not STANDARD.get(operation.name) or getattr(operation, "ctrl_state", 1) != usual:
+        return ""
+    return ALIASES.get(operation.name, operation.name)
 
 
 def _angle(value: ParameterExpression | float, table: dict[Parameter, Angle], name: str) -> Angle:
