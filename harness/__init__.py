@@ -14,9 +14,10 @@ sys.meta_path.append(Checkout())
 _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "ComponentSpec": "specs", "CorpusSpec": "specs",
     "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
-    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "suite", "Row": "store", "CellResult": "store",
+    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
     "load_results": "evidence.report.notebook", "Unsupported": "errors", "UsageError": "errors", "ByRound": "suite",
     "ByDocument": "suite", "ByValue": "suite", "Counted": "suite", "EncodingSpec": "specs", "EncodedMatrix": "specs",
+    "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
 }
 
 _MODULES = {
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from .evidence.comparison import timing as timing
     from .evidence.report.notebook import load_results as load_results
     from .evidence.statistics import intervals as stats  # noqa: F401
+    from .executor import Events as Events
+    from .executor import Executor as Executor
+    from .executor import Stop as Stop
     from .hookspecs import hookimpl as hookimpl
     from .model import LanguageModel as LanguageModel
     from .model import TokenHistory as TokenHistory
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from .specs import CorpusSpec as CorpusSpec
     from .specs import EncodedMatrix as EncodedMatrix
     from .specs import EncodingSpec as EncodingSpec
+    from .specs import KernelCase as KernelCase
     from .specs import ModelSpec as ModelSpec
     from .specs import TokenizerSpec as TokenizerSpec
     from .store import CellResult as CellResult
@@ -50,8 +55,8 @@ if TYPE_CHECKING:
     from .suite import ByRound as ByRound
     from .suite import ByValue as ByValue
     from .suite import Counted as Counted
-    from .suite import KernelCase as KernelCase
     from .suite import Suite as Suite
+    from .workbench import Workbench as Workbench
 
 
 def __getattr__(name: str) -> Any:

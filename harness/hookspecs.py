@@ -6,15 +6,14 @@ Register a package under the entry-point group "harness", or name a file with `-
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
+from .executor import Executor
 from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec
+from .store import CellResult
 from .suite import Suite
-
-if TYPE_CHECKING:
-    from .store import CellResult
 
 PROJECT = "harness"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -67,5 +66,5 @@ def harness_cell_finished(result: CellResult, directory: Path) -> None:
 
 
 @hookspec(firstresult=True)
-def harness_executor(name: str, local: Any) -> Any:
-    """The executor of `--executor NAME`, or None. It has the face of `local`: run, measure_limits and limits."""
+def harness_executor(name: str, local: Executor) -> Executor | None:
+    """The executor of `--executor NAME`, None for a name that is not this plugin's. It may wrap the `local` one."""

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import PluginError
-
-if TYPE_CHECKING:
-    pass
 
 FAMILIES = ("classical", "phase", "quantum", "brain")
 
@@ -146,6 +143,23 @@ class EncodedMatrix:
     stored_bits: int
     fidelity: float
     facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KernelCase:
+    """One implementation of a plugin's inner loop, for `--suite kernels`.
+
+    `run()` does it once. `role` is "reference" (the published form), "implementation", "baseline" (what one would run
+    in its place, such as standard attention), or "floor" (the least memory traffic: `bytes_moved` at copy speed);
+    cases of one `group` do the same work, or stand for it, and are compared.
+    """
+
+    name: str
+    run: Callable[[], object]
+    role: str
+    group: str = ""
+    bytes_moved: int = 0
+    flops: int = 0
 
 
 Spec = ModelSpec | CorpusSpec | TokenizerSpec | EncodingSpec

@@ -1,13 +1,13 @@
-"""What a suite is, how its metrics are compared, and a kernel's case. (no torch)"""
+"""What a suite is, and how its metrics are compared. (no torch)"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .run.cells import Cell, Request
 from .store import CellResult, Row
+from .workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -51,34 +51,18 @@ Compared = ByRound | ByDocument | ByValue | Counted
 class Suite:
     """A family of measurements.
 
-    `plan(request)` yields the cells; `measure(cell, bench)` runs one in the worker; `conclude(results)` derives rows
-    that need several cells (slopes, exponents). `timed` suites run alone, one timing group at a time. `compared(row)`
-    says what the row's metric is compared by when two systems stand side by side; None: not at all.
+    `plan(request)` yields the cells. `measure(cell, bench)` measures one in a worker and leaves its rows at the
+    workbench. `conclude(results)` derives rows that need several cells, such as slopes and exponents. `timed` suites
+    run alone, one timing group at a time. `compared(row)` says by what two systems are compared in the row's metric;
+    None: by nothing.
     """
 
     name: str
     summary: str
     plan: Callable[[Request], Iterable[Cell]]
-    measure: Callable[[Cell, Any], None]
+    measure: Callable[[Cell, Workbench], None]
     conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
     timed: bool = False
     primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
     plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
     compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values
-
-
-@dataclass(frozen=True)
-class KernelCase:
-    """One implementation of a plugin's inner loop, for `--suite kernels`.
-
-    `run()` does it once. `role` is "reference" (the published form), "implementation", "baseline" (what one would run
-    in its place, such as standard attention), or "floor" (the least memory traffic: `bytes_moved` at copy speed);
-    cases of one `group` do the same work, or stand for it, and are compared.
-    """
-
-    name: str
-    run: Callable[[], object]
-    role: str
-    group: str = ""
-    bytes_moved: int = 0
-    flops: int = 0

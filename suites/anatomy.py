@@ -7,9 +7,8 @@ more than on few large ones, so a share of products is a little too low rather t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from harness import ByValue, Cell, Counted, Request, Row, Suite
+from harness import ByValue, Cell, Counted, Request, Row, Suite, Workbench
 
 SEQ_LEN, BATCH_SIZE = 256, 4
 
@@ -22,7 +21,7 @@ def plan(request: Request) -> Iterator[Cell]:
                                    batch_size=request.batch_size or BATCH_SIZE)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
     for name, value in bench.diagnostics(model).items():
         bench.row(f"diagnostic_{name}", value, phase="prefill")

@@ -6,9 +6,8 @@ Half of the texts are real: a model that looks at letters has parameters that ra
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from harness import Cell, Request, Suite
+from harness import Cell, Request, Suite, Workbench
 
 SEQ_LENS = (64, 256)
 JITTER = 0.02
@@ -21,7 +20,7 @@ def plan(request: Request) -> Iterator[Cell]:
             "audit", choice, corpus=corpus, seq_len=max(lengths), dtype="float32", protocol={"lengths": lengths})
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     report = bench.audit(bench.build(), cell.get("lengths"), jitter=JITTER)
     for finding in report.findings:
         bench.row(

@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness import Cell, Request, Row, Suite, Unsupported, stats
+from harness import Cell, Request, Row, Suite, Unsupported, Workbench, stats
 
 QUBITS, DEPTHS = (2, 4, 6, 8, 10), (1, 4, 16)
 SAMPLES, PAIRS, BINS = 512, 2048, 32
@@ -45,7 +45,7 @@ def plan(request: Request) -> Iterator[Cell]:
                 seq_len=(request.seq_lens or (SEQ_LEN,))[0], batch_size=request.batch_size or BATCH_SIZE)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     circuits = bench.circuits()
     if cell.get("role") == "expressivity":
         expressivity(circuits, bench)
@@ -59,7 +59,7 @@ def measure(cell: Cell, bench: Any) -> None:
 
 # Expressivity and trainability
 
-def expressivity(circuits: Any, bench: Any) -> None:
+def expressivity(circuits: Any, bench: Workbench) -> None:
     """Gradient variance, entangling capability and expressibility over the grid; the slopes of the first."""
     for depth in DEPTHS:
         found: dict[int, float] = {}
@@ -109,7 +109,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> stats.Estimate:
     return stats.Estimate(value, value - half, value + half, n)
 
 
-def put(bench: Any, metric: str, estimate: stats.Estimate, unit: str, better: str, **fields: Any) -> float:
+def put(bench: Workbench, metric: str, estimate: stats.Estimate, unit: str, better: str, **fields: Any) -> float:
     """A row of an estimate; its value."""
     bench.row(metric, estimate.value, unit, better, ci_low=estimate.low, ci_high=estimate.high, **fields)
     return estimate.value
@@ -117,7 +117,7 @@ def put(bench: Any, metric: str, estimate: stats.Estimate, unit: str, better: st
 
 # Shots, noise and devices
 
-def sampled(circuits: Any, bench: Any) -> None:
+def sampled(circuits: Any, bench: Workbench) -> None:
     """Read-outs of the model's own circuit from few shots, and under stronger and stronger errors."""
     circuit = circuits.at(*circuits.size)
     squares: list[float] = []
@@ -146,7 +146,7 @@ def root(square: stats.Estimate) -> stats.Estimate:
     return stats.Estimate(math.sqrt(square.value), low, high, square.n)
 
 
-def on_a_device(cell: Cell, model: Any, bench: Any) -> None:
+def on_a_device(cell: Cell, model: Any, bench: Workbench) -> None:
     """What one text would take on quantum hardware: counts after transpiling, and seconds that rest on assumptions."""
     try:
         cost = model.circuit_cost(cell.seq_len)
@@ -163,7 +163,7 @@ def on_a_device(cell: Cell, model: Any, bench: Any) -> None:
     bench.row("qpu_s_step", cost["qpu_s_step"], "s", "lower", circuit_executions=cost["runs_per_gradient"], **assumed)
 
 
-def disturbed(cell: Cell, circuits: Any, bench: Any) -> None:
+def disturbed(cell: Cell, circuits: Any, bench: Workbench) -> None:
     """Bits per byte of one trained model, exact and with its circuits' errors. The audit is of the exact weights, and
     of the strongest errors: weaker ones are fewer of the same draws."""
     heldout, model = bench.heldout(HELDOUT_BYTES), bench.build()
@@ -194,7 +194,7 @@ def disturbed(cell: Cell, circuits: Any, bench: Any) -> None:
 
 # Cost
 
-def memory(circuits: Any, bench: Any) -> None:
+def memory(circuits: Any, bench: Workbench) -> None:
     """Peak of one call forward and backward, beside the bytes of its states: they double with every qubit."""
     depth = circuits.size[1]
     for qubits in WEIGHED_QUBITS:
@@ -210,7 +210,7 @@ def memory(circuits: Any, bench: Any) -> None:
                   limit_kind="statevector", execution="compiled", **circuit.facts)
 
 
-def times(cell: Cell, circuits: Any, bench: Any) -> None:
+def times(cell: Cell, circuits: Any, bench: Workbench) -> None:
     """Seconds for one circuit, forward and backward, of a batch of them, in all executions in turns."""
     rate, depth = bench.limits.get("gemm_float32_flops_per_s"), circuits.size[1]
     for qubits in TIMED_QUBITS:

@@ -7,9 +7,8 @@ second. With a tokenizer that is not at hand its vocabulary is still known.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from harness import Cell, Counted, Request, Row, Suite
+from harness import Cell, Counted, Request, Row, Suite, Workbench
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -18,7 +17,7 @@ def plan(request: Request) -> Iterator[Cell]:
             yield request.cell("counts", choice, dtype="float32")
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     found = bench.count()
     bench.row("total_parameters", found.total, "", "lower")
     bench.row("vocabulary_parameters", found.embedding, "", "lower")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByRound, ByValue, Cell, Request, Row, Suite, stats
+from harness import ByRound, ByValue, Cell, Request, Row, Suite, Workbench, stats
 
 ROUNDS, PEAKS = 11, 2
 GROUP_SECONDS = 15.0                        # of rounds, unless --rounds says how many
@@ -30,11 +30,11 @@ def plan(request: Request) -> Iterator[Cell]:
                            protocol={**protocol, "role": "overhead"})
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     (kernels if cell.get("role") == "kernels" else overhead)(cell, bench)
 
 
-def kernels(cell: Cell, bench: Any) -> None:
+def kernels(cell: Cell, bench: Workbench) -> None:
     cases = bench.kernels()
     seconds: dict[str, list[float]] = {}
     for group in dict.fromkeys(case.group for case in cases):
@@ -61,7 +61,7 @@ def kernels(cell: Cell, bench: Any) -> None:
     weigh(cases, bench)
 
 
-def weigh(cases: list[Any], bench: Any) -> None:
+def weigh(cases: list[Any], bench: Workbench) -> None:
     """Peak bytes of every case but the floors, which move what is there already."""
     cases = [case for case in cases if case.role != "floor"]
     peaks = {case.name: min(peak(case, bench) for _ in range(PEAKS)) for case in cases}
@@ -76,12 +76,12 @@ def weigh(cases: list[Any], bench: Any) -> None:
             bench.row(f"peak_reduction_over_published:{case.name}", references[case.group] / own, "x", "higher")
 
 
-def peak(case: Any, bench: Any) -> int:
+def peak(case: Any, bench: Workbench) -> int:
     """By the headline method of the device."""
     return next(iter(bench.peak_memory(case.run).values()))
 
 
-def overhead(cell: Cell, bench: Any) -> None:
+def overhead(cell: Cell, bench: Workbench) -> None:
     """The harness's training step over a bare loop's, the same model, data and optimiser."""
     tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
     ours, bare = bench.train_step(bench.build()), bench.bare_step(bench.build())

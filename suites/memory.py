@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByValue, Cell, Counted, Request, Row, Suite
+from harness import ByValue, Cell, Counted, Request, Row, Suite, Workbench
 
 SEQ_LENS, BATCH_SIZE = (256, 512, 1024), 4
 SHORT = 8
@@ -22,7 +22,7 @@ def plan(request: Request) -> Iterator[Cell]:
             yield request.cell("memory", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     pay_for_libraries(cell, bench)
     holder: dict[str, Any] = {}
     weights = bench.peak_memory(lambda: holder.update(model=bench.build()))
@@ -35,7 +35,7 @@ def measure(cell: Cell, bench: Any) -> None:
     training_step(cell, bench, model, static)
 
 
-def pay_for_libraries(cell: Cell, bench: Any) -> None:
+def pay_for_libraries(cell: Cell, bench: Workbench) -> None:
     """Run every phase once at a short length, so that imports and compiled kernels are not counted as the model's."""
     model = bench.build()
     forward = bench.inference(model)
@@ -45,7 +45,7 @@ def pay_for_libraries(cell: Cell, bench: Any) -> None:
     bench.train_step(model)(tokens[:, :-1], tokens[:, 1:])
 
 
-def inference(cell: Cell, bench: Any, model: Any, static: int) -> None:
+def inference(cell: Cell, bench: Workbench, model: Any, static: int) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len)
     forward = bench.inference(model)
     held: dict[str, Any] = {}
@@ -60,7 +60,7 @@ def inference(cell: Cell, bench: Any, model: Any, static: int) -> None:
     rows(bench, "decode", step, static + size)
 
 
-def training_step(cell: Cell, bench: Any, model: Any, static: int) -> None:
+def training_step(cell: Cell, bench: Workbench, model: Any, static: int) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len + 1, seed=1)
     step = bench.train_step(model)
     peak = bench.peak_memory(lambda: step(tokens[:, :-1], tokens[:, 1:]))
@@ -71,7 +71,7 @@ def training_step(cell: Cell, bench: Any, model: Any, static: int) -> None:
     bench.row("activations_bytes", max(0, highest - updates), "B", "lower", phase="train")
 
 
-def rows(bench: Any, phase: str, peak: dict[str, int], held: int) -> None:
+def rows(bench: Workbench, phase: str, peak: dict[str, int], held: int) -> None:
     """Peak rows of a phase: what the call added, plus what was held already."""
     for name, value in peak.items():
         bench.row(bench.peak_name("peak", name), value + held, "B", "lower", phase=phase)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByDocument, Cell, Request, Row, Suite, stats
+from harness import ByDocument, Cell, Request, Row, Suite, Workbench, stats
 
 BUDGET_BYTES = 300_000
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
@@ -44,11 +44,11 @@ def plan(request: Request) -> Iterator[Cell]:
                     yield request.cell("perplexity", choice, **common, seed=seed, needs=needs, protocol=protocol)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     (search if cell.get("role") == "search" else evaluate)(cell, bench)
 
 
-def search(cell: Cell, bench: Any) -> None:
+def search(cell: Cell, bench: Workbench) -> None:
     """Equal trials of every learning rate; the best is what the scoring cells use."""
     trials = bench.search_lr(cell.get("grid"), cell.get("budget_bytes"))
     for index, trial in enumerate(trials):
@@ -61,7 +61,7 @@ def search(cell: Cell, bench: Any) -> None:
     bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
 
 
-def fit(cell: Cell, bench: Any, model: Any) -> int | None:
+def fit(cell: Cell, bench: Workbench, model: Any) -> int | None:
     """Train with the found learning rate. The bytes seen, None where the run diverged."""
     lr = cell.get("lr") or bench.need("lr")
     trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
@@ -82,7 +82,7 @@ def fit(cell: Cell, bench: Any, model: Any) -> int | None:
     return trained.bytes_seen
 
 
-def evaluate(cell: Cell, bench: Any) -> None:
+def evaluate(cell: Cell, bench: Workbench) -> None:
     """Train, unless the cell names trained weights; audit, score."""
     documents = bench.documents
     heldout = bench.heldout(HELDOUT_BYTES)
@@ -100,13 +100,14 @@ def evaluate(cell: Cell, bench: Any) -> None:
                       status="audit_failed", reason=f"not a score: {reason}")
         return
     score = bench.score(model, heldout)
-    interval = stats.bits_per_byte_interval(score.bits, score.bytes)
+    document_bits, document_bytes = score.bits.tolist(), score.bytes.tolist()
+    interval = stats.bits_per_byte_interval(document_bits, document_bytes)
     seen = {"phase": "score", "bytes_seen": bytes_seen}
     floor = {}
     if documents.oracle:
         oracle = bench.oracle_bits(heldout)
         floor = {"limit": sum(oracle) / float(score.bytes.sum()), "limit_kind": "entropy"}
-        excess = stats.paired_bits_difference(score.bits, oracle, score.bytes)
+        excess = stats.paired_bits_difference(document_bits, oracle, document_bytes)
         bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
         bench.raw["oracle_bits"] = oracle
     bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
@@ -115,7 +116,7 @@ def evaluate(cell: Cell, bench: Any) -> None:
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
-    bench.raw.update(document_bits=score.bits.tolist(), document_bytes=score.bytes.tolist())
+    bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
     for name, value in bench.diagnostics(model).items():
         bench.row(f"diagnostic_{name}", value, phase="score")
 

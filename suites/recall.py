@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, stats
+from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, Workbench, stats
 
 BUDGET_BYTES = 400_000                      # for each learning rate
 SEQ_LEN, BATCH_SIZE = 64, 8
@@ -51,7 +51,7 @@ def untied(choice: Any) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(options.items()))
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     """Train, unless the cell names trained weights; audit, ask, probe."""
     model, bytes_seen = (bench.build(), bench.checkpoint.bytes_seen) if bench.checkpoint else fit(cell, bench)
     if model is None:
@@ -68,7 +68,7 @@ def measure(cell: Cell, bench: Any) -> None:
     probe(cell, bench, forward, common)
 
 
-def fit(cell: Cell, bench: Any) -> tuple[Any, int]:
+def fit(cell: Cell, bench: Workbench) -> tuple[Any, int]:
     """The best model of the grid by the tail of its practice, and the bytes it saw; None where all diverged."""
     best, runs, budget = None, [], cell.get("budget_bytes")
     for index, lr in enumerate(cell.get("grid")):
@@ -91,7 +91,7 @@ def fit(cell: Cell, bench: Any) -> tuple[Any, int]:
     return best, chosen.bytes_seen
 
 
-def ask(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
+def ask(cell: Cell, bench: Workbench, forward: Any, common: dict[str, Any]) -> None:
     """Accuracy on held-out texts of every case; mean over its cases, chance and ceiling of every task."""
     found: dict[Any, list[float]] = {}
     for case in bench.recall.cases:
@@ -108,7 +108,7 @@ def ask(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
         bench.row(f"{task.name}_ceiling", task.ceiling, **common)
 
 
-def probe(cell: Cell, bench: Any, forward: Any, common: dict[str, Any]) -> None:
+def probe(cell: Cell, bench: Workbench, forward: Any, common: dict[str, Any]) -> None:
     """What the state holds, for how long, what disturbs it, how much of it is used."""
     probes, cases = bench.recall.probes(forward, cell.seed), bench.recall.cases
     loads = [case.size for case in cases if case.task.name == "mqar"]

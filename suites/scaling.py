@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
-from harness import ByRound, ByValue, Cell, CellResult, Counted, Request, Row, Suite, stats, timing, timing_group
+from harness import (
+    ByRound,
+    ByValue,
+    Cell,
+    CellResult,
+    Counted,
+    Request,
+    Row,
+    Suite,
+    Workbench,
+    stats,
+    timing,
+    timing_group,
+)
 
 SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 7
 
@@ -29,11 +41,11 @@ def plan(request: Request) -> Iterator[Cell]:
         yield from (replace(cell, group=group) for cell in members)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     (time_step if cell.get("role") == "time" else weigh_step)(cell, bench)
 
 
-def time_step(cell: Cell, bench: Any) -> None:
+def time_step(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
     inputs, targets = bench.batch()
     step = bench.train_step(model)
@@ -47,7 +59,7 @@ def time_step(cell: Cell, bench: Any) -> None:
     bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
 
 
-def weigh_step(cell: Cell, bench: Any) -> None:
+def weigh_step(cell: Cell, bench: Workbench) -> None:
     """Peak of one training step over the process before the model: weights, gradients, optimiser, activations."""
     inputs, targets = bench.batch()
     bench.train_step(bench.build())(inputs[:, :8], targets[:, :8])          # libraries and compiled kernels

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness import ByRound, Cell, CellResult, Request, Row, Suite, stats, timing, timing_group
+from harness import ByRound, Cell, CellResult, Request, Row, Suite, Workbench, stats, timing, timing_group
 
 SEQ_LENS, BATCH_SIZE, ROUNDS = (256, 1024), 2, 9
 DECODED = 16                                # tokens per decode round
@@ -28,14 +28,14 @@ def plan(request: Request) -> Iterator[Cell]:
         yield from (replace(cell, group=group) for cell in members)
 
 
-def measure(cell: Cell, bench: Any) -> None:
+def measure(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
     train(cell, bench, model)
     prefill(cell, bench, model)
     decode(cell, bench, model)
 
 
-def train(cell: Cell, bench: Any, model: Any) -> None:
+def train(cell: Cell, bench: Workbench, model: Any) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
     step = bench.train_step(model)
     seconds = bench.time(lambda: step(tokens[:, :-1], tokens[:, 1:]))
@@ -43,7 +43,7 @@ def train(cell: Cell, bench: Any, model: Any) -> None:
     rate_row(cell, bench, "train", seconds, cell.batch_size * cell.seq_len, flops)
 
 
-def prefill(cell: Cell, bench: Any, model: Any) -> None:
+def prefill(cell: Cell, bench: Workbench, model: Any) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len)
     forward = bench.inference(model)
     seconds = bench.time(lambda: forward(tokens, None))
@@ -51,7 +51,7 @@ def prefill(cell: Cell, bench: Any, model: Any) -> None:
     rate_row(cell, bench, "prefill", seconds, cell.batch_size * cell.seq_len, flops)
 
 
-def decode(cell: Cell, bench: Any, model: Any) -> None:
+def decode(cell: Cell, bench: Workbench, model: Any) -> None:
     """One sequence: time to the first token, then token by token after a context of the cell's length."""
     forward = bench.inference(model)
     prompt = bench.tokens(1, cell.seq_len)
@@ -83,7 +83,7 @@ def decode(cell: Cell, bench: Any, model: Any) -> None:
 
 
 def rate_row(
-    cell: Cell, bench: Any, phase: str, seconds: Sequence[float], tokens: int, flops: Any, bytes_read: int = 0,
+    cell: Cell, bench: Workbench, phase: str, seconds: Sequence[float], tokens: int, flops: Any, bytes_read: int = 0,
     **fields: Any,
 ) -> None:
     """tokens/s from the median round, with the ceiling that arithmetic or bandwidth sets on this machine."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
+from harness.executor import Events, Interrupted, Stop
 from harness.registry import load
 from harness.run.cells import Request
-from harness.run.executors import CONTROL, Events, Interrupted, LocalExecutor, Stop
+from harness.run.executors import CONTROL, LocalExecutor
 from harness.run.plan import choose, make_plan
 from harness.run.worker import Setup
 
@@ -182,7 +183,7 @@ def test_interrupts_are_counted_and_held_back_by_the_shield():
 PARENT = """
 import sys, time
 from harness import Cell
-from harness.run.executors import Worker
+from harness.run.process import Worker
 from harness.run.worker import Setup
 
 if __name__ == "__main__":

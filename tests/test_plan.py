@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import FileError, PluginError, UsageError
+from harness.executor import Events, Stop
 from harness.registry import load, module_name
 from harness.run.cells import Request
-from harness.run.executors import Events, Stop
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
 from harness.store import CellResult, Row, Store, load_results
 from harness.suite import Suite

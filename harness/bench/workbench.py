@@ -1,7 +1,7 @@
-"""What a suite works with inside the worker: build, train, audit, score, time, weigh; and the rows it leaves.
+"""The workbench of a worker: what `harness.workbench` promises to suites, made of the engine's parts.
 
-A suite composes these and imports no torch. Everything a row can know (parameters, corpus digest, device) is filled in
-here, so that a suite says only metric, value and unit.
+Everything that a row can know, such as parameters, corpus digest and device, is filled in here, so that a suite says
+only metric, value and unit. What a method does, and what it raises, is documented at the face.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from functools import cached_property
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ..audit.auditor import AuditReport, audit
+from ..audit.auditor import audit
+from ..audit.findings import AuditReport
 from ..audit.probe import Broken, Probe
 from ..build import Built, build
 from ..checkpoint import Checkpoint, open_checkpoint
@@ -30,38 +30,37 @@ from ..errors import HarnessError, Unsupported
 from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
 from ..registry import Registry
-from ..run.cells import Cell
+from ..run.cells import Cell, base_fields
 from ..sizing import count_on_meta, match_parameters
-from ..specs import ModelSpec, resolve
-from ..store import Row
-from ..suite import KernelCase
-from .limits import Flops, model_flops
+from ..specs import KernelCase, ModelSpec, resolve
+from ..store import Row, now
+from ..workbench import Workbench
+from .bare import bare_step
+from .limits import Flops, Phase, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
 from .operators import Operators, profile
 from .recall import Recall
 from .score import Score, score
-from .train import Batch, Recipe, TrainResult, TrainStep, Trial, autocast, make_optimizer, search_lr, train
+from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
 
 FEW_ROUNDS = 11
 
 
-class Workbench:
-    """One cell's tools and its growing rows. `turn` is the baton of a timing group, a null context elsewhere."""
+class TorchWorkbench(Workbench):
+    """One cell's tools and its growing rows."""
 
     def __init__(
         self, cell: Cell, registry: Registry, spec: ModelSpec, context: dict[str, Any],
-        turn: Callable[[], AbstractContextManager], progress: Callable[[str], None],
+        turn: Callable[[], AbstractContextManager[Any]], progress: Callable[[str], None],
     ):
         self.cell, self.registry, self.spec = cell, registry, spec
-        self.limits: dict[str, float] = context["limits"]
-        self.needs: dict[str, Any] = context["needs"]
+        self.limits, self.needs = context["limits"], context["needs"]
         self.turn, self.progress = turn, progress
-        self.rows: list[Row] = []
-        self.raw: dict[str, Any] = {}
+        self.rows, self.raw = [], {}
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
         self._unproven = True
-        self._started, self._started_at = time.monotonic(), _now()
+        self._started, self._started_at = time.monotonic(), now()
         if cell.device == "cuda" and not torch.cuda.is_available():
             raise HarnessError("no usable CUDA device: torch.cuda.is_available() is false; use --device cpu")
 
@@ -69,13 +68,10 @@ class Workbench:
 
     def row_fields(self) -> dict[str, Any]:
         """The columns that this cell fixes, with what is known of the model by now."""
-        from ..run.cells import base_fields
-
         return base_fields(self.cell, self.spec) | self._facts | {
             "wall_s": round(time.monotonic() - self._started, 3), "started_at": self._started_at}
 
     def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
-        """Add a row of this cell; `fields` are further columns of `Row`."""
         given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
         row = Row(**self.row_fields() | given | fields)
         if row.value is not None and math.isnan(row.value):
@@ -83,11 +79,9 @@ class Workbench:
         self.rows.append(row)
 
     def fail(self, metric: str, reason: str, status: str = "error", **fields: Any) -> None:
-        """Add a row that says why there is no number."""
         self.row(metric, None, status=status, reason=reason, **fields)
 
     def need(self, key: str) -> Any:
-        """A raw value of the cells that this one needs. Raises HarnessError where they failed."""
         for raw in self.needs.values():
             if key in raw["raw"]:
                 return raw["raw"][key]
@@ -97,7 +91,6 @@ class Workbench:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The cell's tokenizer; a trained one has learned from the checkpoint's text, or the cell's, or the default."""
         spec, selector = self.registry.tokenizer(self.cell.tokenizer or "bytes")
         if not spec.learn:
             return make_tokenizer(spec)
@@ -108,11 +101,9 @@ class Workbench:
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:
-        """The trained weights that this cell is about, None where it builds fresh ones."""
         return open_checkpoint(self.cell.checkpoint) if self.cell.checkpoint else None
 
     def build(self, seed: int | None = None) -> LanguageModel:
-        """A fresh model on the cell's device, or the cell's checkpoint. The first call notes its parameters."""
         cell = self.cell
         if self.checkpoint:
             from .weights import build_trained  # needs safetensors, which nothing else does
@@ -131,7 +122,6 @@ class Workbench:
         return built.model
 
     def count(self) -> ParameterCount:
-        """Parameters of the cell's model, which is not built: its size may not fit, its tokenizer not be at hand."""
         spec, _ = self.registry.tokenizer(self.cell.tokenizer or "bytes")
         config = make_config(self.spec, dict(self.cell.options), self.cell.preset)
         size = spec.vocab_size or self.tokenizer.vocab_size
@@ -152,15 +142,13 @@ class Workbench:
                 raise HarnessError(f"the model breaks the contract: {broken.detail}") from broken
         return model
 
-    def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Any) -> Flops:
-        """Operations of one call, stated by the model or estimated from its parameters."""
+    def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
         return model_flops(model, batch, seq_len, phase)
 
     # Data
 
     @cached_property
     def documents(self) -> Documents:
-        """The cell's corpus; its digest goes into the rows."""
         spec, selector = self.registry.corpus(self.cell.corpus)
         documents = load_documents(spec, selector)
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
@@ -169,19 +157,16 @@ class Workbench:
         return documents
 
     def heldout(self, max_bytes: int) -> list[bytes]:
-        """The held-out documents, cut to a common length where they exceed `max_bytes` together."""
         return limit_documents(self.documents.heldout, max_bytes)
 
     def stream(self, seed: int) -> TrainStream:
         return TrainStream(self.documents.train, self.tokenizer, self.cell.seq_len, self.cell.batch_size, seed)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """One training batch of the corpus, inputs and targets (B, T) on the cell's device."""
         inputs, targets, _ = next(self.stream(self.cell.seed))
         return inputs.to(self.cell.device), targets.to(self.cell.device)
 
     def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
-        """Random tokens for timing, (B, T) on the cell's device."""
         return uniform_tokens(self.tokenizer.vocab_size, batch, seq_len, seed).to(self.cell.device)
 
     # Quality
@@ -189,7 +174,6 @@ class Workbench:
     def search_lr(
         self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
     ) -> list[Trial]:
-        """Equal short trials of every learning rate of the grid. `stream(seed)` defaults to text of the corpus."""
         cell, texts = self.cell, stream or self.stream
         return search_lr(
             lambda: self._hold_to_contract(self.build()), lambda: texts(cell.seed), grid,
@@ -199,7 +183,6 @@ class Workbench:
         self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
         stream: Callable[[int], Iterable[Batch]] | None = None,
     ) -> TrainResult:
-        """Train on the cell's corpus, or on `stream(seed)`; `heldout` gives the learning curve and decides nothing."""
         texts, unit = stream or self.stream, "bits/answer" if stream else "bits/byte"
         return train(
             self._hold_to_contract(model), texts(self.cell.seed), lr=lr, budget_bytes=budget_bytes,
@@ -211,8 +194,6 @@ class Workbench:
         self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,
         sample: Tensor | None = None,
     ) -> AuditReport:
-        """Audit these very weights in float32 at these lengths, on random tokens and on a `sample` (N,) of what is
-        scored: by default text of the corpus. Later rows tell of rounding that the model amplifies."""
         if sample is None and text and self.cell.corpus:
             tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * max(lengths) + 4096])
             sample = torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
@@ -224,7 +205,6 @@ class Workbench:
         return report
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
-        """Score text in float32, every token once, in windows of the cell's length."""
         tokens = [self.tokenizer.encode(document) for document in documents]
         batches = score_batches(
             tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
@@ -241,7 +221,6 @@ class Workbench:
 
     @cached_property
     def recall(self) -> Recall:
-        """The recall tasks and memory probes at the cell's length."""
         return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos, self.cell.device)
 
     # Time and memory
@@ -250,44 +229,37 @@ class Workbench:
         return TrainStep(self._hold_to_contract(model).train(), lr=1e-4, dtype=self.cell.dtype)
 
     def inference(self, model: LanguageModel) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
-        """The model's forward as generation runs it: eval mode, no graph, the cell's precision."""
         self._hold_to_contract(model).eval()
 
         def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
             with torch.inference_mode(), autocast(self.cell.device, self.cell.dtype):
-                return model(tokens, state)
+                logits, after = model(tokens, state)
+                return logits, after
 
         return forward
 
     def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
-        """Seconds per call, one value a round, interleaved with the other members of the timing group."""
         rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
         return time_rounds(call, rounds, clock=Clock(self.cell.device), turn=self.turn)
 
     def time_cases(
         self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,
     ) -> dict[str, list[float]]:
-        """Seconds per call of several cases in this process, in randomised interleaved rounds, the fewer after `limit`
-        seconds."""
         rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
         return time_cases(cases, rounds, seed=self.cell.seed, clock=Clock(self.cell.device), limit=limit)
 
     def kernels(self) -> list[KernelCase]:
-        """The kernel cases of the plugin, [] where it names none."""
         return resolve(self.spec.kernels)(self.cell.device) if self.spec.kernels else []
 
     def circuits(self) -> Any:
-        """The circuits of the plugin's options. Raises Unsupported where it has none."""
         if not self.spec.circuits:
             raise Unsupported(f"skipped: {self.spec.name} has no circuits")
         return resolve(self.spec.circuits)(make_config(self.spec, dict(self.cell.options), self.cell.preset))
 
     def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
-        """Peak bytes of a call over what was held before, by the method's name."""
         return peak(call, self.cell.device)
 
     def profile(self, call: Callable[[], object]) -> Operators:
-        """The operators of one call, with their own times."""
         return profile(call, self.cell.device)
 
     def release_memory(self) -> None:
@@ -301,47 +273,20 @@ class Workbench:
             torch.cuda.synchronize()
 
     def bare_step(self, model: LanguageModel) -> Callable[[Tensor, Tensor], Tensor]:
-        """The training step as a bare PyTorch loop writes it: what the harness's own step is measured against."""
-        optimizer = make_optimizer(model.train(), 1e-4, Recipe())
-        parameters = list(model.parameters())
-        dtype, device = self.cell.dtype, self.cell.device
-
-        def step(inputs: Tensor, targets: Tensor) -> Tensor:
-            optimizer.zero_grad()
-            with torch.autocast(device, torch.bfloat16, enabled=dtype == "bfloat16"):
-                logits, _ = model(inputs)
-            cross_entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-            loss = cross_entropy
-            for term in model.auxiliary_losses().values():
-                loss = loss + term
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            return cross_entropy.detach()
-
-        return step
+        return bare_step(model, self.cell.device, self.cell.dtype)
 
     def tensor_bytes(self, tensors: Iterable[Tensor]) -> int:
-        """Bytes of distinct tensors."""
         return sum(t.numel() * t.element_size() for t in {id(t): t for t in tensors}.values())
 
     def optimizer_bytes(self, step: TrainStep) -> int:
-        """Bytes of the optimiser's own tensors."""
         return self.tensor_bytes(v for s in step.optimizer.state.values() for v in s.values() if isinstance(v, Tensor))
 
     def peak_name(self, what: str, method: str) -> str:
-        """`peak_bytes` for the headline method of the device, `peak_reserved_bytes` and the like for the others."""
         headline = "allocated" if self.cell.device == "cuda" else "process"
         return f"{what}_bytes" if method == headline else f"{what}_{method}_bytes"
 
     def diagnostics(self, model: LanguageModel) -> dict[str, float]:
-        """The model's interpretability numbers on one batch of text."""
         tokens = self.tokenizer.encode(self.documents.heldout[0])[: self.cell.seq_len]
         self.inference(model)(torch.from_numpy(tokens.copy()).long()[None].to(self.cell.device), None)
         return model.diagnostics()
 
-
-def _now() -> str:
-    from ..store import now
-
-    return now()

@@ -36,8 +36,8 @@ def audit(
 
     Exit code 1 where one fails; with `all` the published forms are shown and do not count.
     """
+    from ..executor import Events, Stop
     from ..run import plan as planning
-    from ..run.executors import Events, Stop
     from ..run.request import RunOptions, make_executor, make_request
 
     registry = load_registry(plugin_file)

@@ -10,8 +10,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..executor import Events, Stop
 from ..run.cells import Cell
-from ..run.executors import Events, Stop
 from ..store import CellResult
 
 if TYPE_CHECKING:

@@ -18,6 +18,8 @@ from ..selector import Selector
 from ..specs import CorpusSpec, ModelSpec, missing
 
 HASH_LENGTH = 16
+
+
 @dataclass(frozen=True)
 class Cell:
     """One frozen measurement. `protocol` holds what only its suite understands, as sorted (key, value) pairs.
@@ -55,7 +57,8 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """A letter and a hash: digits alone, or digits and an e, are a number to whatever reads a table."""
+        """A letter and a hash of every field; it names the file of the result. Digits alone, or digits and an e, would
+        be a number to whatever reads a table."""
         text = json.dumps(asdict(self), sort_keys=True)
         return "c" + hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH - 1]
 

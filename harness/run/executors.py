@@ -1,7 +1,6 @@
 """Running cells in local processes of their own. (no torch)
 
-Plain cells run side by side, a fresh process each, forked off a server that has imported torch and done nothing else:
-as clean as a spawned one, and there at once. Timing groups run alone, one worker per lane, woken round by round
+Plain cells run side by side, a fresh process each. Timing groups run alone, one worker per lane, woken round by round
 in random order, never two at once; their workers stay for the next group. The parent sleeps in `wait`, it never spins.
 A crash, a signal, a timeout or memory that ran out ends one cell with a reason; the run goes on.
 """
@@ -9,169 +8,37 @@ A crash, a signal, a timeout or memory that ran out ends one cell with a reason;
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import random
-import signal
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from ..executor import Events, Executor, Interrupted, Stop
+from ..specs import ModelSpec
 from ..store import CellResult, Row
-from . import worker
-from .cells import Cell
+from .cells import Cell, base_fields
+from .process import SPAWN_LIMIT_S, Worker
+from .worker import Setup, unavailable
 
 CONTROL = "control:"                        # prefix of the raw timings of the A/A control lane
-SPAWN_LIMIT_S = 120.0
-# By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
-IMPORTED_ONCE = ("harness.bench.workbench", "torch._dynamo")
 LONGEST_SLEEP_S = 3600.0
 
 
-class Interrupted(Exception):
-    """The user asked to stop at once."""
-
-
 @dataclass
-class Events:
-    """What the command line wants to hear about."""
+class LocalExecutor(Executor):
+    """Processes on this machine. `jobs` plain cells run side by side; `timeout` is seconds per cell."""
 
-    started: Callable[[Cell], None] = lambda cell: None
-    progress: Callable[[Cell, str], None] = lambda cell, text: None
-    finished: Callable[[CellResult], None] = lambda result: None
-
-
-@dataclass
-class Stop:
-    """Ctrl-C once: start nothing more, let what runs finish. Twice: stop at once, but not inside `shield`."""
-
-    requested: bool = False
-    at_once: bool = False
-    shielded: bool = False
-    notify: Callable[[], None] = lambda: None
-
-    @contextlib.contextmanager
-    def on_interrupt(self) -> Iterator[Stop]:
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-
-        def handler(*_: Any) -> None:
-            if not self.requested:
-                self.requested = True
-                self.notify()
-                return
-            self.at_once = True
-            if not self.shielded:
-                raise Interrupted
-
-        before = signal.signal(signal.SIGINT, handler)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    @contextlib.contextmanager
-    def shield(self) -> Iterator[None]:
-        """Store a result, or end a process, whole: a second Ctrl-C takes effect afterwards."""
-        self.shielded = True
-        try:
-            yield
-        finally:
-            self.shielded = False
-        if self.at_once:
-            raise Interrupted
-
-
-def process_context() -> Any:
-    """Where workers come from: a fork server on Linux, single-threaded until it forks; elsewhere a spawned process."""
-    if not sys.platform.startswith("linux"):
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(IMPORTED_ONCE))
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(worker.THREADS, "1"))
-    try:
-        forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-    return context
-
-
-class Worker:
-    """A process that serves one cell at a time."""
-
-    def __init__(self, setup: worker.Setup):
-        context = process_context()
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=worker.main, args=(theirs, setup, dict(os.environ)), daemon=True)
-        # The child inherits the mask, so that Ctrl-C is for the parent alone, which gets it a moment later.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
-        self.cell: Cell | None = None
-        self.deadline = time.monotonic() + SPAWN_LIMIT_S
-        self.waiting = False                # in a timing group: it asked for the baton
-        self.left = 0.0                     # in a timing group: seconds its turns may still take
-
-    def assign(self, cell: Cell, context: dict[str, Any], timeout: float, start: float = 0.0) -> None:
-        """Give it a cell to finish within `timeout` seconds, and `start` more to get ready."""
-        self.cell, self.waiting, self.left = cell, False, timeout
-        self.deadline = time.monotonic() + timeout + start
-        with contextlib.suppress(OSError):                            # a dead worker shows in receive()
-            self.connection.send(("cell", cell, context))
-
-    def receive(self) -> tuple[Any, ...] | None:
-        """The next message, or None where the process died."""
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):
-            return None
-
-    def death(self) -> tuple[str, str]:
-        """(status, reason) of a process that ended without an answer."""
-        self.process.join(5)
-        code = self.process.exitcode
-        if code is None:
-            return "error", "the worker closed its connection"
-        if code >= 0:
-            return "error", f"the worker exited with code {code} in the middle of the cell"
-        name = signal.Signals(-code).name
-        if name == "SIGKILL":
-            return "oom", "the worker was killed (SIGKILL), most likely by the kernel for want of memory"
-        return "error", f"the worker died of {name}"
-
-    def kill(self) -> None:
-        """End the process and whatever it has started: it leads a group of its own."""
-        with contextlib.suppress(OSError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-
-@dataclass
-class LocalExecutor:
-    """Spawned processes on this machine. `jobs` plain cells run side by side; `timeout` is seconds per cell."""
-
-    setup: worker.Setup
+    setup: Setup
     jobs: int = 1
     timeout: float = 900.0
     limits: dict[str, float] = field(default_factory=dict)
     seed: int = 0
 
     def measure_limits(self, device: str) -> dict[str, float]:
-        """The physical limits of the machine, measured in a process of their own; {} where that fails."""
+        """Measured in a process of its own."""
         alone = Worker(self.setup)
         try:
             alone.connection.send(("limits", device))
@@ -180,18 +47,19 @@ class LocalExecutor:
                 if message is None:
                     return {}
                 if message[0] == "limits":
-                    return message[1]
+                    found: dict[str, float] = message[1]
+                    return found
             return {}
         finally:
             alone.kill()
 
     def run(
-        self, cells: Sequence[Cell], specs: dict[str, Any], done: dict[str, CellResult], events: Events, stop: Stop,
+        self, cells: Sequence[Cell], specs: Mapping[str, ModelSpec], done: dict[str, CellResult], events: Events,
+        stop: Stop,
     ) -> None:
-        """Run `cells`, calling `events.finished` once for each. `done` holds results that other cells may need."""
         todo = []
         for cell in cells:
-            row = worker.unavailable(cell, specs[cell.plugin])
+            row = unavailable(cell, specs[cell.plugin])
             if row is None:
                 todo.append(cell)
             else:
@@ -207,8 +75,8 @@ class LocalExecutor:
     # Plain cells: side by side, a fresh process each
 
     def _run_plain(
-        self, cells: Sequence[Cell], jobs: int, specs: dict[str, Any], done: dict[str, CellResult], events: Events,
-        stop: Stop,
+        self, cells: Sequence[Cell], jobs: int, specs: Mapping[str, ModelSpec], done: dict[str, CellResult],
+        events: Events, stop: Stop,
     ) -> None:
         pending, running = list(cells), list[Worker]()
         promised = {cell.id for cell in cells}
@@ -258,7 +126,7 @@ class LocalExecutor:
                 yield current, ("timeout",)
 
     def _handle(
-        self, current: Worker, message: tuple[Any, ...], specs: dict[str, Any], events: Events,
+        self, current: Worker, message: tuple[Any, ...], specs: Mapping[str, ModelSpec], events: Events,
     ) -> CellResult | None:
         """The result that a message completes, or None."""
         kind, *rest = message
@@ -271,12 +139,12 @@ class LocalExecutor:
             rows, raw = rest
             return CellResult(cell.record(), rows, raw)
         status, reason = current.death() if kind == "died" else ("timeout", f"took longer than {self.timeout:g} s")
-        fields = worker.base_fields(cell, specs[cell.plugin])
+        fields = base_fields(cell, specs[cell.plugin])
         return CellResult(cell.record(), [Row(**fields, status=status, reason=reason)])
 
     # Timing groups: one worker per lane, one lane at a time
 
-    def _run_groups(self, cells: Sequence[Cell], specs: dict[str, Any], events: Events, stop: Stop) -> None:
+    def _run_groups(self, cells: Sequence[Cell], specs: Mapping[str, ModelSpec], events: Events, stop: Stop) -> None:
         groups: dict[str, list[Cell]] = {}
         for cell in cells:
             groups.setdefault(cell.group, []).append(cell)
@@ -296,7 +164,7 @@ class LocalExecutor:
             stop.shielded = False
 
     def _run_group(
-        self, members: Sequence[Cell], specs: dict[str, Any], workers: dict[str, Worker], events: Events,
+        self, members: Sequence[Cell], specs: Mapping[str, ModelSpec], workers: dict[str, Worker], events: Events,
     ) -> list[CellResult]:
         """Interleave the members and an A/A control, a second worker with the cell marked for it (or the first)."""
         lanes = _lanes(members)
@@ -332,7 +200,7 @@ class LocalExecutor:
         return [results[label] for label in lanes if label in results]
 
     def _until_all_wait(
-        self, labels: Sequence[str], workers: dict[str, Worker], specs: dict[str, Any], events: Events,
+        self, labels: Sequence[str], workers: dict[str, Worker], specs: Mapping[str, ModelSpec], events: Events,
         results: dict[str, CellResult],
     ) -> None:
         """Listen to these lanes until each asks for the baton or has ended."""

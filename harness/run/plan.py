@@ -10,6 +10,7 @@ from typing import Any
 
 from ..checkpoint import open_checkpoint
 from ..errors import HarnessError, PluginError, UsageError, one_line
+from ..executor import Events, Executor, Stop
 from ..registry import Registry
 from ..selector import parse_selector
 from ..store import SCHEMA, CellResult, Row, Store, now
@@ -17,7 +18,6 @@ from ..suite import Suite
 from ..version import __version__
 from .cells import Cell, Choice, Request, unique
 from .environment import environment, environment_id
-from .executors import Events, LocalExecutor, Stop
 from .identity import model_digest, suite_digest, weights_digest
 
 
@@ -121,7 +121,7 @@ def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
 
 
 def execute(
-    plan: Plan, registry: Registry, store: Store, executor: LocalExecutor, events: Events, stop: Stop,
+    plan: Plan, registry: Registry, store: Store, executor: Executor, events: Events, stop: Stop,
     command: Sequence[str],
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:

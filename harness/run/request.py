@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from ..errors import FileError, PluginError, UsageError, unknown
+from ..executor import Executor
 from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
 from .cells import Request
@@ -191,11 +192,11 @@ def available_memory() -> int:
         return 0
 
 
-def pick_executor(registry: Registry, name: str, local: LocalExecutor) -> Any:
+def pick_executor(registry: Registry, name: str, local: Executor) -> Executor:
     """`local`, or what a plugin brings under this name. Raises UsageError."""
     if name == "local":
         return local
-    found = registry.manager.hook.harness_executor(name=name, local=local)
+    found: Executor | None = registry.manager.hook.harness_executor(name=name, local=local)
     if found is None:
         raise UsageError(f"unknown executor {name!r}; known: local, and what plugins bring with harness_executor")
     return found

@@ -94,13 +94,15 @@ def _limits(device: str) -> dict[str, float]:
     return measure_limits(device)
 
 
-def run_cell(connection: Connection, setup: Setup, cell: Cell, context: dict[str, Any]) -> tuple[list[Row], dict]:
+def run_cell(
+    connection: Connection, setup: Setup, cell: Cell, context: dict[str, Any],
+) -> tuple[list[Row], dict[str, Any]]:
     """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
     turn = _turns(connection) if cell.group else contextlib.nullcontext
     workbench = spec = None
     failures = []
     try:
-        from ..bench.workbench import Workbench
+        from ..bench.workbench import TorchWorkbench
         from ..registry import load
 
         if cell.group:                                      # after the imports, which lanes may do side by side
@@ -111,7 +113,8 @@ def run_cell(connection: Connection, setup: Setup, cell: Cell, context: dict[str
             reasons = [b.reason for b in registry.broken.values()]
             raise PluginError(f"{cell.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
         require(spec)
-        workbench = Workbench(cell, registry, spec, context, turn, lambda text: connection.send(("progress", text)))
+        workbench = TorchWorkbench(
+            cell, registry, spec, context, turn, lambda text: connection.send(("progress", text)))
         registry.suite(cell.suite).measure(cell, workbench)
     except (Abort, EOFError, BrokenPipeError):
         raise

@@ -1,0 +1,95 @@
+"""A worker process as its parent sees it: started, given a cell, listened to, ended. (no torch)
+
+On Linux workers are forked off a server that has imported torch and done nothing else: as clean as a spawned process,
+and there at once. Elsewhere they are spawned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from multiprocessing import forkserver
+from typing import Any
+
+from . import worker
+from .cells import Cell
+
+SPAWN_LIMIT_S = 120.0
+# By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
+IMPORTED_ONCE = ("harness.bench.workbench", "torch._dynamo")
+
+
+def process_context() -> Any:
+    """Where workers come from: a fork server on Linux, single-threaded until it forks; elsewhere a spawned process."""
+    if not sys.platform.startswith("linux"):
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED_ONCE))
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(worker.THREADS, "1"))
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return context
+
+
+class Worker:
+    """A process that serves one cell at a time."""
+
+    def __init__(self, setup: worker.Setup):
+        context = process_context()
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=worker.main, args=(theirs, setup, dict(os.environ)), daemon=True)
+        # The child inherits the mask, so that Ctrl-C is for the parent alone, which gets it a moment later.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+        self.cell: Cell | None = None
+        self.deadline = time.monotonic() + SPAWN_LIMIT_S
+        self.waiting = False                # in a timing group: it asked for the baton
+        self.left = 0.0                     # in a timing group: seconds its turns may still take
+
+    def assign(self, cell: Cell, context: dict[str, Any], timeout: float, start: float = 0.0) -> None:
+        """Give it a cell to finish within `timeout` seconds, and `start` more to get ready."""
+        self.cell, self.waiting, self.left = cell, False, timeout
+        self.deadline = time.monotonic() + timeout + start
+        with contextlib.suppress(OSError):                            # a dead worker shows in receive()
+            self.connection.send(("cell", cell, context))
+
+    def receive(self) -> tuple[Any, ...] | None:
+        """The next message, or None where the process died."""
+        try:
+            message: tuple[Any, ...] = self.connection.recv()
+            return message
+        except (EOFError, OSError):
+            return None
+
+    def death(self) -> tuple[str, str]:
+        """(status, reason) of a process that ended without an answer."""
+        self.process.join(5)
+        code = self.process.exitcode
+        if code is None:
+            return "error", "the worker closed its connection"
+        if code >= 0:
+            return "error", f"the worker exited with code {code} in the middle of the cell"
+        name = signal.Signals(-code).name
+        if name == "SIGKILL":
+            return "oom", "the worker was killed (SIGKILL), most likely by the kernel for want of memory"
+        return "error", f"the worker died of {name}"
+
+    def kill(self) -> None:
+        """End the process and whatever it has started: it leads a group of its own."""
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        self.process.kill()
+        self.process.join()
+        self.connection.close()

@@ -1,0 +1,239 @@
+"""The face of the workbench: what a suite's `measure(cell, bench)` may ask of the worker that it runs in. (no torch)
+
+The worker hands in the one implementation, `harness.bench.workbench`; a suite takes this class for its annotations.
+B is a batch size, T a length in tokens, V a vocabulary size. Whatever a method raises ends the cell with a row that
+tells why; rows that were added before are kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .specs import KernelCase
+from .store import Row
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .audit.findings import AuditReport
+    from .bench.limits import Flops, Phase
+    from .bench.operators import Operators
+    from .bench.recall import Recall
+    from .bench.score import Score
+    from .bench.state_probes import Forward
+    from .bench.train import Batch, TrainResult, TrainStep, Trial
+    from .checkpoint import Checkpoint
+    from .data.documents import Documents
+    from .data.tokenizers import Tokenizer
+    from .model import LanguageModel, ParameterCount
+
+
+class Workbench(Protocol):
+    """The tools for one cell, and the rows and raw measurements that grow while it is measured.
+
+    `rows` become lines of the result tables, `raw` is kept beside them and must be JSON. `limits` are what this machine
+    can do at most: `copy_bytes_per_s`, `gemm_float32_flops_per_s` and `gemm_bfloat16_flops_per_s`; empty where they
+    could not be measured. `progress(text)` shows a text beside the cell's name.
+
+    `with bench.turn():` waits until no other member of the cell's timing group is at work. Whatever costs time in a
+    grouped cell belongs inside, but `time` does it by itself. In a cell without a group it waits for nobody.
+    """
+
+    rows: list[Row]
+    raw: dict[str, Any]
+    limits: dict[str, float]
+    turn: Callable[[], AbstractContextManager[Any]]
+    progress: Callable[[str], None]
+
+    # Rows
+
+    def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
+        """Add a row of this cell.
+
+        `better` is "higher", "lower" or "". `fields` are further columns of `harness.Row`; what the cell fixes, such as
+        plugin, corpus and device, is filled in. A NaN becomes a row of status "error". Raises TypeError for a column
+        that there is not.
+        """
+        ...
+
+    def fail(self, metric: str, reason: str, status: str = "error", **fields: Any) -> None:
+        """Add a row without a number that says why there is none."""
+        ...
+
+    def need(self, key: str) -> Any:
+        """The raw value `key` of a cell in `cell.needs`. Raises HarnessError where that cell failed."""
+        ...
+
+    # The model
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The cell's tokenizer.
+
+        One that learns has learned from the checkpoint's text, else from the cell's corpus, else from the default one.
+        """
+        ...
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The trained weights that the cell is about, None where it builds fresh ones. Raises FileError."""
+        ...
+
+    def build(self, seed: int | None = None) -> LanguageModel:
+        """A fresh model on the cell's device, or the cell's checkpoint.
+
+        `seed` is the cell's own where none is given. The first call notes the number of parameters for later rows.
+        """
+        ...
+
+    def count(self) -> ParameterCount:
+        """The parameters of the cell's model, which is not built."""
+        ...
+
+    def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
+        """Floating-point operations of one call: stated by the model, else estimated from its parameters."""
+        ...
+
+    def kernels(self) -> list[KernelCase]:
+        """The kernel cases of the plugin, [] where it names none."""
+        ...
+
+    def circuits(self) -> Any:
+        """What the plugin's `circuits` function makes of the cell's options. Raises Unsupported where it has none."""
+        ...
+
+    def diagnostics(self, model: LanguageModel) -> dict[str, float]:
+        """The model's interpretability numbers after one text of the corpus."""
+        ...
+
+    # Data
+
+    @property
+    def documents(self) -> Documents:
+        """The cell's corpus. The first use notes its digest for later rows. Raises FileError, UsageError."""
+        ...
+
+    def heldout(self, max_bytes: int) -> list[bytes]:
+        """The held-out documents, cut to a common length where they exceed `max_bytes` together."""
+        ...
+
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """One training batch of the corpus: inputs and targets, (B, T) int64 each, on the cell's device."""
+        ...
+
+    def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
+        """Random tokens for timing, (batch, seq_len) int64 on the cell's device."""
+        ...
+
+    # Quality
+
+    def search_lr(
+        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> list[Trial]:
+        """Train a fresh model with every learning rate of the grid, each on `budget_bytes` of the same text.
+
+        `stream(seed)` gives batches (inputs (B, T), targets (B, T), bytes); the default is the cell's corpus.
+        """
+        ...
+
+    def train(
+        self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
+        stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> TrainResult:
+        """Train on the cell's corpus, or on `stream(seed)`, until `budget_bytes` are seen. A run that diverges says so
+        in its result and raises nothing.
+
+        `heldout` is scored a few times on the way for a learning curve; nothing is decided by it.
+        """
+        ...
+
+    def audit(
+        self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,
+        sample: Tensor | None = None,
+    ) -> AuditReport:
+        """Audit these very weights in float32 at these lengths, on random tokens and on real ones.
+
+        The real ones are `sample` (N,) int64, or the corpus where the cell has one and `text` is true. `jitter` is the
+        size of the noise on the weights during the audit. Later rows mention rounding that the model amplifies.
+        """
+        ...
+
+    def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
+        """Score text in float32, every token once, in windows of the cell's length."""
+        ...
+
+    @property
+    def recall(self) -> Recall:
+        """The recall tasks and memory probes at the cell's length."""
+        ...
+
+    # Time and memory
+
+    def train_step(self, model: LanguageModel) -> TrainStep:
+        """A training step, called with inputs and targets, (B, T) each. Raises Unsupported without parameters."""
+        ...
+
+    def bare_step(self, model: LanguageModel) -> Callable[[Tensor, Tensor], Tensor]:
+        """The same step as a bare PyTorch loop writes it, to measure the harness's own against."""
+        ...
+
+    def inference(self, model: LanguageModel) -> Forward:
+        """The model's forward as generation runs it: eval mode, no graph, the cell's precision.
+
+        `forward(tokens (B, T), state) -> (logits (B, T, V), state)`, the state None at the start of a text.
+        """
+        ...
+
+    def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
+        """Seconds per call, one value a round, in turns with the other members of the timing group.
+
+        `rounds` is the cell's own where it is 0.
+        """
+        ...
+
+    def time_cases(
+        self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,
+    ) -> dict[str, list[float]]:
+        """Seconds per call of several cases in this process, one value a round each, in an order drawn anew each round.
+
+        After `limit` seconds no further round begins, though a few are done in any case.
+        """
+        ...
+
+    def profile(self, call: Callable[[], object]) -> Operators:
+        """The operators of one call, with their own times."""
+        ...
+
+    def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
+        """Peak bytes of a call over what was held before, by method; the device's headline method comes first.
+
+        Raises Unsupported where the system does not tell.
+        """
+        ...
+
+    def peak_name(self, what: str, method: str) -> str:
+        """The metric of a peak: `peak_bytes` for the headline method, `peak_reserved_bytes` and the like for others."""
+        ...
+
+    def tensor_bytes(self, tensors: Iterable[Tensor]) -> int:
+        """Bytes of the distinct tensors."""
+        ...
+
+    def optimizer_bytes(self, step: TrainStep) -> int:
+        """Bytes of the tensors that the optimiser of a step keeps."""
+        ...
+
+    def state_bytes(self, state: Any) -> int:
+        """Bytes of the distinct tensors of a model's state."""
+        ...
+
+    def release_memory(self) -> None:
+        """Give back to the system what is free."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished what it was given."""
+        ...
