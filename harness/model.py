@@ -84,7 +84,7 @@ class ParameterCount:
 
 
 def count_parameters(model: LanguageModel) -> ParameterCount:
-    def reals(parameters) -> int:
+    def reals(parameters: Iterator[nn.Parameter]) -> int:
         return sum(p.numel() * (2 if p.is_complex() else 1) for p in {id(p): p for p in parameters}.values())
 
     return ParameterCount(reals(model.parameters()), reals(model.embedding_parameters()))

@@ -105,10 +105,7 @@ class Registry:
         if selector.name not in self.corpora:
             raise unknown("corpus", selector.name, self.corpora)
         spec = self.corpora[selector.name]
-        if spec.argument and not selector.argument:
-            raise UsageError(f"corpus {spec.name!r} needs {spec.argument}: write {spec.name}:{spec.argument}")
-        if selector.argument and not spec.argument:
-            raise UsageError(f"corpus {spec.name!r} takes no argument, got {selector.argument!r}")
+        spec.check(selector.argument)
         require(spec)
         return spec, selector
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from .errors import PluginError
+from .errors import PluginError, UsageError
 
 FAMILIES = ("classical", "phase", "quantum", "brain")
 
@@ -95,6 +95,13 @@ class CorpusSpec:
     requires: tuple[str, ...] = ()
     extra: str = ""
     fixed: bool = False
+
+    def check(self, argument: str) -> None:
+        """Raise UsageError where the argument of a selector is missing, or is given and there is none."""
+        if self.argument and not argument:
+            raise UsageError(f"corpus {self.name!r} needs {self.argument}: write {self.name}:{self.argument}")
+        if argument and not self.argument:
+            raise UsageError(f"corpus {self.name!r} takes no argument, got {argument!r}")
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class CellResult:
 
     @property
     def id(self) -> str:
-        return self.cell["id"]
+        return str(self.cell["id"])
 
     @property
     def ok(self) -> bool:

@@ -14,7 +14,8 @@ from harness.bench.distributed import Ranks, device_of
 from harness.bench.training_run import TrainingRun
 from harness.checkpoint import BEST, LAST
 from harness.registry import load
-from harness.run.training import TrainOptions, make_job
+from harness.run.flags import TrainOptions
+from harness.run.training import make_job
 from harness.run.training_log import Log
 
 FLAGS = {"plugin": "ssm:layers=1", "params": "2k", "seq_len": 16, "batch_size": 8, "dtype": "float32", "device": "cpu",

@@ -7,8 +7,8 @@ import pytest
 from harness.errors import FileError, UsageError
 from harness.registry import load
 from harness.run import request as request_module
+from harness.run.flags import RunOptions
 from harness.run.request import (
-    RunOptions,
     make_executor,
     make_request,
     pick_executor,

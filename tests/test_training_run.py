@@ -16,7 +16,8 @@ from harness.data import tokenizers
 from harness.data.documents import Documents
 from harness.errors import FileError, HarnessError, UsageError
 from harness.registry import load
-from harness.run.training import TrainOptions, make_job, new_directory, resumed
+from harness.run.flags import TrainOptions
+from harness.run.training import make_job, new_directory, resumed
 
 SMALL = "ssm:layers=1:hidden=16:dropout=0.2"
 NEVER = lambda: False                   # noqa: E731

@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..errors import Unsupported
 
 Call = Callable[[], object]
-Turn = Callable[[], AbstractContextManager]
+Turn = Callable[[], AbstractContextManager[Any]]
 
 MIN_TIME = 0.02                         # seconds a round lasts at least
 WARMUP_TIME = 1.0                       # seconds of warm-up at most, the first call apart
@@ -51,7 +52,7 @@ class Clock:
                 call()
             last.record()
             torch.cuda.synchronize()
-            return first.elapsed_time(last) / 1e3
+            return float(first.elapsed_time(last)) / 1e3
 
 
 def warm_up(call: Call, clock: Clock, limit: float = WARMUP_TIME) -> float:

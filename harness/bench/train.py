@@ -138,7 +138,8 @@ class LocalStep:
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         """The cross entropy in nats a target before the update, still on the device."""
         with torch.no_grad(), self.autocast:
-            return self.update(inputs, targets, self.lr)
+            cross_entropy: Tensor = self.update(inputs, targets, self.lr)
+            return cross_entropy
 
 
 def make_step(model: LanguageModel, rule: str, **options: Any) -> TrainStep | LocalStep:

@@ -226,7 +226,7 @@ class TrainingRun:
         for listen in self.listeners:
             listen(event)
 
-    def _forked_random(self) -> AbstractContextManager:
+    def _forked_random(self) -> AbstractContextManager[None]:
         """Within it draws leave the random state alone."""
         return torch.random.fork_rng([self.job.device] if self._on_cuda else [])
 

@@ -38,7 +38,8 @@ def audit(
     """
     from ..executor import Events, Stop
     from ..run import plan as planning
-    from ..run.request import RunOptions, make_executor, make_request
+    from ..run.flags import RunOptions
+    from ..run.request import make_executor, make_request
 
     registry = load_registry(plugin_file)
     everything = plugin == "all"

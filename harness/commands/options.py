@@ -1,13 +1,17 @@
-"""What the commands share: common options, and loading the registry. (no torch)"""
+"""What the commands share: common options, a signature from an options class, loading the registry. (no torch)"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, fields
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+from ..run import flags
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -46,11 +50,50 @@ def print_json(rows: Iterable[Row]) -> None:
         print(json.dumps(finite({k: v for k, v in asdict(row).items() if v not in (None, "")})))
 
 
-PluginFiles = Annotated[list[Path] | None, typer.Option(
-    "-p", "--plugin-file", help="Load a plugin from this file, or from the project in this folder; may be repeated.")]
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` as typer calls it: the flags of its parameter `options` are spread out in that parameter's place.
+
+    The type of `options` is a class of `harness.run.flags`.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    kind = hints["options"]
+    names = [field.name for field in fields(kind)]
+
+    def called(**values: Any) -> None:
+        chosen = {name: values.pop(name) for name in names}
+        options = kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in chosen.items()})
+        command(options=options, **values)
+
+    parameters: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        spread = _spread(kind) if name == "options" else [parameter.replace(annotation=hints[name])]
+        parameters += [one.replace(kind=Parameter.KEYWORD_ONLY) for one in spread]
+    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    called.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return called
+
+
+def _spread(kind: type) -> list[Parameter]:
+    """A parameter for each flag of an options class."""
+    hints, known = get_type_hints(kind), flags.flags_of(kind)
+    found = []
+    for field in fields(kind):
+        flag, hint = known[field.name], hints[field.name]
+        complete = {"models": complete_models, "suites": complete_suites}.get(flag.complete)
+        info = typer.Argument if flag.argument else typer.Option
+        written = info(*flag.names, help=flag.help, metavar=flag.metavar, autocompletion=complete)
+        default: Any = Parameter.empty if field.default is MISSING else field.default
+        if hint == tuple[str, ...]:
+            hint, default = list[str], list(default)
+        found.append(Parameter(
+            field.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, written]))
+    return found
+
+
+PluginFiles = Annotated[list[Path] | None, typer.Option(*flags.PLUGIN_FILE.names, help=flags.PLUGIN_FILE.help)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16 (autocast; parameters stay float32).")]
-Params = Annotated[str, typer.Option(help="Match every model to this many non-embedding parameters.")]
-Tokenizer = Annotated[str, typer.Option(help="bytes, gpt2, or morphological[:roots=N].")]
-Size = Annotated[str, typer.Option(help="Take this published preset instead of matching, e.g. tiny.")]
+Device = Annotated[str, typer.Option(help=flags.DEVICE.help)]
+Params = Annotated[str, typer.Option(help=flags.PARAMS.help)]
+Tokenizer = Annotated[str, typer.Option(help=flags.TOKENIZER.help)]
+Size = Annotated[str, typer.Option(help=flags.SIZE.help)]

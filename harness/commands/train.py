@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,8 @@ import typer
 
 from ..errors import HarnessError, UsageError
 from ..quantities import split
-from .options import Device, Dtype, PluginFiles, Size, Tokenizer, complete_models, given, load_registry
+from ..run.flags import TrainOptions
+from .options import Device, PluginFiles, given, load_registry, with_flags
 
 if TYPE_CHECKING:
     from ..bench.generate import Sampling
@@ -27,45 +28,25 @@ if TYPE_CHECKING:
 RECENT_S = 30.0                         # a line of the log younger than this is worth a look at the GPU
 
 
+@with_flags
 def train(
     context: typer.Context,
-    plugin: Annotated[str, typer.Argument(help="A plugin; NAME:KEY=VALUE sets options.",
-                                          autocompletion=complete_models)],
+    options: TrainOptions,
     out: Annotated[Path | None, typer.Option(help="Directory of the run; default: runs/PLUGIN.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
-    corpus: Annotated[str, typer.Option(help="pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc",
-    tokenizer: Tokenizer = "bytes",
-    bytes_: Annotated[str, typer.Option("--bytes", help="Bytes of text to train on, e.g. 10M.")] = "",
-    minutes: Annotated[float, typer.Option(help="Minutes to train for; with --bytes, whichever ends first.")] = 0.0,
-    epochs: Annotated[float, typer.Option(help="Passes over the training text; 1 without another limit.")] = 0.0,
-    params: Annotated[str, typer.Option(help="Non-embedding parameters to solve the width for.")] = "300k",
-    size: Size = "",
-    seq_len: Annotated[int, typer.Option(help="Length of a sequence in tokens.")] = 256,
-    batch_size: Annotated[int, typer.Option(help="Sequences per update, over all processes and parts.")] = 16,
-    accumulate: Annotated[int, typer.Option(help="Work a batch off in so many parts, to save memory.")] = 1,
-    lr: Annotated[float, typer.Option(help="Peak of the learning rate.")] = 3e-3,
-    warmup: Annotated[float, typer.Option(help="Share of the run over which the rate rises; a cosine follows.")] = 0.1,
-    clip: Annotated[float, typer.Option(help="Largest norm of the gradient.")] = 1.0,
-    rule: Annotated[str, typer.Option(help="backprop, or local: the model's own rule, without a backward pass.")
-                    ] = "backprop",
-    dtype: Dtype = "auto",
-    device: Device = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of the weights and of the order of the text.")] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars for TensorBoard.")] = False,
     plugin_file: PluginFiles = None,
 ) -> None:
     """Train one model and keep its weights; Ctrl-C saves, --resume goes on. Under torchrun: data parallel."""
-    from ..run.training import TrainOptions, make_job, resumed
+    from ..run.training import make_job, resumed
 
     registry = load_registry(plugin_file)
-    values = {**context.params, "bytes": bytes_}
-    options = TrainOptions(**{f.name: values[f.name] for f in fields(TrainOptions)})
-    directory = out or Path("runs") / re.sub(r"[^A-Za-z0-9+=._-]+", "-", plugin)[:100]
+    directory = out or Path("runs") / re.sub(r"[^A-Za-z0-9+=._-]+", "-", options.plugin)[:100]
     config = None
     if resume:
-        named = {"bytes" if name == "bytes_" else name for name in given(context)}
-        job, config = resumed(registry, directory, {f.name: values[f.name] for f in fields(options) if f.name in named})
+        named = given(context)
+        job, config = resumed(
+            registry, directory, {name: value for name, value in vars(options).items() if name in named})
     else:
         job = make_job(registry, options)
     raise typer.Exit(_train(job, config, directory, tensorboard))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import FileError, UsageError
+from ..errors import FileError
 from ..options import parse_arguments
 from ..selector import Selector
 from ..specs import CorpusSpec, require, resolve
@@ -17,11 +17,11 @@ DEFAULT = "pydoc"                       # what a tokenizer learns from where a c
 
 
 def corpus_options(spec: CorpusSpec, selector: Selector) -> dict[str, Any]:
-    """The typed options of `selector`: those of the function that `spec` targets. Raises UsageError."""
-    if selector.argument and not spec.argument:
-        raise UsageError(f"corpus {spec.name} takes no argument; {selector.argument!r} is given")
-    if spec.argument and not selector.argument:
-        raise UsageError(f"corpus {spec.name} needs an argument; write {spec.name}:{spec.argument}")
+    """The typed options of `selector`: those of the function that `spec` targets.
+
+    Raises UsageError, also where the argument of the corpus is missing or is one too many.
+    """
+    spec.check(selector.argument)
     return parse_arguments(spec.target, dict(selector.options), f"corpus {spec.name}")
 
 
@@ -32,7 +32,7 @@ def load_documents(spec: CorpusSpec, selector: Selector) -> Documents:
     """
     require(spec)
     options = corpus_options(spec, selector)
-    documents = resolve(spec.target)(selector.argument, **options)
+    documents: Documents = resolve(spec.target)(selector.argument, **options)
     for part, role in ((documents.train, "training"), (documents.heldout, "held-out")):
         if not any(part):
             raise FileError(f"corpus {selector} has no {role} text (0 bytes)")

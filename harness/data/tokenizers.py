@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,10 +55,11 @@ def _learned(target: str, options: tuple[tuple[str, str], ...], documents: tuple
 
 def make_tokenizer(spec: TokenizerSpec, learned: Any = None) -> Tokenizer:
     """The tokenizer of `spec` with what it has learned. Raises FileError where that is not what it learns."""
+    make: Callable[..., Tokenizer] = resolve(spec.target)
     if not spec.learn:
-        return resolve(spec.target)()
+        return make()
     try:
-        return resolve(spec.target)(learned)
+        return make(learned)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise FileError(f"what the tokenizer {spec.name} should have learned is nothing that it knows "
                         f"({one_line(error)}); train again") from None
@@ -78,7 +79,7 @@ class Bytes:
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> bytes:
         ids = np.asarray(tokens, np.int64)
-        return ids[ids != self.bos].astype(np.uint8).tobytes()
+        return bytes(ids[ids != self.bos].astype(np.uint8))
 
 
 NOT_UTF8 = re.compile("([\udc80-\udcff]+)")
@@ -110,7 +111,7 @@ class GPT2:
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> bytes:
         ids = np.asarray(tokens, np.int64)
-        return self._encoding.decode_bytes(ids[ids != self.bos].tolist())
+        return bytes(self._encoding.decode_bytes(ids[ids != self.bos].tolist()))
 
 
 # tiktoken caches a file under the SHA-1 of its download address: these are vocab.bpe and encoder.json.

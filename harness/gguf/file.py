@@ -46,7 +46,7 @@ class GGUFTensor:
     @property
     def type(self) -> str:
         try:
-            return _kind(self.code).name
+            return str(_kind(self.code).name)
         except ValueError:
             return f"type {self.code}"
 
@@ -132,7 +132,8 @@ class _Cursor:
         if self.at + count > self.size:
             raise _truncated(self.path, "in its header")
         self.at += count
-        return self.file.read(count)
+        read: bytes = self.file.read(count)
+        return read
 
     def number(self, code: str) -> Any:
         return struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}")))[0]

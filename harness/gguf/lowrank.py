@@ -56,4 +56,5 @@ def rounded_svd(matrix: np.ndarray, factors: Factors, bits: int, stored_bits: in
 def _on_grid(vectors: np.ndarray, bits: int) -> np.ndarray:
     """Columns as integers of `bits` bits, times what makes the largest entry of each 1."""
     most = 2 ** (bits - 1) - 1
-    return np.rint(vectors / np.abs(vectors).max(0, initial=1e-300) * most) / most
+    scaled: np.ndarray = np.rint(vectors / np.abs(vectors).max(0, initial=1e-300) * most) / most
+    return scaled

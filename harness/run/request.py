@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,49 +17,14 @@ from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
 from .cells import Request
 from .executors import LocalExecutor
+from .flags import RunOptions as RunOptions
+from .flags import check
 from .identity import text_digest, tokenizer_digest
 from .plan import check_options, choose
 from .worker import Setup
 
-DEVICES, DTYPES = ("auto", "cpu", "cuda"), ("auto", "float32", "bfloat16")
-RANGES = (                                              # flag, least, most
-    ("seeds", 1, 1000), ("threads", 1, 1024), ("jobs", 0, 1024), ("rounds", 0, 10_000), ("batch_size", 0, 1 << 30),
-    ("timeout", 1, 10_000_000),
-)
 LEAST_MEMORY = 1 << 30
 FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The flags as written; a field has the name of its flag."""
-
-    suite: str = ""
-    plugins: str = ""
-    out: str = ""
-    plugin_file: tuple[str, ...] = ()
-    retry: bool = False
-    corpus: str = "pydoc"
-    tokenizer: str = "bytes"
-    field: str = ""
-    params: str = "300k"
-    state_bytes: str = ""
-    size: str = ""
-    seq_len: str = ""
-    batch_size: int = 0
-    budget: str = ""
-    lr: float | None = None
-    seeds: int = 1
-    rounds: int = 0
-    unaudited: bool = False
-    device: str = "auto"
-    dtype: str = "auto"
-    threads: int = 1
-    jobs: int = 0
-    timeout: float = 900.0
-    memory_limit: str = ""
-    executor: str = "local"
-    export: str = ""
 
 
 def with_config(options: RunOptions, path: Path | None, given: set[str]) -> RunOptions:
@@ -105,13 +70,7 @@ def _typed(value: Any, kind: Any, what: str) -> Any:
 
 def make_request(registry: Registry, options: RunOptions) -> Request:
     """Check every flag and build the request. Raises UsageError or PluginError before anything runs."""
-    for name, allowed in (("device", DEVICES), ("dtype", DTYPES)):
-        if getattr(options, name) not in allowed:
-            raise UsageError(f"--{name} must be one of {', '.join(allowed)}, got {getattr(options, name)!r}")
-    for name, least, most in RANGES:
-        if not least <= getattr(options, name) <= most:
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} must be between {least:,} and {most:,}, got {getattr(options, name)}")
+    check(options)
     if options.lr is not None and not 0 < options.lr < 100:
         raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
     if not split(options.plugins):

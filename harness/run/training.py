@@ -14,40 +14,10 @@ from ..quantities import parse_count
 from ..registry import Registry
 from ..selector import Selector, parse_selector
 from ..specs import CorpusSpec, ModelSpec, TokenizerSpec, require
-from .request import DEVICES, DTYPES, resolve_device, resolve_dtype
+from .flags import TrainOptions, check, spelled
+from .request import resolve_device, resolve_dtype
 
-RULES = ("backprop", "local")
-RANGES = (                                              # flag, least, most
-    ("seq_len", 1, 1 << 24), ("batch_size", 1, 1 << 20), ("accumulate", 1, 1 << 20), ("threads", 0, 1024),
-    ("minutes", 0, 1e7), ("epochs", 0, 1e7), ("lr", 1e-12, 100), ("warmup", 0, 0.9), ("clip", 1e-9, 1e9),
-    ("seed", 0, (1 << 63) - 1),
-)
 OF_THE_MACHINE = ("device", "threads")                  # what a resumed run may have otherwise
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """The flags that say what is trained; a field has the name of its flag."""
-
-    plugin: str
-    corpus: str = "pydoc"
-    tokenizer: str = "bytes"
-    params: str = "300k"
-    size: str = ""
-    bytes: str = ""
-    minutes: float = 0.0
-    epochs: float = 0.0
-    seq_len: int = 256
-    batch_size: int = 16
-    accumulate: int = 1
-    lr: float = 3e-3
-    warmup: float = 0.1
-    clip: float = 1.0
-    rule: str = "backprop"
-    dtype: str = "auto"
-    device: str = "auto"
-    threads: int = 0
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,13 +37,7 @@ class Job:
 
 def make_job(registry: Registry, options: TrainOptions) -> Job:
     """Check every flag. Raises UsageError, PluginError or FileError before anything runs."""
-    for name, allowed in (("device", DEVICES), ("dtype", DTYPES), ("rule", RULES)):
-        if getattr(options, name) not in allowed:
-            raise UsageError(f"--{name} must be one of {', '.join(allowed)}, got {getattr(options, name)!r}")
-    for name, least, most in RANGES:
-        if not least <= getattr(options, name) <= most:
-            flag = name.replace("_", "-")
-            raise UsageError(f"--{flag} must be between {least:,} and {most:,}, got {getattr(options, name)}")
+    check(options)
     if options.batch_size % options.accumulate:
         raise UsageError(f"--batch-size {options.batch_size} is not a multiple of --accumulate {options.accumulate}")
     if options.rule == "local" and options.accumulate > 1:
@@ -121,8 +85,7 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
     asked = make_job(registry, replace(kept.options, **given))
     for key, value in asdict(asked.options).items():
         if key not in OF_THE_MACHINE and value != getattr(kept.options, key):
-            flag = f"--{key.replace('_', '-')}"
-            raise UsageError(f"{directory} runs with {flag} {getattr(kept.options, key)}, not {value}; "
+            raise UsageError(f"{directory} runs with {spelled(key)} {getattr(kept.options, key)}, not {value}; "
                              "a run keeps its flags, start another with --out")
     return replace(kept, learned=read_learned(directory, config)), config
 

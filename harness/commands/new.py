@@ -1,0 +1,28 @@
+"""`harness new`: a plugin to begin with."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+from .options import load_registry
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.")],
+    directory: Annotated[Path | None, typer.Option(
+        help="Where to put it; default: a folder of that name here.")] = None,
+) -> None:
+    """Write a new plugin: a package, its test and its pyproject."""
+    from ..conformance.scaffold import create
+
+    if name in load_registry(None).models:
+        raise UsageError(f"a plugin {name!r} is already registered; choose another name")
+    for path in create(name, directory or Path(name)):
+        print(path)
+    where = shlex.quote(str(directory or Path(name)))
+    print(f"try it: harness check {where} && harness run -p {where} --suite scaling --plugins {name},baseline")

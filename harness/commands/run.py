@@ -1,0 +1,82 @@
+"""`harness run`: plan the cells of suites and plugins, measure what is missing, print the tables."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import UsageError
+from ..quantities import split
+from ..run.flags import RunOptions
+from .matrix import print_matrix
+from .options import Json, given, load_registry, print_json, with_flags
+
+if TYPE_CHECKING:
+    from ..registry import Registry
+    from ..run.plan import Plan
+    from ..store import Store
+
+
+@with_flags
+def run(
+    context: typer.Context,
+    options: RunOptions,
+    dry_run: Annotated[bool, typer.Option(help="Show the matrix and stop.")] = False,
+    config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run suites over plugins and write the tables."""
+    from ..export import make_exporters
+    from ..run import plan as planning
+    from ..run.request import make_request, with_config
+    from ..store import Store
+
+    options = with_config(options, config, given(context))
+    files = [Path(file) for file in options.plugin_file]
+    registry = load_registry(files)
+    for exporter in make_exporters(split(options.export)):
+        registry.manager.register(exporter)
+    names = split(options.suite)
+    if not names:
+        raise UsageError("--suite names no suite; `harness suites` lists them")
+    if not split(options.corpus):
+        raise UsageError("--corpus names no corpus; `harness corpora` lists them")
+    for name in names:
+        registry.suite(name)
+    request = make_request(registry, options)
+    directory = Path(options.out) if options.out else planning.default_directory(names, request.models)
+    store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
+    planned = planning.make_plan(registry, names, request, store, options.retry)
+    if dry_run or store is None:
+        print_matrix(planned, directory, as_json)
+        return
+    raise typer.Exit(_execute(registry, planned, store, options, files, as_json))
+
+
+def _execute(
+    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path], as_json: bool,
+) -> int:
+    from ..run import plan as planning
+    from ..run.request import make_executor, pick_executor
+    from .progress import Reporter
+
+    local = make_executor(options, planned.request, files, store.directory / "worker.log")
+    executor = pick_executor(registry, options.executor, local)
+    with Reporter(planned) as reporter:
+        rows = planning.execute(
+            planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]],
+            reporter.note)
+        stop = reporter.stop
+    if as_json:
+        print_json(rows)
+    else:
+        from ..evidence.tables.console import print_report
+
+        print_report(rows, planned.suites, store.directory)
+    if stop.requested:
+        left = len([c for c in planned.cells if store.read(c.id) is None])
+        reporter.note(f"every finished cell is kept, {left} left; the same command resumes")
+    return planning.exit_code(rows, stop)

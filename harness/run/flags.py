@@ -1,0 +1,133 @@
+"""The flags of `harness run` and `harness train`: name, type, default, help, and what each may be. (no torch)
+
+A field of an options class is a flag of that name. The command line makes its signature from them, `check` refuses what
+a flag may not be, and a TOML file sets them by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
+
+from ..errors import UsageError
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What is known of a flag besides its name, type and default.
+
+    `choices` are all it may be, `least` and `most` its bounds, () and None where there are none. `complete` says what a
+    shell completes: "models", "suites" or nothing. `names` are its spellings where they are not the name of the field.
+    """
+
+    help: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    complete: str = ""
+    names: tuple[str, ...] = ()
+    metavar: str | None = None
+    argument: bool = False                  # it stands on the command line without its name
+
+
+def flags_of(options: type) -> dict[str, Flag]:
+    """The flags of an options class by the names of their fields."""
+    hints = get_type_hints(options, include_extras=True)
+    return {name: next(one for one in hint.__metadata__ if isinstance(one, Flag)) for name, hint in hints.items()}
+
+
+def spelled(name: str) -> str:
+    """A field's name as the command line writes it: batch_size is --batch-size."""
+    return "--" + name.replace("_", "-")
+
+
+def check(options: Any) -> None:
+    """Raise UsageError where a flag is none of its choices, or is out of its bounds."""
+    flags = flags_of(type(options))
+    for name, flag in flags.items():
+        if flag.choices and getattr(options, name) not in flag.choices:
+            raise UsageError(
+                f"{spelled(name)} must be one of {', '.join(flag.choices)}, got {getattr(options, name)!r}")
+    for name, flag in flags.items():
+        value = getattr(options, name)
+        if flag.least is not None and flag.most is not None and not flag.least <= value <= flag.most:
+            raise UsageError(f"{spelled(name)} must be between {flag.least:,} and {flag.most:,}, got {value}")
+
+
+DEVICE = Flag("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
+DTYPE = Flag("auto, float32 or bfloat16 (autocast; parameters stay float32).", choices=("auto", "float32", "bfloat16"))
+TOKENIZER = Flag("bytes, gpt2, or morphological[:roots=N].")
+PARAMS = Flag("Match every model to this many non-embedding parameters.")
+SIZE = Flag("Take this published preset instead of matching, e.g. tiny.")
+PLUGIN_FILE = Flag(
+    "Load a plugin from this file, or from the project in this folder; may be repeated.",
+    names=("-p", "--plugin-file"), metavar="PATH")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The flags that say what `harness run` measures, and how."""
+
+    suite: Annotated[str, Flag("Suites to run, separated by commas.", complete="suites")] = ""
+    plugins: Annotated[str, Flag(
+        "Plugins, separated by commas; NAME:KEY=VALUE sets options.", complete="models")] = ""
+    out: Annotated[str, Flag("Results directory; the same command again resumes it.", metavar="PATH")] = ""
+    corpus: Annotated[str, Flag("Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc"
+    tokenizer: Annotated[str, TOKENIZER] = "bytes"
+    field: Annotated[str, Flag("The text field of a file:PATH with JSON lines.")] = ""
+    params: Annotated[str, PARAMS] = "300k"
+    state_bytes: Annotated[str, Flag(
+        "Match the models by the state of one sequence at the measured length instead, e.g. 16k.")] = ""
+    size: Annotated[str, SIZE] = ""
+    seq_len: Annotated[str, Flag("Lengths in tokens, separated by commas; default: the suite's own.")] = ""
+    batch_size: Annotated[int, Flag("Sequences per batch; default: the suite's own.", least=0, most=1 << 30)] = 0
+    budget: Annotated[str, Flag("Bytes of text a model is trained on.")] = ""
+    lr: Annotated[float | None, Flag("Learning rate for every model; skips the search.")] = None
+    seeds: Annotated[int, Flag("How many seeds.", least=1, most=1000)] = 1
+    rounds: Annotated[int, Flag(
+        "Timed rounds per measurement; default: the suite's own.", least=0, most=10_000)] = 0
+    unaudited: Annotated[bool, Flag("Also record, apart, the score of a model that failed its audit.")] = False
+    device: Annotated[str, DEVICE] = "auto"
+    dtype: Annotated[str, DTYPE] = "auto"
+    threads: Annotated[int, Flag("Threads per worker.", least=1, most=1024)] = 1
+    jobs: Annotated[int, Flag(
+        "Untimed cells side by side; default: one per core, one on a GPU.", least=0, most=1024)] = 0
+    timeout: Annotated[float, Flag("Seconds a cell may take.", least=1, most=10_000_000)] = 900.0
+    memory_limit: Annotated[str, Flag("Bytes a worker may hold; default: what is available now.")] = ""
+    executor: Annotated[str, Flag("local, or what a plugin brings.")] = "local"
+    export: Annotated[str, Flag(
+        "Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.")] = ""
+    retry: Annotated[bool, Flag("Measure failed cells again.")] = False
+    plugin_file: Annotated[tuple[str, ...], PLUGIN_FILE] = ()
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The flags that say what `harness train` trains, and how; they are kept beside the weights."""
+
+    plugin: Annotated[str, Flag("A plugin; NAME:KEY=VALUE sets options.", complete="models", argument=True)]
+    corpus: Annotated[str, Flag("pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc"
+    tokenizer: Annotated[str, TOKENIZER] = "bytes"
+    bytes: Annotated[str, Flag("Bytes of text to train on, e.g. 10M.")] = ""
+    minutes: Annotated[float, Flag(
+        "Minutes to train for; with --bytes, whichever ends first.", least=0, most=1e7)] = 0.0
+    epochs: Annotated[float, Flag(
+        "Passes over the training text; 1 without another limit.", least=0, most=1e7)] = 0.0
+    params: Annotated[str, Flag("Non-embedding parameters to solve the width for.")] = "300k"
+    size: Annotated[str, SIZE] = ""
+    seq_len: Annotated[int, Flag("Length of a sequence in tokens.", least=1, most=1 << 24)] = 256
+    batch_size: Annotated[int, Flag(
+        "Sequences per update, over all processes and parts.", least=1, most=1 << 20)] = 16
+    accumulate: Annotated[int, Flag(
+        "Work a batch off in so many parts, to save memory.", least=1, most=1 << 20)] = 1
+    lr: Annotated[float, Flag("Peak of the learning rate.", least=1e-12, most=100)] = 3e-3
+    warmup: Annotated[float, Flag(
+        "Share of the run over which the rate rises; a cosine follows.", least=0, most=0.9)] = 0.1
+    clip: Annotated[float, Flag("Largest norm of the gradient.", least=1e-9, most=1e9)] = 1.0
+    rule: Annotated[str, Flag(
+        "backprop, or local: the model's own rule, without a backward pass.", choices=("backprop", "local"))
+    ] = "backprop"
+    dtype: Annotated[str, DTYPE] = "auto"
+    device: Annotated[str, DEVICE] = "auto"
+    threads: Annotated[int, Flag("CPU threads; 0 leaves it to torch.", least=0, most=1024)] = 0
+    seed: Annotated[int, Flag("Of the weights and of the order of the text.", least=0, most=(1 << 63) - 1)] = 0
