@@ -18,7 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 readme: $(VENV)/.run
-	$(BIN)/python -m harness.evidence.readme
+	$(BIN)/python tools/readme.py
 
 # On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
 gpu:
