@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test lint readme gpu clean
+.PHONY: demo test lint readme docs gpu clean
 
 demo: $(VENV)/.run
 	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
@@ -18,7 +18,11 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 readme: $(VENV)/.run
-	$(BIN)/python -m harness.evidence.readme
+	$(BIN)/python tools/readme.py
+	$(BIN)/python tools/commands.py
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
 gpu:
@@ -40,5 +44,10 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[fast,gpt2,dev]'
 	@touch $@ $(VENV)/.run
 
+# The pages are built from their text alone: what the extra `docs` names, and neither torch nor the harness.
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(PIP) $$($(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])')
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info results/demo
+	rm -rf $(VENV) build site *.egg-info results/demo

@@ -165,6 +165,11 @@ class Workbench(Protocol):
         """Score text in float32, every token once, in windows of the cell's length."""
         ...
 
+    def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
+        """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand
+        for. Raises HarnessError where the source is not known."""
+        ...
+
     @property
     def recall(self) -> Recall:
         """The recall tasks and memory probes at the cell's length."""

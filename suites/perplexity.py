@@ -112,7 +112,8 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
         bench.raw["oracle_bits"] = oracle
     bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
               ci_low=interval.low, ci_high=interval.high, **seen, **floor)
-    bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
+    if score.late_bytes.any():                              # else no window is longer than half of its length
+        bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")

@@ -21,7 +21,7 @@ from harness.run.plan import choose
 from harness.selector import parse_selector
 from harness.specs import ComponentSpec, ModelSpec
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
 
 PARTS = '''
 import torch
@@ -123,9 +123,9 @@ def test_a_model_with_three_foreign_components_passes_the_audit(command, parts):
     assert "live parameters" not in {row["metric"] for row in rows} and 9_800 < rows[0]["params"] < 10_200
 
 
-def test_the_example_of_the_readme_works(command, tmp_path):
-    example, = re.findall(r"```python\n((?:(?!```).)*harness_components(?:(?!```).)*)```", README, re.DOTALL)
-    line, = re.findall(r"^    harness (audit .*echo.*)$", README, re.MULTILINE)
+def test_the_example_of_the_documentation_works(command, tmp_path):
+    example, = re.findall(r"```python\n((?:(?!```).)*harness_components(?:(?!```).)*)```", PAGE, re.DOTALL)
+    line, = re.findall(r"^harness (audit .*echo.*)$", PAGE, re.MULTILINE)
     (tmp_path / "echo.py").write_text(example)
     done = command(*line.split(), "--params", "10k", "--seq-len", "9", cwd=tmp_path)
     assert done.returncode == 0 and done.stdout.endswith("passed\n")

@@ -139,10 +139,9 @@ def test_the_engine_names_no_plugin_and_no_suite():
     strings = {(name, node.value) for name in FILES if not within(name, "harness.plugins", "harness.suites")
                for node in ast.walk(ast.parse(FILES[name].read_text()))
                if isinstance(node, ast.Constant) and node.value in names}
-    # The control of a timing is the baseline where that takes part; the command `audit` runs the suite of that name;
-    # the README's table has columns of its own; versions are noted of packages that a plugin is called after.
-    assert {(name, text) for name, text in strings if name != "harness.evidence.readme"} <= {
-        ("harness.run.executors", "baseline"), ("harness.commands.audit", "audit"),
+    # The command `audit` runs the suite of that name; versions are noted of packages that a plugin is called after.
+    assert strings <= {
+        ("harness.commands.audit", "audit"),
         *(("harness.run.environment", package) for package in ("qiskit", "pennylane"))}
     assert all(within(name, "harness.plugins", "harness.suites", "harness.data") for name in BUILTIN)
 

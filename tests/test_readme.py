@@ -1,5 +1,6 @@
-"""The README says what the code and the reference results say."""
+"""The README, and what else is generated, says what the code and the reference results say; its plugin works."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,44 +9,67 @@ import pytest
 from harness.conformance.scaffold import MODEL
 from harness.errors import FileError
 from harness.evidence.claims.verdict import load, save
-from harness.evidence.readme import CLAIMS, REFERENCE, render, verdicts_part
+from harness.registry import load as load_registry
+from tools.readme import CLAIMS, DEMO, PAGES, REFERENCE, picture_part, render, verdicts_of, verdicts_part
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_generated_parts_are_current():
-    assert render(README, ROOT) == README, "run `make readme`"
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry()
 
 
-def test_a_changed_result_would_be_noticed(tmp_path):
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_generated_parts_are_current(page, registry):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert render(text, PAGES[page], ROOT, registry) == text, "run `make readme`"
+
+
+def test_a_changed_result_would_be_noticed(registry):
     stale = README.replace("bits/byte |", "bits per byte |", 1)
     assert stale != README
-    assert render(stale, ROOT) == README
+    assert render(stale, PAGES[Path("README.md")], ROOT, registry) == README
 
 
-def test_a_changed_verdict_would_be_noticed(tmp_path):
+def test_a_page_without_a_place_for_a_part_is_refused(registry):
+    with pytest.raises(ValueError, match="there is no <!-- plugins -->"):
+        render("nothing", {"plugins": PAGES[Path("README.md")]["plugins"]}, ROOT, registry)
+
+
+def test_a_changed_verdict_would_be_noticed(tmp_path, registry):
     verdicts = load(ROOT / CLAIMS)
     first = next(one for one in verdicts if one.verdict == "refuted")
-    save(tmp_path, [*verdicts, replace(first, verdict="confirmed")])
-    assert verdicts_part(ROOT / CLAIMS) in README
-    assert verdicts_part(tmp_path) not in README
+    (tmp_path / CLAIMS).mkdir(parents=True)
+    save(tmp_path / CLAIMS, [*verdicts, replace(first, verdict="confirmed")])
+    page = (ROOT / CLAIMS / "README.md").read_text(encoding="utf-8")
+    assert verdicts_part(registry, ROOT) in page
+    assert verdicts_part(registry, tmp_path) not in page
 
 
 def test_without_verdicts_the_command_is_named(tmp_path):
     with pytest.raises(FileError, match="harness reproduce --all"):
-        verdicts_part(tmp_path)
+        verdicts_of(tmp_path)
 
 
-def test_the_tutorial_plugin_is_short():
+def test_the_readme_is_short(registry):
+    assert len(README.splitlines()) <= 180
+    assert len(picture_part(registry, ROOT).splitlines()) - 2 <= 30
+
+
+def test_the_plugin_of_the_readme_is_short_and_keeps_every_promise(command, tmp_path):
+    (name, text), = re.findall(r"<!-- file: (\S+) -->\n\n```python\n(.*?)```", README, re.DOTALL)
+    assert len(text.strip().splitlines()) <= 40
+    (tmp_path / name).write_text(text)
+    done = command("check", name, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "") and "FAIL" not in done.stdout
+
+
+def test_the_plugin_that_new_writes_is_short():
     assert len(MODEL.strip().splitlines()) <= 40
 
 
-@pytest.mark.parametrize("command", [
-    "perplexity", "memory", "throughput", "scaling", "kernels", "audit", "counts", "anatomy"])
-def test_every_suite_is_described(command):
-    assert f"| `{command}` |" in README
-
-
-def test_reference_results_are_there():
-    assert (ROOT / REFERENCE / "manifest.json").exists()
+@pytest.mark.parametrize("run", [REFERENCE, DEMO, CLAIMS], ids=str)
+def test_reference_results_are_there(run):
+    assert (ROOT / run / "manifest.json").exists()

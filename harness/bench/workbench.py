@@ -44,6 +44,7 @@ from .score import Score, score
 from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
 
 FEW_ROUNDS = 11
+TOLD_OVERLAP = 0.05                         # share of held-out text in training text that rows tell
 
 
 class TorchWorkbench(Workbench):
@@ -75,8 +76,15 @@ class TorchWorkbench(Workbench):
         given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
         row = Row(**self.row_fields() | given | fields)
         if row.value is not None and math.isnan(row.value):
-            row.value, row.status, row.reason = None, "error", row.reason or f"{metric} is not a number"
+            reasons = (f"{metric} is not a number", row.reason)
+            row.value, row.status, row.reason = None, "error", "; ".join(filter(None, reasons))
         self.rows.append(row)
+
+    def _note(self, text: str) -> None:
+        """Tell it in every later row, once."""
+        notes = [self._facts.get("reason", ""), text]
+        if text not in notes[0]:
+            self._facts["reason"] = "; ".join(filter(None, notes))
 
     def fail(self, metric: str, reason: str, status: str = "error", **fields: Any) -> None:
         self.row(metric, None, status=status, reason=reason, **fields)
@@ -118,7 +126,7 @@ class TorchWorkbench(Workbench):
             self.built = built
             self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}
             if built.note:
-                self._facts["reason"] = built.note
+                self._note(built.note)
         return built.model
 
     def count(self) -> ParameterCount:
@@ -152,8 +160,10 @@ class TorchWorkbench(Workbench):
         spec, selector = self.registry.corpus(self.cell.corpus)
         documents = load_documents(spec, selector)
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
+        if documents.overlap > TOLD_OVERLAP:
+            self._note(f"{documents.overlap:.0%} of the held-out text also stands in the training text")
         if self.checkpoint and self.checkpoint.config.corpus_sha256 != documents.sha256:
-            self._facts["reason"] = "trained on another corpus, which may hold some of this text"
+            self._note("trained on another corpus, which may hold some of this text")
         return documents
 
     def heldout(self, max_bytes: int) -> list[bytes]:
@@ -199,9 +209,9 @@ class TorchWorkbench(Workbench):
             sample = torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
         report = audit(
             model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
-        notes = [self._facts.get("reason"), *(str(found) for found in report.warnings if found.check == "rounding")]
-        if any(notes[1:]):
-            self._facts["reason"] = "; ".join(filter(None, notes))
+        for found in report.warnings:
+            if found.check == "rounding":
+                self._note(str(found))
         return report
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:

@@ -156,7 +156,7 @@ def generate(
     min_p: Annotated[float | None, typer.Option(help="Drop what is less likely than this share of the likeliest.")
                      ] = None,
     repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 makes tokens seen less likely.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the draws.", min=0, max=(1 << 63) - 1)] = 0,
     compare: Annotated[str, typer.Option(help="Further checkpoints, separated by commas, for the same prompt.")] = "",
     device: Device = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,

@@ -24,6 +24,7 @@ from .plan import check_options, choose
 from .worker import Setup
 
 LEAST_MEMORY = 1 << 30
+LEAST_BUDGET = 100
 FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
@@ -32,7 +33,7 @@ def with_config(options: RunOptions, path: Path | None, given: set[str]) -> RunO
     if path is None:
         return options
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))      # some editors begin a file with a BOM
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -95,9 +96,17 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
         preset=options.size,
         seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
         dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
-        budget_bytes=parse_count(options.budget, "--budget") if options.budget else 0, lr=options.lr,
+        budget_bytes=_budget(options.budget), lr=options.lr,
         rounds=options.rounds, unaudited=options.unaudited,
     )
+
+
+def _budget(text: str) -> int:
+    """Bytes to train on, 0 for the suite's own. Raises UsageError where no trial of a learning rate would see any."""
+    budget = parse_count(text, "--budget") if text else 0
+    if text and budget < LEAST_BUDGET:
+        raise UsageError(f"--budget must be at least {LEAST_BUDGET} bytes of text, got {text!r}")
+    return budget
 
 
 def resolve_device(name: str) -> str:

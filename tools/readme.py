@@ -1,0 +1,187 @@
+"""The generated parts of README.md, of the documentation and of the reference results. `make readme` writes them.
+
+A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; a test checks that it is what this tool makes of
+`results/reference/` and of the plugins and suites that are registered, so no number can go stale.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from harness.conformance.scaffold import MODEL, SPEC
+from harness.errors import FileError
+from harness.evidence.claims.table import count_line, markdown
+from harness.evidence.claims.verdict import Verdict
+from harness.evidence.claims.verdict import load as load_verdicts
+from harness.evidence.format import format_value
+from harness.evidence.report.cited import rows_of
+from harness.evidence.tables.console import print_report
+from harness.registry import Registry, load
+from harness.store import Row, Store
+
+REFERENCE = Path("results/reference/cpu")
+DEMO = Path("results/reference/demo")
+CLAIMS = Path("results/reference/claims")
+
+# heading, (suite, metric, phase, length or None for the one there is)
+COLUMNS = (
+    ("bits/byte", ("perplexity", "bits_per_byte", "score", None)),
+    ("train tokens/s, T=1024", ("throughput", "tokens_per_s", "train", 1024)),
+    ("decode tokens/s, T=1024", ("throughput", "tokens_per_s", "decode", 1024)),
+    ("training peak, T=1024", ("memory", "peak_bytes", "train", 1024)),
+    ("state at T=1024", ("memory", "state_bytes_per_sequence", "decode", 1024)),
+    ("time exponent", ("scaling", "exponent", "train", None)),
+)
+LEFT_OUT = ("local slope",)             # of the picture in the README, which is short
+
+
+def stored_rows(directory: Path, registry: Registry) -> list[Row]:
+    """Every row of a run, the derived ones made anew."""
+    return rows_of(Store(directory, create=False).results(), registry)
+
+
+def demo_lines(registry: Registry, directory: Path) -> list[str]:
+    """What `make demo` printed on the reference machine."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(out):
+        print_report(stored_rows(directory, registry), list(registry.suites.values()), Path("results/demo"))
+    out.seek(0)
+    return [line.rstrip() for line in out.read().strip("\n").splitlines()]
+
+
+def demo_part(registry: Registry, root: Path) -> str:
+    return fenced(demo_lines(registry, root / DEMO))
+
+
+def picture_part(registry: Registry, root: Path) -> str:
+    """The tables of the demo, without its plots and without LEFT_OUT."""
+    blocks = [block.strip("\n") for block in re.split(r"\n\n+", "\n".join(demo_lines(registry, root / DEMO)))]
+    plots = next(index for index, block in enumerate(blocks) if "│" in block)
+    return fenced("\n\n".join(block for block in blocks[:plots] if not block.strip().startswith(LEFT_OUT)).splitlines())
+
+
+def fenced(lines: Iterable[str], language: str = "text") -> str:
+    return "\n".join([f"```{language}", *lines, "```"])
+
+
+def plugins_part(registry: Registry, root: Path) -> str:
+    """A Markdown table: a row per measured plugin and options."""
+    rows = stored_rows(root / REFERENCE, registry)
+    order = list(registry.models)
+    shown = {place[:3] for _, place in COLUMNS}
+    measured = {(row.plugin, row.options) for row in rows if (row.suite, row.metric, row.phase) in shown}
+    names = sorted(measured, key=lambda name: (order.index(name[0]), name[1]))
+    lines = [*heading("plugin", "what it is", "params", *(heading for heading, _ in COLUMNS))]
+    for plugin, options in names:
+        own = [row for row in rows if (row.plugin, row.options) == (plugin, options)]
+        params = next((row.params for row in own if row.params), 0)
+        label = f"`{plugin}{':' + options if options else ''}`"
+        cells = [_cell(own, *place) for _, place in COLUMNS]
+        lines.append(line(label, registry.models[plugin].summary, format_value(float(params)), *cells))
+    first = next(row for row in rows if row.metric == "bits_per_byte" and row.bytes_seen)
+    return "\n".join(lines) + (
+        f"\n\nOne CPU thread, trained in {first.dtype}; `{first.corpus}`, {(first.bytes_seen or 0) / 1e6:.1f} MB seen, "
+        f"T={first.seq_len}; `±` is half of the 95 % interval. From `{REFERENCE}`; `make readme` makes this table.")
+
+
+def heading(*texts: str) -> tuple[str, str]:
+    return line(*texts), "|" + "---|" * len(texts)
+
+
+def line(*texts: str) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _cell(rows: Sequence[Row], suite: str, metric: str, phase: str, length: int | None) -> str:
+    own = [r for r in rows if (r.suite, r.metric, r.phase) == (suite, metric, phase) and length in (None, r.seq_len)]
+    measured = [r for r in own if r.value is not None]
+    if not measured:
+        failed = next((r for r in rows if r.suite == suite and r.status != "ok"), None)
+        return failed.status if failed else "–"
+    value = sum(r.value or 0.0 for r in measured) / len(measured)
+    low, high = (measured[0].ci_low, measured[0].ci_high) if len(measured) == 1 else (None, None)
+    return format_value(value, measured[0].unit, low, high)
+
+
+def verdicts_of(directory: Path) -> list[Verdict]:
+    """The verdicts beside a run. Raises FileError where there are none."""
+    verdicts = load_verdicts(directory)
+    if not verdicts:
+        raise FileError(f"{directory} holds no verdicts; `harness reproduce --all --out {directory}` gives them")
+    return verdicts
+
+
+def count_part(registry: Registry, root: Path) -> str:
+    """How many claims became of what."""
+    verdicts = verdicts_of(root / CLAIMS)
+    return f"{len({one.claim for one in verdicts})} claims in {len(verdicts)} forms: {count_line(verdicts)}."
+
+
+def verdicts_part(registry: Registry, root: Path) -> str:
+    """The same, and every verdict in a table."""
+    return f"{count_part(registry, root)}\n\n{markdown(verdicts_of(root / CLAIMS))}"
+
+
+def scaffold_part(registry: Registry, root: Path) -> str:
+    """The two modules that `harness new mymodel` writes."""
+    files = (("mymodel/__init__.py", SPEC), ("mymodel/model.py", MODEL))
+    return "\n\n".join(f"<!-- file: {name} -->\n\n" + fenced(text.format(
+        name="mymodel", title="Mymodel").strip().splitlines(), "python") for name, text in files)
+
+
+def suites_part(registry: Registry, root: Path) -> str:
+    """A row per suite: what it is, what it prints, whether its cells run alone."""
+    return "\n".join([*heading("suite", "what it measures", "metrics, the most important first"), *(
+        line(f"`{suite.name}`", suite.summary + (" (timed: runs alone)" if suite.timed else ""),
+             ", ".join(f"`{metric}`" for metric in suite.primary)) for suite in registry.suites.values())])
+
+
+def corpora_part(registry: Registry, root: Path) -> str:
+    rows = [(f"`{':'.join(filter(None, (spec.name, spec.argument)))}`", spec.summary, spec.extra)
+            for spec in registry.corpora.values()]
+    return "\n".join([*heading("corpus", "what it is", "extra"), *(line(*row) for row in rows)])
+
+
+def tokenizers_part(registry: Registry, root: Path) -> str:
+    rows = [(f"`{spec.name}`", spec.summary, spec.extra) for spec in registry.tokenizers.values()]
+    return "\n".join([*heading("tokenizer", "what it is", "extra"), *(line(*row) for row in rows)])
+
+
+Part = Callable[[Registry, Path], str]
+PAGES: dict[Path, dict[str, Part]] = {
+    Path("README.md"): {"picture": picture_part, "plugins": plugins_part, "count": count_part},
+    Path("docs/getting-started.md"): {"demo": demo_part},
+    Path("docs/plugins.md"): {"scaffold": scaffold_part},
+    Path("docs/suites.md"): {"suites": suites_part},
+    Path("docs/corpora.md"): {"corpora": corpora_part, "tokenizers": tokenizers_part},
+    CLAIMS / "README.md": {"verdicts": verdicts_part},
+}
+
+
+def render(text: str, parts: dict[str, Part], root: Path, registry: Registry | None = None) -> str:
+    """`text` with every generated part made anew. Raises ValueError where it has no place for one."""
+    registry = registry or load()
+    for name, part in parts.items():
+        pattern = re.compile(rf"<!-- {name} -->\n(?:.*?<!-- /{name} -->\n)?", re.DOTALL)
+        block = f"<!-- {name} -->\n\n{part(registry, root)}\n\n<!-- /{name} -->\n"
+        text, count = pattern.subn(block.replace("\\", r"\\"), text, count=1)
+        if not count:
+            raise ValueError(f"there is no <!-- {name} -->")
+    return text
+
+
+def main() -> None:
+    root = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
+    registry = load()
+    for page, parts in PAGES.items():
+        path = root / page
+        path.write_text(render(path.read_text(encoding="utf-8"), parts, root, registry), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
