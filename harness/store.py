@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import FileError
+from .selector import Selector
 
 if TYPE_CHECKING:
     import pandas
@@ -98,6 +99,12 @@ class CellResult:
     @property
     def id(self) -> str:
         return str(self.cell["id"])
+
+    @property
+    def label(self) -> str:
+        """How the plugin is written on the command line."""
+        options = tuple(self.cell["options"].items())
+        return str(Selector(self.cell["plugin"], options=options, checkpoint=self.cell.get("checkpoint", "")))
 
     @property
     def ok(self) -> bool:
@@ -242,26 +249,13 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    return _typed(pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+    return with_column_types(pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
 
 
-def _typed(table: pandas.DataFrame) -> pandas.DataFrame:
+def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:
+    """The table with the type of every column as the rows have it."""
     for f in fields(Row):
         kind = str(f.type)
         table[f.name] = table[f.name].astype(
             "Int64" if kind.startswith("int") else "float64" if kind.startswith("float") else "string")
     return table
-
-
-def load_results(directory: Path | str) -> pandas.DataFrame:
-    """The long table of a run. Raises FileError where `directory` holds no results."""
-    import pandas
-
-    store = Store(directory, create=False)
-    path = store.directory / "table.parquet"
-    if not path.exists():
-        return to_frame(row for result in store.results() for row in result.rows)
-    try:
-        return _typed(pandas.read_parquet(path).reindex(columns=list(COLUMNS)))      # an older table has fewer
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path} is corrupt ({error}); delete it, the cells are kept") from None

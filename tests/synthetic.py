@@ -3,8 +3,8 @@
 import numpy as np
 
 from harness import Cell
-from harness.evidence.comparison.pairs import Run
 from harness.evidence.comparison.timing import CONTROL
+from harness.reading import Run
 from harness.registry import load
 from harness.store import SCHEMA, CellResult, Row, Store
 
@@ -95,7 +95,7 @@ def group(generator, lengths=(256,), run_id="", noise=0.01, machine=1.0, plugins
 
 
 def run(*results, name="run", derived=(), environments=None):
-    return Run(name, list(results), derived, {"here": HERE} if environments is None else environments)
+    return Run(name, list(results), derived, {"environments": {"here": HERE} if environments is None else environments})
 
 
 def store(directory, results, run_id="r", environments=None):

@@ -67,6 +67,7 @@ FORBIDDEN = {                               # a part of the engine -> what it mu
     "harness.store": ("harness.run", "harness.data", *ABOVE),
     "harness.specs": ("harness.run", "harness.data", *ABOVE),
     "harness.suite": ("harness.data", *ABOVE),
+    "harness.reading": ("harness.run.plan", "harness.run.executors", "harness.run.worker", "harness.data", *ABOVE),
     "harness.registry": ("harness.run.plan", "harness.run.executors", "harness.run.worker", "harness.data", *ABOVE),
     "harness.run": ("harness.evidence", *COMMANDS),
 }

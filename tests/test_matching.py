@@ -84,7 +84,7 @@ def test_two_plugins_are_chosen_by_their_selectors():
     plain, wide = scored("ssm", BITS, SIZES), scored("ssm", BITS, SIZES, options=(("layers", "4"),))
     one = run(plain, wide, scored("wave", BITS, SIZES, options=(("tied", "false"),)))
     pair = only(match(one, one, SUITES, ("ssm:layers=4", "wave")))
-    assert (pair.a[0].label, pair.b[0].label) == ("ssm:layers=4", "wave:tied=false")
+    assert (pair.a[0].result.label, pair.b[0].result.label) == ("ssm:layers=4", "wave:tied=false")
     with pytest.raises(UsageError, match="unknown plugin in run 'smm'; did you mean 'ssm'"):
         match(one, one, SUITES, ("smm", "wave"))
 

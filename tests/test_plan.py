@@ -9,10 +9,11 @@ import pytest
 
 from harness.errors import FileError, PluginError, UsageError
 from harness.executor import Events, Stop
+from harness.reading import read_table
 from harness.registry import load, module_name
 from harness.run.cells import Request
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
-from harness.store import CellResult, Row, Store, load_results
+from harness.store import CellResult, Row, Store
 from harness.suite import Suite
 
 
@@ -71,7 +72,7 @@ def test_only_what_is_new_is_measured(registry, tmp_path):
     _, rows = perform(registry, Store(tmp_path), ["poke"], replace(request(registry), seeds=(0, 1, 2)), more)
     assert [cell.seed for cell in more.measured] == [2]
     assert len(rows) == 3
-    assert len(load_results(tmp_path)) == 3
+    assert len(read_table(tmp_path)) == 3
 
 
 def test_failures_are_finished_until_a_retry(registry, tmp_path):
@@ -80,7 +81,7 @@ def test_failures_are_finished_until_a_retry(registry, tmp_path):
     perform(registry, Store(tmp_path), ["poke"], request(registry), patient)
     perform(registry, Store(tmp_path), ["poke"], request(registry), eager, retry=True)
     assert (len(patient.measured), len(eager.measured)) == (0, 2)
-    assert set(load_results(tmp_path)["status"]) == {"ok"}
+    assert set(read_table(tmp_path)["status"]) == {"ok"}
 
 
 def test_what_was_unavailable_is_tried_once_it_is_there(registry, tmp_path):
@@ -143,7 +144,7 @@ def test_a_suite_that_cannot_conclude_loses_no_row(registry, tmp_path, monkeypat
     _, rows = perform(registry, Store(tmp_path), ["poke"], request(registry), Pretend())
     assert [row.status for row in rows] == ["ok", "ok", "error"]
     assert rows[-1].reason == "cannot conclude: IndexError: list index out of range"
-    assert load_results(tmp_path)["status"].tolist() == ["ok", "ok", "error"]
+    assert read_table(tmp_path)["status"].tolist() == ["ok", "ok", "error"]
 
 
 HOOKS = '''

@@ -13,8 +13,9 @@ from harness.cli import app
 from harness.errors import FileError
 from harness.evidence.claims.outcome import Verdict
 from harness.evidence.report import html, markdown
-from harness.evidence.report.cited import Cited, rows_of, set_apart
+from harness.evidence.report.cited import Cited, set_apart
 from harness.evidence.report.compose import build
+from harness.reading import read_run
 from harness.store import SCHEMA, CellResult, Row, Store
 
 HOSTILE = "<script>alert('x')</script>&\"|`\x1b"
@@ -295,7 +296,7 @@ def test_many_metrics_stand_below_each_other_and_few_beside_each_other(tmp_path,
 
 def test_parts_of_the_memory_are_stacked(registry):
     figure, = blocks(build([REFERENCE / "cpu"], registry), "memory-1024")
-    weighed = {(row.plugin, row.options) for row in rows_of(Store(REFERENCE / "cpu", create=False).results(), registry)
+    weighed = {(row.plugin, row.options) for row in read_run(REFERENCE / "cpu", registry).rows
                if (row.suite, row.seq_len, row.status) == ("memory", 1024, "ok")}
     assert {"weights", "gradients + optimiser", "activations", "state"} <= set(words_of(figure))
     assert len([one for one in figure.drawing.root.iter("rect") if one.get("height") == "16"]) == len(weighed) * (3 + 2)

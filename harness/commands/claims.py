@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import FileError, HarnessError, UsageError, one_line
+from ..reading import Run, conclude
 from .options import Json, PluginFiles, load_registry
 
 if TYPE_CHECKING:
     from ..evidence.claims.claim import Claim, ClaimTest
     from ..evidence.claims.verdict import Verdict
-    from ..evidence.comparison.pairs import Run
     from ..registry import Registry
     from ..run.plan import Plan
     from ..run.request import RunOptions
@@ -190,9 +190,6 @@ class Work:
         return run if isinstance(run, str) else other if isinstance(other, str) else (run, other)
 
     def _run_of(self, test: ClaimTest) -> Run | str:
-        from ..evidence.comparison.pairs import Run
-        from ..run.plan import conclude
-
         if test not in self.plans:
             return self.problems[test]
         plan = self.plans[test]

@@ -11,10 +11,10 @@ import typer
 
 from ..errors import FileError, UsageError
 from ..quantities import split
+from ..reading import Run, read_run
 from .options import Json, PluginFiles, complete_suites, load_registry
 
 if TYPE_CHECKING:
-    from ..evidence.comparison.pairs import Run
     from ..registry import Registry
 
 
@@ -91,8 +91,8 @@ def open_runs(registry: Registry, a: str, b: str, plugins: str) -> tuple[Run, Ru
         raise UsageError("compare takes two runs, A B, or two plugins of one: A --plugins X,Y")
     if bool(x) != bool(y):
         raise UsageError(f"name a plugin on both sides or on none: {a} has {x or 'none'}, {b} has {y or 'none'}")
-    left = read_run(registry, here)
-    right = left if here.resolve() == there.resolve() and x else read_run(registry, there)
+    left = read_measured(here, registry)
+    right = left if here.resolve() == there.resolve() and x else read_measured(there, registry)
     return left, right, (x, y) if x else None
 
 
@@ -105,18 +105,12 @@ def parse_side(text: str) -> tuple[Path, str]:
     return Path(text), ""                               # the store says what is wrong with it
 
 
-def read_run(registry: Registry, directory: Path) -> Run:
-    """Everything a results directory holds, derived rows made anew. Raises FileError."""
-    from ..evidence.comparison.pairs import Run
-    from ..run.plan import conclude
-    from ..store import Store
-
-    store = Store(directory, create=False)
-    manifest, results = store.manifest(), store.results()
-    if not results:
+def read_measured(directory: Path, registry: Registry) -> Run:
+    """A run that has something to compare. Raises FileError."""
+    run = read_run(directory, registry)
+    if not run.results:
         raise FileError(f"{directory} holds no finished cell; `harness run --out {directory}` makes them")
-    derived = conclude(list(registry.suites.values()), results, manifest.get("run_id", ""))
-    return Run(str(directory), results, derived, manifest.get("environments", {}))
+    return run
 
 
 def print_lines(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from ..checkpoint import open_checkpoint
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
+from ..reading import conclude
 from ..registry import Registry
 from ..selector import parse_selector
 from ..store import SCHEMA, CellResult, Row, Store, now
@@ -176,22 +177,6 @@ def _open_manifest(store: Store, command: Sequence[str]) -> dict[str, Any]:
     manifest["harness"] = __version__
     manifest["commands"].append({"at": now(), "argv": list(command)})
     return manifest
-
-
-def conclude(suites: Sequence[Suite], results: Sequence[CellResult], run_id: str) -> list[Row]:
-    """The derived rows of each suite from the results at hand."""
-    rows = []
-    for suite in suites:
-        own = [r for r in results if r.cell["suite"] == suite.name]
-        if suite.conclude and own:
-            try:
-                rows += suite.conclude(own)
-            except Exception as error:                      # the measured rows are worth more than the derived ones
-                reason = f"cannot conclude: {one_line(error)}"
-                rows.append(Row(suite=suite.name, status="error", reason=reason))
-    for row in rows:
-        row.run_id = run_id
-    return rows
 
 
 def conclude_all(registry: Registry, store: Store, run_id: str) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from ...reading import Run
 from ...store import Row
 from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
 from ..comparison.effect import ALPHA, SINGLE, Incomparable, effect
-from ..comparison.pairs import Key, Pair, Reading, Run, kind_of
+from ..comparison.pairs import Key, Pair, Reading, kind_of
 from ..statistics import growth
 from ..statistics import intervals as stats
 from ..statistics.intervals import Estimate
@@ -92,7 +93,7 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
     found, failed = [], []
     for row in rows:
         result = results.get(row.cell_id)
-        if result is None or Reading(row, result, Counted()).label != label or at not in (0, row.seq_len or 0):
+        if result is None or result.label != label or at not in (0, row.seq_len or 0):
             continue
         named = row.metric == quantity.metric and quantity.phase in ("", row.phase)
         if named and row.value is not None:

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FileError
+from ...reading import Run
 from ...store import finite, write_atomically
 from ...suite import Suite
-from ..comparison.pairs import Run
 from ..format import format_value
 from ..statistics.student import normal_quantile, student_t
 from .claim import Claim, ClaimTest, Rule

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from ...reading import Run
 from ...store import Row
 from ...suite import ByRound, Suite
 from ..statistics import intervals as stats
 from . import timing
 from .effect import ALPHA, Effect, Incomparable, effect, margin_of
-from .pairs import Pair, Reading, Run, kind_of, match
+from .pairs import Pair, Reading, kind_of, match
 from .tuning import Budget, ledger
 
 NOT_MEASURED = ("unsupported", "unavailable")           # this machine or this plugin has no such number
@@ -152,7 +153,8 @@ def _facts(pair: Pair) -> dict:
     key, some = pair.key, (pair.a or pair.b)[0]
     return {
         "suite": key.suite, "metric": key.metric, "phase": key.phase, "unit": key.unit, "better": some.row.better,
-        "plugin_a": pair.a[0].label if pair.a else key.plugin, "plugin_b": pair.b[0].label if pair.b else key.plugin,
+        "plugin_a": pair.a[0].result.label if pair.a else key.plugin,
+        "plugin_b": pair.b[0].result.label if pair.b else key.plugin,
         "seq_len": key.seq_len or None, "batch_size": key.batch_size or None,
         "a": _mean(pair.a), "b": _mean(pair.b),
         "cells_a": tuple(r.result.id for r in pair.a), "cells_b": tuple(r.result.id for r in pair.b),

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from ...reading import Run
 from ...store import CellResult
 from ...suite import ByDocument, ByRound, ByValue, Counted
 from ..statistics import contrast
@@ -24,7 +25,7 @@ from ..statistics import intervals as stats
 from ..statistics.contrast import Contrast
 from ..statistics.intervals import CONFIDENCE, Estimate
 from . import timing
-from .pairs import Pair, Reading, Run
+from .pairs import Pair, Reading
 
 ALPHA = 1 - CONFIDENCE
 SINGLE = 1.10
@@ -110,7 +111,7 @@ def _by_round(pair: Pair, key: str, a: Run, b: Run) -> Effect | None:
     if third := unchanged(a, b, one, other, key):
         x, y = ([own / its for own, its in zip(rounds, cell.raw[key], strict=True)]
                 for rounds, cell in zip((x, y), third, strict=True))
-        words += f"; each is divided by {timing.label(third[0])}, timed beside it"
+        words += f"; each is divided by {third[0].label}, timed beside it"
     top, bottom, noise = *_oriented(pair, x, y), noise_a * noise_b
     return Effect(stats.unpaired_ratio(top, bottom, noise=noise),
                   stats.unpaired_ratio(top, bottom, 1 - 2 * ALPHA, noise),
@@ -138,7 +139,7 @@ def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> t
     found = [
         (here, there) for here in groups[0] for there in groups[1]
         if all(here.cell.get(name) == there.cell.get(name) for name in PROGRAM)
-        and timing.label(here) not in (timing.label(one), timing.label(other))
+        and here.label not in (one.label, other.label)
         and all(len(cell.raw.get(key, ())) == len(own.raw[key]) for cell, own in ((here, one), (there, other)))]
     return min(found, key=lambda cells: timing.CONTROL + key not in cells[0].raw, default=None)
 
@@ -167,7 +168,7 @@ def _by_document(pair: Pair, how: ByDocument) -> Effect | None:
 
 def _same_seeds(pair: Pair) -> bool:
     """Whether a seed gives both sides the same weights and batches to start from."""
-    return (pair.a[0].label == pair.b[0].label
+    return (pair.a[0].result.label == pair.b[0].result.label
             and [r.result.cell["seed"] for r in pair.a] == [r.result.cell["seed"] for r in pair.b])
 
 

@@ -10,50 +10,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import unknown
 from ...quantities import format_count
-from ...selector import parse_selector
+from ...reading import Run
 from ...store import CellResult, Row
 from ...suite import ByRound, ByValue, Compared, Suite
-from . import timing
 
 SIMILAR = 0.02                              # bytes that checkpoints were trained on may differ by this share
 CHANGING = ("now", "git", "threads")        # of an environment, no part of its id
-
-
-@dataclass
-class Run:
-    """What a results directory holds: cells, the rows derived from them, the machines they were measured on."""
-
-    name: str
-    results: Sequence[CellResult]
-    derived: Sequence[Row] = ()
-    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @cached_property
-    def groups(self) -> dict[str, list[CellResult]]:
-        return timing.groups(self.results)
-
-    def labels(self, suite: str = "") -> list[str]:
-        """The plugins measured, as the command line writes them."""
-        return list(dict.fromkeys(timing.label(r) for r in self.results if suite in ("", r.cell["suite"])))
-
-    def label_of(self, selector: str, suite: str) -> str | None:
-        """The label under which `suite` has a plugin: as written, or the one with the fewest options beside these.
-
-        Suites may set options of their own, recall a head of its own; None where several have as few.
-        """
-        wanted, labels = parse_selector(selector), self.labels(suite)
-        if str(wanted) in labels:
-            return str(wanted)
-        wider = {label: len(have.options) for label in labels if (have := parse_selector(label)).name == wanted.name
-                 and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)}
-        fewest = [label for label, count in wider.items() if count == min(wider.values())]
-        return fewest[0] if len(fewest) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -76,10 +43,6 @@ class Reading:
     row: Row
     result: CellResult
     compared: Compared
-
-    @property
-    def label(self) -> str:
-        return timing.label(self.result)
 
 
 @dataclass(frozen=True)
@@ -126,12 +89,12 @@ class _Side:
     def __init__(self, run: Run, suite: Suite, only: str | None):
         self.run, self.suite, self.only = run, suite, only
         self.results = {r.id: r for r in run.results
-                        if r.cell["suite"] == suite.name and only in (None, timing.label(r))}
+                        if r.cell["suite"] == suite.name and only in (None, r.label)}
         self.readings: dict[Key, list[Reading]] = {}
         for reading in self._read():
             row = reading.row
             key = Key(row.suite, row.metric, row.phase, row.seq_len or 0, row.batch_size or 0, row.unit,
-                      reading.label if only is None else "")
+                      reading.result.label if only is None else "")
             self.readings.setdefault(key, []).append(reading)
 
     def _read(self) -> Iterator[Reading]:
@@ -150,7 +113,7 @@ class _Side:
         return tuple(
             row for r in self.results.values() for row in r.rows
             if row.status != "ok" and row.metric in ("", like.row.metric)
-            and (self.only is not None or timing.label(r) == like.label)
+            and (self.only is not None or r.label == like.result.label)
             and (r.cell["seq_len"], r.cell["batch_size"]) == shape
             and _of_cell(Reading(row, r, like.compared)) == wanted)
 

@@ -7,10 +7,11 @@ Ratios are paired by round with the baseline of the same group. Beside each stan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from ...reading import by_timing_group
 from ...store import CellResult, Row
 from ..statistics import growth
 from ..statistics import intervals as stats
@@ -22,32 +23,16 @@ COMMON = ("cell_id", "suite", "plugin", "options", "family", "params", "params_e
 SAME = ("preset", "params", "corpus", "tokenizer", "batch_size", "device", "dtype", "threads", "seed")
 
 
-def label(result: CellResult) -> str:
-    """The plugin as the command line writes it."""
-    cell = result.cell
-    checkpoint = f"@{cell['checkpoint']}" if cell.get("checkpoint") else ""
-    return cell["plugin"] + "".join(f":{k}={v}" for k, v in cell["options"].items()) + checkpoint
-
-
 def derived_row(result: CellResult, metric: str, value: float | None, **fields: Any) -> Row:
     """A row about a cell that was computed from its raw timings."""
     source = result.rows[0] if result.rows else Row()
     return Row(**({name: getattr(source, name) for name in COMMON} | {"metric": metric, "value": value} | fields))
 
 
-def groups(results: Iterable[CellResult]) -> dict[str, list[CellResult]]:
-    """Timed cells by timing group."""
-    table: dict[str, list[CellResult]] = {}
-    for result in results:
-        if result.cell["group"]:
-            table.setdefault(result.cell["group"], []).append(result)
-    return table
-
-
 def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row]:
     """`time_ratio` to the baseline (or first) member of each group, and the `noise_floor` of its control."""
     rows = []
-    for members in groups(results).values():
+    for members in by_timing_group(results).values():
         base = next((r for r in members if CONTROL + phases[0] in r.raw), None)
         if base is None:
             continue
@@ -64,7 +49,7 @@ def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row
                 ratio = stats.paired_ratio(own, reference)
                 clear = stats.distinguishable(ratio, floor)
                 rows.append(derived_row(
-                    member, "time_ratio", ratio.value, unit=f"x {label(base)}", better="lower", phase=phase,
+                    member, "time_ratio", ratio.value, unit=f"x {base.label}", better="lower", phase=phase,
                     ci_low=ratio.low, ci_high=ratio.high, limit=_finite(floor),
                     reason="" if clear else "within the noise: not ranked"))
     return rows
@@ -111,16 +96,17 @@ def _relative_exponent_rows(members: Sequence[CellResult], base: Sequence[CellRe
     return [derived_row(
         pairs[-1][0], "relative_exponent", slope.value, better="lower", phase=phase, ci_low=slope.low,
         ci_high=slope.high, unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}",
-        reason=f"against {label(base[0])}")]
+        reason=f"against {base[0].label}")]
 
 
 def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, list[CellResult]]]:
     """Cells by what they have in common, the plugins timed beside them included, then by plugin, in order of length."""
-    beside = {group: tuple(sorted(map(label, members))) for group, members in groups(results).items()}
+    groups = by_timing_group(results)
+    beside = {group: tuple(sorted(member.label for member in members)) for group, members in groups.items()}
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
     for result in sorted(results, key=lambda r: r.cell["seq_len"]):
         common = (*(result.cell[key] for key in SAME), beside.get(result.cell["group"]))
-        table.setdefault(common, {}).setdefault(label(result), []).append(result)
+        table.setdefault(common, {}).setdefault(result.label, []).append(result)
     return table
 
 
@@ -170,7 +156,7 @@ def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], p
         "between": "cheaper from here on", "below the shortest": "cheaper at every length measured",
         "beyond the longest": "dearer at every length measured; the gap closes", "none": "dearer at the longest length",
     }
-    reason = f"against {label(pairs[0][1])}: {words[found.kind]}"
+    reason = f"against {pairs[0][1].label}: {words[found.kind]}"
     return [derived_row(pairs[-1][0], "crossover_length", found.length, unit="tokens", better="lower", phase=phase,
                         ci_low=_finite(found.low), ci_high=_finite(found.high), reason=reason)]
 

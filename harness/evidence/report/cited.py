@@ -7,14 +7,15 @@ between rows that would otherwise be taken for repetitions of each other becomes
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import FileError, one_line
+from ...errors import FileError
 from ...quantities import format_count
+from ...reading import Run, read_run
 from ...registry import Registry
-from ...store import CellResult, Row, Store, finite
+from ...store import Row, finite
 from ..tables.sheet import CONTEXT
 
 IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
@@ -35,47 +36,27 @@ class Cited(Row):
         return f"row-{self.number}"
 
 
-@dataclass
-class Run:
-    """A results directory as it was read."""
-
-    name: str
-    directory: Path
-    manifest: dict[str, Any]
-    rows: list[Cited] = field(default_factory=list)
-    cells: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def rows_of(results: Sequence[CellResult], registry: Registry) -> list[Row]:
-    """The rows of cells and those that their suites derive, made anew; one that cannot conclude says so in a row."""
-    rows = [row for result in results for row in result.rows]
-    for suite in registry.suites.values():
-        own = [result for result in results if result.cell["suite"] == suite.name]
-        if own and suite.conclude:
-            try:
-                rows += suite.conclude(own)
-            except Exception as error:
-                rows.append(Row(suite=suite.name, status="error", reason=f"cannot conclude: {one_line(error)}"))
-    return rows
-
-
-def load_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
-    """Read results directories. Raises FileError where one holds none."""
-    runs, number = [], 0
-    names = _names(directories)
-    for name, directory in zip(names, directories, strict=True):
-        store = Store(directory, create=False)
-        results = store.results()
-        run = Run(name, directory, store.manifest(), cells={result.id: result.cell for result in results})
-        if not run.manifest and not results:
+def read_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
+    """The runs of a report, under names that differ. Raises FileError where a directory holds no results."""
+    runs = []
+    for name, directory in zip(_names(directories), directories, strict=True):
+        run = read_run(directory, registry, name)
+        if not run.manifest and not run.results:
             raise FileError(f"no results at {directory}; `harness run --out {directory}` makes them")
-        for row in rows_of(results, registry):
-            number += 1
-            run.rows.append(Cited(**finite(vars(row)), number=number, run=name if len(names) > 1 else ""))
-        complete(run.rows)
-        set_apart(run.rows, run.cells)
         runs.append(run)
     return runs
+
+
+def cited_rows(runs: Sequence[Run]) -> list[Cited]:
+    """Every row of the runs, numbered in one sequence, each with its setting."""
+    rows: list[Cited] = []
+    for run in runs:
+        name, following = run.name if len(runs) > 1 else "", len(rows) + 1
+        own = [Cited(**finite(vars(row)), number=number, run=name) for number, row in enumerate(run.rows, following)]
+        complete(own)
+        set_apart(own, {result.id: result.cell for result in run.results})
+        rows += own
+    return rows
 
 
 def _names(directories: Sequence[Path]) -> list[str]:

@@ -10,14 +10,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...reading import Run
 from ...registry import Registry
 from ..claims.outcome import VERDICTS, Verdict
 from ..tables.sheet import Sheet, metric_name
-from .cited import CITED_CONTEXT, Cited, Run, load_runs
+from .cited import CITED_CONTEXT, Cited, cited_rows, read_runs
 from .document import Block, Cell, Code, Document, Paragraph, Section, Span, Table, words
 from .figures import (
     Styles,
@@ -33,12 +34,9 @@ from .tables import audit_table, failure_table, headline_table, row_table, sheet
 
 
 def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
-    """Read runs and compose their report. Raises FileError where one is none."""
-    return compose(load_runs(directories, registry), registry, verdicts)
-
-
-def compose(runs: Sequence[Run], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
-    rows = [row for run in runs for row in run.rows]
+    """The report of results directories. Raises FileError where one holds no results."""
+    runs = read_runs(directories, registry)
+    rows = cited_rows(runs)
     measured = dict.fromkeys(row.suite for row in rows)
     suites = sorted(measured, key=[*registry.suites, *measured].index)
     styles = Styles()
@@ -57,13 +55,13 @@ def compose(runs: Sequence[Run], registry: Registry, verdicts: Sequence[Verdict]
 def facts(runs: Sequence[Run], rows: Sequence[Cited]) -> Iterator[str]:
     """When, where, how much: the line below the title."""
     yield from dict.fromkeys(str(run.manifest.get("created", ""))[:10] for run in runs if run.manifest.get("created"))
-    machines = (place for run in runs for place in run.manifest.get("environments", {}).values())
+    machines = (place for run in runs for place in run.environments.values())
     yield from dict.fromkeys(filter(None, map(machine, machines)))
-    cells = sum(len(run.cells) for run in runs)
+    cells = sum(len(run.results) for run in runs)
     yield f"{cells} cells, {len(rows)} rows"
 
 
-def machine(environment: dict[str, Any]) -> str:
+def machine(environment: Mapping[str, Any]) -> str:
     """The processors of an environment in a few words."""
     cpu, gpus = environment.get("cpu") or {}, environment.get("gpu") or []
     names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
@@ -134,7 +132,7 @@ def repetition(runs: Sequence[Run]) -> Iterator[Block]:
         commands = [shlex.join(command["argv"]) for command in run.manifest.get("commands", ())]
         if commands:
             yield Code("\n".join(dict.fromkeys(commands)))
-        for place, environment in run.manifest.get("environments", {}).items():
+        for place, environment in run.environments.items():
             told = {**environment, "harness": run.manifest.get("harness", ""),
                     "limits": run.manifest.get("limits", {}).get(place, {})}
             lines = [[words(key), words(value)] for key, value in flat(told) if value not in ("", None)]

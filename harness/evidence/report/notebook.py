@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas
 
-from ... import store
 from ...errors import UsageError, unknown
+from ...reading import read_table
+from ...store import COLUMNS as ROW_COLUMNS
 from ..drawing.canvas import Drawing
 from ..drawing.lines import Label, Point, chart
 from ..tables.sheet import CONTEXT, Place, as_rows
@@ -66,7 +67,7 @@ class Results(pandas.DataFrame):
         pairs = pairs.assign(
             value=pairs["value"] / pairs["value_base"], unit=f"x {to}", limit=float("nan"), limit_kind="",
             ci_low=pairs["ci_low"] / pairs["ci_high_base"], ci_high=pairs["ci_high"] / pairs["ci_low_base"])
-        return Results(pairs[list(store.COLUMNS)])
+        return Results(pairs[list(ROW_COLUMNS)])
 
     def plot(self, metric: str, *, phase: str = "", x: str = "seq_len", log: bool = True) -> Drawing:
         """A metric against a numeric column, a line per plugin, with intervals, limits and failures.
@@ -97,4 +98,4 @@ class Results(pandas.DataFrame):
 
 def load_results(directory: Path | str) -> Results:
     """The long table of a run. Raises FileError where `directory` holds no results."""
-    return Results(store.load_results(directory))
+    return Results(read_table(directory))

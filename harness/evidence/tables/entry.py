@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...store import Row
 from ..format import format_value
-from .sheet import Column, Place, Sheet, label, metric_name
+from .sheet import Column, Place, Sheet, metric_name
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Entries:
             share = f" {len(same)} of {len(place.rows)}" if len(same) < len(place.rows) else ""
             value = f" ({format_value(same[0].value, same[0].unit)})" if same[0].value is not None else ""
             found.append(Part((joint if found else "") + status + share + value, "failed", tuple(same)))
-            reasons += [f"{label(row)}: {status}: {row.reason}" for row in same if row.reason]
+            reasons += [f"{row.label}: {status}: {row.reason}" for row in same if row.reason]
         if not found:
             found.append(Part("–", "empty"))
         found += [Part(f" [{self.reasons.setdefault(reason, len(self.reasons) + 1)}]", "note")

@@ -84,7 +84,7 @@ class Sheet:
 
     def _key(self, row: Row) -> Key:
         context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
-        return (label(row), row.metric.partition(":")[2], *context)
+        return (row.label, row.metric.partition(":")[2], *context)
 
     def at(self, key: Key, length: int | None, column: Column) -> Place:
         """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""
@@ -125,11 +125,6 @@ def extent(row: Row) -> int:
 def in_context(name: str, value: Any) -> str:
     """A value of a column as part of a name: "B=4"."""
     return f"{SYMBOLS.get(name, '')}{value}"
-
-
-def label(row: Row) -> str:
-    """The plugin as the command line writes it."""
-    return row.label
 
 
 def metric_name(row: Row) -> str:
