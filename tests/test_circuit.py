@@ -15,9 +15,9 @@ from harness.plugins.quantum.study import Family, individual, meyer_wallach
 from harness.suites import circuit as suite
 
 from harness import Unsupported, UsageError
-from harness.evidence.report.cited import Cited
+from harness.evidence.report.citation import CitedRow
 from harness.evidence.report.figures import Styles, circuit_figures, numbered_figures
-from harness.evidence.tables.sheet import Sheet
+from harness.evidence.tables.pivot import Pivot
 from harness.registry import load
 from harness.specs import missing
 
@@ -206,7 +206,7 @@ class Bench:
         self.rows, self.raw = [], {}
 
     def row(self, metric, value, unit="", better="", **fields):
-        self.rows.append(Cited(suite="circuit", plugin="q", metric=metric, value=value, unit=unit, better=better,
+        self.rows.append(CitedRow(suite="circuit", plugin="q", metric=metric, value=value, unit=unit, better=better,
                                started_at="now", **fields))
 
     def fail(self, metric, reason, status, **fields):
@@ -247,9 +247,9 @@ def test_expressivity_is_a_row_for_every_size_and_drawn_over_both(small):
     assert names >= {f"{metric}-{axis}" for axis in ("n_qubits", "depth") for metric in (
         "gradient_variance", "entangling_capability", "expressibility_kl")}
     assert {figure.name for figure in numbered_figures(bench.rows, Styles())} == {"shot_error-at", "noisy_contrast-at"}
-    sheet = Sheet(bench.rows, suite.suite.primary)
-    assert (sheet.across, sheet.lengths) == ("n", [1, 2, 4])
-    assert {key for key in sheet.keys if key[0] == "q"} >= {("q", "", "L=1"), ("q", "", "L=2")}
+    pivot = Pivot(bench.rows, suite.suite.primary)
+    assert (pivot.across, pivot.lengths) == ("n", [1, 2, 4])
+    assert {key for key in pivot.keys if key[0] == "q"} >= {("q", "", "L=1"), ("q", "", "L=2")}
 
 
 def test_what_cannot_be_built_is_a_row(small):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from synthetic import SUITES, documents, failed, group, run, scored, timed, tuned, weighed
 
-from harness.evidence.comparison.compare import compare, relative_growth, tuning
+from harness.evidence.comparison.compare import compare_runs, paired_budgets, relative_growth
 
 LENGTHS = (128, 256, 512, 1024)
 
 
 def verdicts(a, b, **more):
-    return {(c.metric, c.plugin_b, c.seq_len): c.verdict for c in compare(a, b, SUITES, **more)}
+    return {(c.metric, c.plugin_b, c.seq_len): c.verdict for c in compare_runs(a, b, SUITES, **more)}
 
 
 def everything(generator, run_id="", slower=1.0, scores=1.0, codes=(), machine=1.0):
@@ -32,7 +32,7 @@ def test_a_planted_regression_of_ten_percent_is_found_between_runs():
     generator = np.random.default_rng(0)
     a = everything(generator, "a")
     b = everything(generator, "b", slower=1.1, codes=(("ssm", "new"),), machine=1.2)
-    found = {(c.metric, c.plugin_b, c.seq_len): c for c in compare(a, b, SUITES)}
+    found = {(c.metric, c.plugin_b, c.seq_len): c for c in compare_runs(a, b, SUITES)}
     for seq_len in LENGTHS:
         row = found["step_time_s", "ssm", seq_len]
         assert (row.verdict, row.told) == ("worse", True)
@@ -53,7 +53,7 @@ def test_two_runs_of_one_program_are_seldom_told_apart_in_any_metric():
     false = uncorrected = 0
     for _ in range(80):
         a, b = (everything(generator, name, machine=np.exp(generator.normal(0, 0.05))) for name in "ab")
-        rows = compare(a, b, SUITES)
+        rows = compare_runs(a, b, SUITES)
         assert len(rows) == 10
         false += any(row.told for row in rows)
         uncorrected += sum(row.p < 0.05 for row in rows)
@@ -73,7 +73,7 @@ def test_a_twin_in_the_same_rounds_is_the_same_and_never_ranked():
 
 def test_a_run_against_itself_is_the_same_in_everything():
     a = everything(np.random.default_rng(4), "a")
-    rows = compare(a, run(*a.results, name="copy"), SUITES)
+    rows = compare_runs(a, run(*a.results, name="copy"), SUITES)
     assert {row.verdict for row in rows} == {"same"}
     assert {row.effect for row in rows} == {1.0}
 
@@ -82,10 +82,10 @@ def test_noise_is_not_sameness():
     """What cannot be told apart with few noisy rounds is within the noise, and says what would have been found."""
     generator = np.random.default_rng(5)
     a = run(*group(generator, plugins=(("baseline", 1.0), ("ssm", 1.0)), noise=0.2))
-    row, = compare(a, a, SUITES, plugins=("baseline", "ssm"))
+    row, = compare_runs(a, a, SUITES, plugins=("baseline", "ssm"))
     assert row.verdict == "within noise"
     assert row.detectable > 1.1
-    row, = compare(a, a, SUITES, plugins=("baseline", "ssm"), margin=0.9)
+    row, = compare_runs(a, a, SUITES, plugins=("baseline", "ssm"), margin=0.9)
     assert row.verdict == "same"
 
 
@@ -94,7 +94,7 @@ def test_what_lies_below_the_floor_of_the_control_is_not_ranked():
     generator = np.random.default_rng(6)
     seconds = 1 + 0.001 * generator.random(12)
     a = run(timed("baseline", seconds, seconds * np.linspace(1.07, 1.09, 12)), timed("ssm", seconds * 1.04))
-    row, = compare(a, a, SUITES, plugins=("baseline", "ssm"))
+    row, = compare_runs(a, a, SUITES, plugins=("baseline", "ssm"))
     assert row.p_holm < 0.01
     assert row.noise_floor > 1.07
     assert not row.told
@@ -104,7 +104,7 @@ def test_what_lies_below_the_floor_of_the_control_is_not_ranked():
 @pytest.mark.parametrize(("value", "verdict"), [(1000, "same"), (1005, "same"), (1020, "worse"), (980, "better")])
 def test_counts_are_the_same_within_a_percent(value, verdict):
     a, b = (run(weighed("ssm", "weights_bytes", size)) for size in (1000, value))
-    row, = compare(a, b, SUITES)
+    row, = compare_runs(a, b, SUITES)
     assert row.verdict == verdict
     assert row.told == (value != 1000)
 
@@ -113,7 +113,7 @@ def test_counts_are_the_same_within_a_percent(value, verdict):
     (1000, "within noise"), (1080, "within noise"), (1120, "worse"), (880, "better")])
 def test_single_values_are_ranked_beyond_a_tenth_only(value, verdict):
     a, b = (run(weighed("ssm", "peak_bytes", size)) for size in (1000, value))
-    assert compare(a, b, SUITES)[0].verdict == verdict
+    assert compare_runs(a, b, SUITES)[0].verdict == verdict
 
 
 def test_who_fails_where_the_other_does_not_is_worse():
@@ -123,9 +123,9 @@ def test_who_fails_where_the_other_does_not_is_worse():
         (good, lost, "worse", "B failed: oom: out of memory"), (lost, good, "better", "A failed: oom: out of memory"),
         (good, absent, "incomparable", "B failed: unavailable: needs qiskit"),
     ]:
-        row, = compare(run(a), run(b), SUITES)
+        row, = compare_runs(run(a), run(b), SUITES)
         assert (row.verdict, row.reason, row.effect) == (verdict, reason, None)
-    assert compare(run(lost), run(lost), SUITES) == []
+    assert compare_runs(run(lost), run(lost), SUITES) == []
 
 
 def test_seeds_that_did_not_survive_count():
@@ -134,7 +134,7 @@ def test_seeds_that_did_not_survive_count():
     a = run(*(scored("ssm", bits, sizes, seed) for seed in range(3)))
     b = run(*(scored("ssm", bits * 0.9, sizes, seed) for seed in range(2)),
             failed(scored("ssm", bits, sizes, 2), "error", "training diverged", "bits_per_byte"))
-    row, = compare(a, b, SUITES)
+    row, = compare_runs(a, b, SUITES)
     assert (row.verdict, row.reason) == ("worse", "B failed: error: training diverged")
 
 
@@ -142,14 +142,14 @@ def test_refusals_and_lone_rows_say_so():
     sizes, bits = documents(np.random.default_rng(8))
     a = run(scored("ssm", bits, sizes), scored("wave", bits, sizes), scored("brain", bits, sizes))
     b = run(scored("ssm", bits, sizes, sha="0ther"), scored("wave", bits[1:], sizes[1:]), scored("test", bits, sizes))
-    found = {row.plugin_b or row.plugin_a: (row.verdict, row.reason) for row in compare(a, b, SUITES)}
+    found = {row.plugin_b or row.plugin_a: (row.verdict, row.reason) for row in compare_runs(a, b, SUITES)}
     assert found == {
         "ssm": ("incomparable", "other corpus bytes (A 5ha, B 0ther)"), "brain": ("only in A", ""),
         "wave": ("incomparable", "other documents were scored"), "test": ("only in B", "")}
 
 
 def test_the_ratio_of_a_difference_needs_something_to_divide_by():
-    row, = compare(run(weighed("ssm", "peak_bytes", 0)), run(weighed("ssm", "peak_bytes", 5)), SUITES)
+    row, = compare_runs(run(weighed("ssm", "peak_bytes", 0)), run(weighed("ssm", "peak_bytes", 5)), SUITES)
     assert (row.scale, row.ratio, row.verdict) == ("difference", None, "worse")
 
 
@@ -175,7 +175,8 @@ def test_how_two_plugins_grow_is_found_in_one_run_only():
 
 def test_budgets_are_set_side_by_side_task_by_task():
     a = run(tuned("ssm", 3), tuned("wave", 4), tuned("ssm", 3, corpus="markov"))
-    assert [(x.plugin, y.plugin) for x, y in tuning(a, a, SUITES)] == [("ssm", "ssm"), ("wave", "wave"), ("ssm", "ssm")]
-    (x, y), = tuning(a, a, SUITES, ("ssm", "wave"))
+    plugins = [(x.plugin, y.plugin) for x, y in paired_budgets(a, a, SUITES)]
+    assert plugins == [("ssm", "ssm"), ("wave", "wave"), ("ssm", "ssm")]
+    (x, y), = paired_budgets(a, a, SUITES, ("ssm", "wave"))
     assert (x.trials, y.trials) == (3, 4)
-    assert tuning(a, a, [suite for suite in SUITES if suite.name == "recall"]) == []
+    assert paired_budgets(a, a, [suite for suite in SUITES if suite.name == "recall"]) == []

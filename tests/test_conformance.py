@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from harness import __main__ as entry
 from harness.cli import app
-from harness.conformance.promises import MENDS
+from harness.conformance.result import MENDS
 from harness.conformance.scaffold import create
 
 TUTORIAL = Path(__file__).with_name("tutorial_plugin")

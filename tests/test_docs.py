@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from harness import hookspecs
 from harness.cli import app
 from harness.evidence.claims.claim import KINDS
-from harness.evidence.claims.outcome import VERDICTS
+from harness.evidence.claims.verdict import VERDICTS
 from harness.registry import load
 from harness.store import COLUMNS, STATUSES
 from tools import commands

@@ -9,14 +9,14 @@ from synthetic import SUITES, documents, group, rounds, run, scored, timed, weig
 from harness import Cell
 from harness.evidence.comparison import effect as effects
 from harness.evidence.comparison.effect import SINGLE, Incomparable, effect
-from harness.evidence.comparison.pairs import Reading, match
+from harness.evidence.comparison.pairs import Reading, pair_readings
 from harness.store import CellResult, Row
 from harness.suite import ByDocument
 
 
 def one(a, b, metric="step_time_s", plugin="", **more):
     """The effect of the pair of this metric (and plugin)."""
-    pair, = (p for p in match(a, b, SUITES, **more) if p.key.metric == metric and plugin in ("", p.key.plugin))
+    pair, = (p for p in pair_readings(a, b, SUITES, **more) if p.key.metric == metric and plugin in ("", p.key.plugin))
     return effect(pair, a, b)
 
 
@@ -136,7 +136,7 @@ def test_texts_of_every_seed_are_paired_within_it():
     hard = generator.random((3, 64))
     a = [answered("ssm", hard[seed] < 0.5, seed) for seed in range(3)]
     b = [answered("wave", hard[seed] < 0.7, seed) for seed in (2, 1)]
-    found = effects._by_document(effects.Pair(None, tuple(a), tuple(b)), a[0].compared)
+    found = effects._by_document(effects.ReadingPair(None, tuple(a), tuple(b)), a[0].compared)
     assert found.how == "paired by document, 64 documents of each seed, 2 seeds"
     assert not found.ratio
     assert found.estimate.value == pytest.approx(np.mean([np.mean(hard[s] < 0.7) - np.mean(hard[s] < 0.5)

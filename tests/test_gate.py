@@ -4,7 +4,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.evidence.comparison.compare import Comparison
-from harness.evidence.comparison.gate import judge, parse_rule, written
+from harness.evidence.comparison.gate import apply_rule, parse_rule, written_metric
 
 
 def row(metric="tokens_per_s", phase="train", suite="throughput", verdict="worse", told=True, effect=0.9, **fields):
@@ -37,40 +37,40 @@ def test_malformed_rules_are_refused(text):
 
 def test_a_rule_holds_by_its_threshold():
     rows = [row(effect=0.94), row(effect=0.96), row(effect=0.5, phase="decode")]
-    assert judge(parse_rule("throughput.tokens_per_s < 0.95"), rows).held == [rows[0], rows[2]]
-    assert judge(parse_rule("throughput.tokens_per_s@train < 0.95"), rows).held == [rows[0]]
-    assert judge(parse_rule("throughput.tokens_per_s > 0.95"), rows).held == [rows[1]]
+    assert apply_rule(parse_rule("throughput.tokens_per_s < 0.95"), rows).held == [rows[0], rows[2]]
+    assert apply_rule(parse_rule("throughput.tokens_per_s@train < 0.95"), rows).held == [rows[0]]
+    assert apply_rule(parse_rule("throughput.tokens_per_s > 0.95"), rows).held == [rows[1]]
 
 
 def test_what_noise_explains_is_undecided():
     noisy = row(effect=0.8, told=False, verdict="within noise")
-    outcome = judge(parse_rule("throughput.tokens_per_s < 0.95"), [noisy])
+    outcome = apply_rule(parse_rule("throughput.tokens_per_s < 0.95"), [noisy])
     assert (outcome.held, outcome.undecided) == ([], [noisy])
 
 
 def test_what_b_did_not_measure_does_not_pass_unseen():
     alike, lone, other = row(effect=1.0), row(verdict="only in A", effect=None), row(verdict="only in B", effect=None)
-    outcome = judge(parse_rule("throughput.tokens_per_s < 0.95"), [alike, lone, other])
+    outcome = apply_rule(parse_rule("throughput.tokens_per_s < 0.95"), [alike, lone, other])
     assert (outcome.held, outcome.undecided) == ([], [lone])
 
 
 def test_a_difference_is_judged_by_the_ratio_of_its_values():
     accuracy = row("mqar_accuracy@16", "score", "recall", scale="difference", effect=-0.3, a=0.9, b=0.6)
-    assert judge(parse_rule("recall.mqar_accuracy < 0.7"), [accuracy]).held == [accuracy]
-    assert judge(parse_rule("recall.mqar_accuracy@16 < 0.6"), [accuracy]).held == []
+    assert apply_rule(parse_rule("recall.mqar_accuracy < 0.7"), [accuracy]).held == [accuracy]
+    assert apply_rule(parse_rule("recall.mqar_accuracy@16 < 0.6"), [accuracy]).held == []
 
 
 def test_a_crash_is_no_way_through():
     crashed = row(effect=None, b=None, reason="B failed: oom")
     mended = row(effect=None, a=None, verdict="better", reason="A failed: oom")
     for operator in ("<", ">"):
-        assert judge(parse_rule(f"throughput.tokens_per_s {operator} 1"), [crashed, mended]).held == [crashed]
+        assert apply_rule(parse_rule(f"throughput.tokens_per_s {operator} 1"), [crashed, mended]).held == [crashed]
 
 
 def test_cases_are_covered_by_the_metric_they_are_of():
     cases = [row(f"time_s:scan/{name}", "", "kernels", effect=1.2) for name in ("cpu", "portable")]
-    assert judge(parse_rule("kernels.time_s > 1.1"), cases).held == cases
-    assert judge(parse_rule("kernels.time_s:scan/cpu > 1.1"), cases).held == cases[:1]
+    assert apply_rule(parse_rule("kernels.time_s > 1.1"), cases).held == cases
+    assert apply_rule(parse_rule("kernels.time_s:scan/cpu > 1.1"), cases).held == cases[:1]
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -81,7 +81,7 @@ def test_cases_are_covered_by_the_metric_they_are_of():
 ])
 def test_a_rule_that_names_nothing_is_told(text, words):
     with pytest.raises(UsageError) as raised:
-        judge(parse_rule(text), [row()])
+        apply_rule(parse_rule(text), [row()])
     assert words in str(raised.value)
 
 
@@ -89,10 +89,11 @@ def test_a_rule_that_names_nothing_is_told(text, words):
     ("incomparable", "other tokenizer (A bytes, B gpt2)", "other tokenizer"), ("only in A", "", "only in A")])
 def test_a_rule_on_what_cannot_be_compared_does_not_pass_silently(verdict, reason, words):
     with pytest.raises(UsageError, match=words):
-        judge(parse_rule("throughput.tokens_per_s < 0.95"), [row(effect=None, verdict=verdict, reason=reason)])
+        apply_rule(parse_rule("throughput.tokens_per_s < 0.95"), [row(effect=None, verdict=verdict, reason=reason)])
 
 
 def test_metrics_are_written_as_rules_take_them():
-    assert written(row()) == "throughput.tokens_per_s@train"
-    assert parse_rule(f"{written(row())} < 1").covers(row())
-    assert parse_rule(f"{written(row('weights_bytes', '', 'memory'))} < 1").covers(row("weights_bytes", "", "memory"))
+    assert written_metric(row()) == "throughput.tokens_per_s@train"
+    assert parse_rule(f"{written_metric(row())} < 1").covers(row())
+    weights = row("weights_bytes", "", "memory")
+    assert parse_rule(f"{written_metric(weights)} < 1").covers(weights)

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from harness.evidence.drawing.terminal import plot
+from harness.evidence.drawing.plot import plot
 
 
 def marks(text: str, marker: str) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.conformance.scaffold import MODEL
 from harness.errors import FileError
-from harness.evidence.claims.verdict import load, save
+from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
 from harness.registry import load as load_registry
 from tools.readme import CLAIMS, DEMO, PAGES, REFERENCE, picture_part, render, verdicts_of, verdicts_part
 
@@ -39,10 +39,10 @@ def test_a_page_without_a_place_for_a_part_is_refused(registry):
 
 
 def test_a_changed_verdict_would_be_noticed(tmp_path, registry):
-    verdicts = load(ROOT / CLAIMS)
+    verdicts = load_verdicts(ROOT / CLAIMS)
     first = next(one for one in verdicts if one.verdict == "refuted")
     (tmp_path / CLAIMS).mkdir(parents=True)
-    save(tmp_path / CLAIMS, [*verdicts, replace(first, verdict="confirmed")])
+    save_verdicts(tmp_path / CLAIMS, [*verdicts, replace(first, verdict="confirmed")])
     page = (ROOT / CLAIMS / "README.md").read_text(encoding="utf-8")
     assert verdicts_part(registry, ROOT) in page
     assert verdicts_part(registry, tmp_path) not in page

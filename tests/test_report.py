@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from harness import registry as registries
 from harness.cli import app
 from harness.errors import FileError
-from harness.evidence.claims.outcome import Verdict
+from harness.evidence.claims.verdict import RuleFinding, Verdict
 from harness.evidence.report import html, markdown
-from harness.evidence.report.cited import Cited, set_apart
+from harness.evidence.report.citation import CitedRow, give_settings
 from harness.evidence.report.compose import build
 from harness.reading import read_run
 from harness.store import SCHEMA, CellResult, Row, Store
@@ -90,7 +90,7 @@ def sample(name="ours"):
 
 
 def page(*directories, registry, verdicts=()):
-    return Page(html.render(build(directories, registry, verdicts)))
+    return Page(html.render_html(build(directories, registry, verdicts)))
 
 
 def blocks(document, name=""):
@@ -117,7 +117,7 @@ def test_every_number_is_there_and_links_to_its_row(tmp_path, registry):
 
 
 def test_a_link_leads_to_the_row_of_its_number(tmp_path, registry):
-    text = html.render(build([write(tmp_path / "run", *sample())], registry))
+    text = html.render_html(build([write(tmp_path / "run", *sample())], registry))
     number = re.search(r'href="#(row-\d+)"[^>]*>34.6 ± 3.5 ms', text)[1]
     row = text[text.index(f'id="{number}"'):].partition("</tr>")[0]
     assert "34.6 ± 3.5 ms" in row
@@ -135,7 +135,7 @@ def test_the_page_needs_no_network(tmp_path, registry):
 
 
 def test_a_name_is_text_whatever_it_holds(tmp_path, registry):
-    text = html.render(build([write(tmp_path / "<i>run", *sample(HOSTILE))], registry))
+    text = html.render_html(build([write(tmp_path / "<i>run", *sample(HOSTILE))], registry))
     made = Page(text)
     assert [tag for tag, _ in made.tags].count("script") == 1
     assert "i" not in {tag for tag, _ in made.tags}
@@ -172,9 +172,10 @@ def test_a_run_without_a_number_has_a_report_that_says_so(tmp_path, registry, re
 
 
 def test_verdicts_become_badges_that_lead_to_their_cells(tmp_path, registry):
-    verdicts = [Verdict("memory-half", "half the memory", "not run"),
-                Verdict("linear-time", "time is linear", "confirmed", "exponent 0.9 ± 0.1", ("t128", "gone"))]
-    text = html.render(build([write(tmp_path / "run", *sample())], registry, verdicts))
+    finding = RuleFinding("exponent < 1", "confirmed", value=0.9, low=0.8, high=1.0, cells=("t128", "gone"))
+    verdicts = [Verdict("memory-half", "half the memory", "seed", "not run"),
+                Verdict("linear-time", "time is linear", "seed", "confirmed", findings=(finding,))]
+    text = html.render_html(build([write(tmp_path / "run", *sample())], registry, verdicts))
     made = Page(text)
     assert "1 confirmed" in made.text
     assert made.text.index("linear-time") < made.text.index("memory-half")
@@ -194,16 +195,16 @@ def test_runs_are_told_apart_by_name(tmp_path, registry):
 
 def test_budgets_of_one_plugin_stay_apart_and_seeds_do_not():
     def row(cell_id, **fields):
-        return Cited(cell_id=cell_id, suite="s", plugin="a", metric="m", **fields)
+        return CitedRow(cell_id=cell_id, suite="s", plugin="a", metric="m", **fields)
 
     cells = {name: {"protocol": protocol, "params": params, "options": {}} for name, protocol, params in (
         ("one", {"budget_bytes": 1_000_000}, 300_000), ("two", {"budget_bytes": 2_000_000}, 300_000),
         ("other role", {"role": "search", "budget_bytes": 5}, 300_000))}
     rows = [row("one", seed=0), row("two", seed=0), row("other role", seed=0)]
-    set_apart(rows, cells)
+    give_settings(rows, cells)
     assert [r.setting for r in rows] == ["budget_bytes=1M", "budget_bytes=2M", "budget_bytes=5"]
     seeds = [row("one", seed=0), row("two", seed=1), row("other role", seed=0)]
-    set_apart(seeds, cells)
+    give_settings(seeds, cells)
     assert [r.setting for r in seeds] == ["", "", ""]
 
 
@@ -305,13 +306,13 @@ def test_parts_of_the_memory_are_stacked(registry):
 def test_circuits_are_drawn_over_their_qubits():
     from harness.evidence.report.figures import Styles, circuit_figures
 
-    rows = [Cited(suite="circuit", plugin="q", metric="forward_s", value=seconds, unit="s", better="lower",
+    rows = [CitedRow(suite="circuit", plugin="q", metric="forward_s", value=seconds, unit="s", better="lower",
                   limit=seconds / 2, limit_kind="statevector", n_qubits=qubits)
             for qubits, seconds in ((4, 0.1), (6, 0.4))]
     figure, = circuit_figures(rows, ("forward_s",), Styles())
     assert figure.name == "forward_s-n_qubits"
     assert {"4", "6", "qubits · log", "statevector limit"} <= set(words_of(figure))
-    assert not list(circuit_figures([Cited(metric="forward_s", value=1.0)], ("forward_s",), Styles()))
+    assert not list(circuit_figures([CitedRow(metric="forward_s", value=1.0)], ("forward_s",), Styles()))
 
 
 def test_markdown_links_to_its_rows_and_has_its_plots_beside_it(tmp_path, registry):

@@ -41,7 +41,7 @@ def driver(tmp_path_factory):
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(html.render(build([ROOT / "results/reference/cpu"], load())), encoding="utf-8")
+    path.write_text(html.render_html(build([ROOT / "results/reference/cpu"], load())), encoding="utf-8")
     return path.as_uri()
 
 

@@ -17,12 +17,12 @@ from harness.conformance.scaffold import MODEL, SPEC
 from harness.errors import FileError
 from harness.evidence.claims.table import count_line, markdown
 from harness.evidence.claims.verdict import Verdict
-from harness.evidence.claims.verdict import load as load_verdicts
+from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.format import format_value
-from harness.evidence.report.cited import rows_of
+from harness.reading import read_run
 from harness.evidence.tables.console import print_report
 from harness.registry import Registry, load
-from harness.store import Row, Store
+from harness.store import Row
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
@@ -42,7 +42,7 @@ LEFT_OUT = ("local slope",)             # of the picture in the README, which is
 
 def stored_rows(directory: Path, registry: Registry) -> list[Row]:
     """Every row of a run, the derived ones made anew."""
-    return rows_of(Store(directory, create=False).results(), registry)
+    return read_run(directory, registry).rows
 
 
 def demo_lines(registry: Registry, directory: Path) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 from .options import Json
 
 if TYPE_CHECKING:
-    from ..conformance.promises import Line
+    from ..conformance.result import CheckResult
 
 WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unavailable": "unavailable"}
 STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "unavailable": "yellow"}
@@ -32,7 +32,7 @@ def check(
     from ..conformance.subjects import find
 
     torch.set_num_threads(1)
-    lines: list[Line] = []
+    lines: list[CheckResult] = []
     for line in lines_of(*find(plugin)):
         lines.append(line)
         if as_json:
@@ -44,13 +44,13 @@ def check(
     raise typer.Exit(exit_code(lines))
 
 
-def exit_code(lines: Sequence[Line]) -> int:
+def exit_code(lines: Sequence[CheckResult]) -> int:
     if any(line.status == "unavailable" or (line.check == "loads" and not line.ok) for line in lines):
         return 3
     return 0 if all(line.ok for line in lines) else 1
 
 
-def print_lines(lines: Sequence[Line]) -> None:
+def print_lines(lines: Sequence[CheckResult]) -> None:
     """A table for each plugin and model, the mend below what fails, then the sum."""
     from rich import box
     from rich.table import Table

@@ -203,12 +203,13 @@ class Work:
 def give_verdicts(
     registry: Registry, chosen: Sequence[Claim], scale: str, work: Work, store: Store) -> list[Verdict]:
     """Judge every claim from what the store holds now, and write the verdicts beside it."""
-    from ..evidence.claims.verdict import judge_claim, save
+    from ..evidence.claims.judging import judge_claim
+    from ..evidence.claims.verdict_file import save_verdicts
 
     work.found = {result.id: result for result in store.results()}
     suites = dict(registry.suites)
     verdicts = [one for claim in chosen for one in judge_claim(claim, scale, work.runs_of, suites)]
-    save(store.directory, verdicts)
+    save_verdicts(store.directory, verdicts)
     return verdicts
 
 

@@ -37,8 +37,8 @@ def compare(
     Scores are paired by document, timings by round where they were taken in the same rounds, and every verdict is
     corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds.
     """
-    from ..evidence.comparison import compare as comparing
-    from ..evidence.comparison.gate import judge, parse_rule
+    from ..evidence.comparison.compare import compare_runs, paired_budgets, relative_growth
+    from ..evidence.comparison.gate import apply_rule, parse_rule
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other")
@@ -51,14 +51,14 @@ def compare(
     for name in dict.fromkeys(r.cell["suite"] for run in (left, right) for r in run.results):
         if name not in registry.suites:
             print(f"harness: suite {name!r} is not loaded and not compared; -p FILE loads it", file=sys.stderr)
-    rows = comparing.compare(left, right, suites, plugins=chosen, margin=margin)
+    rows = compare_runs(left, right, suites, plugins=chosen, margin=margin)
     if all(row.verdict.startswith("only") for row in rows):
         only = {side: dict.fromkeys(row.suite for row in rows if row.verdict == f"only in {side}") for side in "AB"}
         has = [", ".join(only[side]) or "no metric of these suites" for side in "AB"]
         raise UsageError(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
-    outcomes = [judge(rule, rows) for rule in rules]
-    growth = comparing.relative_growth(left, right, suites, chosen) if chosen else []
-    budgets = comparing.tuning(left, right, suites, chosen)
+    outcomes = [apply_rule(rule, rows) for rule in rules]
+    growth = relative_growth(left, right, suites, chosen) if chosen else []
+    budgets = paired_budgets(left, right, suites, chosen)
     if as_json:
         print_lines(rows, growth, budgets, outcomes)
     else:

@@ -27,18 +27,18 @@ def report(
         raise UsageError(f"-o must name a .html or .md file, not {path}")
     if markdown and not SUFFIXES[path.suffix]:
         raise UsageError(f"--markdown writes a .md file, not {path}")
-    from ..evidence.claims.verdict import load, told
+    from ..evidence.claims.verdict_file import load_verdicts
     from ..evidence.report.compose import build
 
-    document = build(runs, load_registry(plugin_file), told(one for run in runs for one in load(run)))
+    document = build(runs, load_registry(plugin_file), [verdict for run in runs for verdict in load_verdicts(run)])
     if SUFFIXES[path.suffix]:
         from ..evidence.report.markdown import write
 
         written = write(document, path)
         print(path, *[f"and {len(written) - 1} figures in {written[1].parent}"] * (len(written) > 1))
     else:
-        from ..evidence.report.html import render
+        from ..evidence.report.html import render_html
         from ..store import write_atomically
 
-        write_atomically(path, render(document))
+        write_atomically(path, render_html(document))
         print(path)

@@ -34,7 +34,7 @@ from ..options import config_class, describe_options, make_config, width_of
 from ..registry import Registry
 from ..sizing import count_on_meta, match_parameters
 from ..specs import ModelSpec, missing
-from .promises import Line, Status
+from .result import CheckResult, Status
 
 SIZES = (20_000, 60_000)                # non-embedding parameters that are solved for; the first is what is checked
 LENGTHS = (17, 64)                      # that are audited
@@ -50,16 +50,16 @@ OF_THE_AUDIT = {                        # line -> the checks of the audit that i
 }
 
 
-class Fail(Exception):
+class CheckFailed(Exception):
     """A promise that is not kept; the text says how."""
 
 
-def check_model(registry: Registry, spec: ModelSpec) -> Iterator[Line]:
+def check_model(registry: Registry, spec: ModelSpec) -> Iterator[CheckResult]:
     """Every line of one model, in order. What a check raises is its failure; what needs a built model then ends."""
     checks = _Checks(registry, spec)
     yield checks.line("summary", checks.summary)
     if reason := missing(spec):
-        yield Line(spec.name, "builds", "unavailable", reason)
+        yield CheckResult(spec.name, "builds", "unavailable", reason)
         return
     built = checks.line("builds", checks.builds)
     yield built
@@ -80,15 +80,15 @@ class _Checks:
         self.text = torch.from_numpy(self.tokenizer.encode(b"\n".join(documents.heldout)[:8192]).copy()).long()
         self.built: Built
 
-    def line(self, name: str, check: Callable[[], str | Line]) -> Line:
-        """The check's line: it returns what was found, raises Fail, or breaks."""
+    def line(self, name: str, check: Callable[[], str | CheckResult]) -> CheckResult:
+        """The check's line: it returns what was found, raises CheckFailed, or breaks."""
         try:
             found = check()
-        except Fail as fail:
-            return Line(self.spec.name, name, "fail", str(fail))
+        except CheckFailed as fail:
+            return CheckResult(self.spec.name, name, "fail", str(fail))
         except Exception as error:
-            return Line(self.spec.name, name, "fail", where(error))
-        return found if isinstance(found, Line) else Line(self.spec.name, name, "ok", found)
+            return CheckResult(self.spec.name, name, "fail", where(error))
+        return found if isinstance(found, CheckResult) else CheckResult(self.spec.name, name, "ok", found)
 
     def build(self, seed: int = 0) -> Built:
         sized = bool(width_of(make_config(self.spec, {})))
@@ -102,9 +102,9 @@ class _Checks:
         for name in ("summary", "source"):
             text = getattr(self.spec, name)
             if not text.strip() or "\n" in text:
-                raise Fail(f"its {name} is {'empty' if not text.strip() else 'longer than a line'}")
+                raise CheckFailed(f"its {name} is {'empty' if not text.strip() else 'longer than a line'}")
         if len(self.spec.summary) > LONGEST_SUMMARY:
-            raise Fail(f"its summary has {len(self.spec.summary)} characters; a listing shows {LONGEST_SUMMARY}")
+            raise CheckFailed(f"its summary has {len(self.spec.summary)} characters; a listing shows {LONGEST_SUMMARY}")
         return self.spec.summary
 
     def options(self) -> str:
@@ -128,7 +128,7 @@ class _Checks:
             config = make_config(self.spec, {name: text})
         except HarnessError as error:
             if "\n" in str(error):
-                raise Fail(f"{name}={text} is refused in several lines") from None
+                raise CheckFailed(f"{name}={text} is refused in several lines") from None
             return True
         try:
             with warnings.catch_warnings(action="ignore"):
@@ -136,31 +136,32 @@ class _Checks:
         except (HarnessError, ValueError):
             return True
         except Exception as error:
-            raise Fail(f"{name}={text} is accepted, and then building raises {one_line(error)}") from None
+            raise CheckFailed(f"{name}={text} is accepted, and then building raises {one_line(error)}") from None
         return False
 
     def builds(self) -> str:
         try:
             self.built = self.build()
         except ModuleNotFoundError as error:
-            raise Fail(f"{one_line(error)}, which requires of its ModelSpec does not name") from None
+            raise CheckFailed(f"{one_line(error)}, which requires of its ModelSpec does not name") from None
         count = self.built.count
         name = type(self.built.model).__name__
         return f"{name}: {count.non_embedding:,} parameters and {count.embedding:,} of vocabulary tables"
 
-    def sizing(self) -> str | Line:
+    def sizing(self) -> str | CheckResult:
         config, vocab = make_config(self.spec, {}), self.tokenizer.vocab_size
         if not width_of(config):
-            raise Fail("its config has no dim or width, so no size can be solved for")
+            raise CheckFailed("its config has no dim or width, so no size can be solved for")
         meta = count_on_meta(self.spec, self.built.config, vocab)
         if meta != count_parameters(self.built.model):
-            raise Fail(f"it has {meta.total:,} parameters on the meta device and {self.built.count.total:,} when built")
+            raise CheckFailed(
+                f"it has {meta.total:,} parameters on the meta device and {self.built.count.total:,} when built")
         matches = [match_parameters(self.spec, config, set(), vocab, size) for size in SIZES]
         if notes := [match.note for match in matches if match.note]:
-            return Line(self.spec.name, "sizing", "note", "; ".join(notes))
+            return CheckResult(self.spec.name, "sizing", "note", "; ".join(notes))
         return ", ".join(f"{match.target:,} -> {match.count.non_embedding:,}" for match in matches)
 
-    def audited(self) -> Iterator[Line]:
+    def audited(self) -> Iterator[CheckResult]:
         """The lines that the audit of fresh weights gives; one that it never came to is missing."""
         report: AuditReport | None = None
 
@@ -178,9 +179,9 @@ class _Checks:
             bad = [finding for finding in found if not finding.passed]
             if bad:
                 status: Status = "note" if name == "beyond the length" else "fail"
-                yield Line(self.spec.name, name, status, f"T={bad[0].length}: {bad[0].detail}")
+                yield CheckResult(self.spec.name, name, status, f"T={bad[0].length}: {bad[0].detail}")
             elif found or name == "live parameters":
-                yield Line(self.spec.name, name, "ok", self._passed(name, found))
+                yield CheckResult(self.spec.name, name, "ok", self._passed(name, found))
 
     def _passed(self, name: str, found: list[Any]) -> str:
         if name == "live parameters":
@@ -197,9 +198,9 @@ class _Checks:
             leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor) and leaf.ndim]
             for leaf in leaves:
                 if leaf.shape[0] != BATCH:
-                    raise Fail(f"a tensor of shape {tuple(leaf.shape)} is in the state of a batch of {BATCH}")
+                    raise CheckFailed(f"a tensor of shape {tuple(leaf.shape)} is in the state of a batch of {BATCH}")
                 if leaf.requires_grad:
-                    raise Fail("the state asks for gradients where none are computed")
+                    raise CheckFailed("the state asks for gradients where none are computed")
             sizes.append(state_bytes(model(self.tokens(1, length))[1]))
         if len(set(sizes)) == 1:
             return f"{sizes[0]:,} bytes a sequence, whatever the length" if sizes[0] else "none: it remembers nothing"
@@ -222,7 +223,8 @@ class _Checks:
         with torch.no_grad():
             ours, theirs = (m.eval()(tokens)[0] for m in (model, again))
         if not torch.equal(ours, theirs):
-            raise Fail(f"weights that were kept and read give logits that differ by {(ours - theirs).abs().max():.2g}")
+            largest = (ours - theirs).abs().max()
+            raise CheckFailed(f"weights that were kept and read give logits that differ by {largest:.2g}")
         return "the same logits to the last bit"
 
 

@@ -17,7 +17,7 @@ import pytest
 from ..errors import HarnessError
 
 if TYPE_CHECKING:
-    from .promises import Line
+    from .result import CheckResult
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         items.extend(_items(session, lines))
 
 
-def _items(session: pytest.Session, lines: list[Line]) -> Iterator[Conformance]:
+def _items(session: pytest.Session, lines: list[CheckResult]) -> Iterator[Conformance]:
     for line in lines:
         yield Conformance.from_parent(session, name=f"{line.subject}: {line.check}", line=line)
 
@@ -45,7 +45,7 @@ def _items(session: pytest.Session, lines: list[Line]) -> Iterator[Conformance]:
 class Conformance(pytest.Item):
     """A line of the check: what fails tells its mend, what is unavailable here is skipped."""
 
-    def __init__(self, *, line: Line, **given: Any):
+    def __init__(self, *, line: CheckResult, **given: Any):
         super().__init__(**given)
         self.line = line
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..errors import UsageError, unknown
 from ..hookspecs import PROJECT
 from ..registry import Registry, load, project_entries
-from .promises import Line
+from .result import CheckResult, Status
 
 HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
 LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
@@ -71,25 +71,25 @@ def _loaded(registry: Registry, name: str, models: tuple[str, ...] = ()) -> Subj
     return Subject(name, f"import importlib\nplugin = importlib.import_module({module!r})", models=models)
 
 
-def check(registry: Registry, subjects: list[Subject]) -> Iterator[Line]:
+def check(registry: Registry, subjects: list[Subject]) -> Iterator[CheckResult]:
     """Every line, as it is found."""
     from .checks import check_model
 
     for subject in subjects:
         if subject.name in registry.broken:
-            yield Line(subject.name, "loads", "fail", registry.broken[subject.name].reason)
+            yield CheckResult(subject.name, "loads", "fail", registry.broken[subject.name].reason)
             continue
         own = [key for key, name in registry.origins.items() if name == subject.name]
         models = [spec for name, spec in registry.models.items() if name in (subject.models or own)]
         what = ", ".join(spec.name for spec in models) or "no model"
-        yield Line(subject.name, "loads", "ok", what)
+        yield CheckResult(subject.name, "loads", "ok", what)
         required = [package for spec in models for package in spec.requires]
         yield check_import(subject.name, subject.statement, subject.single_file, required)
         for spec in models:
             yield from check_model(registry, spec)
 
 
-def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> Line:
+def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> CheckResult:
     """Whether `statement`, which imports `plugin`, and its listing hooks leave alone what is heavy. In a new process.
 
     Whoever names a single file pays for it alone, so that it is noted there and no fault.
@@ -101,11 +101,12 @@ def check_import(subject: str, statement: str, single_file: bool, required: Sequ
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=IMPORT_TIMEOUT_S,
                               check=False)
     except subprocess.TimeoutExpired:
-        return Line(subject, "cheap spec", "fail", f"importing it took longer than {IMPORT_TIMEOUT_S} s")
+        return CheckResult(subject, "cheap spec", "fail", f"importing it took longer than {IMPORT_TIMEOUT_S} s")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return Line(subject, "cheap spec", "fail", f"importing it alone fails: {last}")
+        return CheckResult(subject, "cheap spec", "fail", f"importing it alone fails: {last}")
     heavy = done.stdout.rpartition("heavy:")[2].split()
     if not heavy:
-        return Line(subject, "cheap spec", "ok", "listing it imports nothing heavy")
-    return Line(subject, "cheap spec", "note" if single_file else "fail", f"listing it imports {', '.join(heavy)}")
+        return CheckResult(subject, "cheap spec", "ok", "listing it imports nothing heavy")
+    status: Status = "note" if single_file else "fail"
+    return CheckResult(subject, "cheap spec", status, f"listing it imports {', '.join(heavy)}")

@@ -18,7 +18,7 @@ from ...reading import Run
 from ...store import Row
 from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
 from ..comparison.effect import ALPHA, SINGLE, Incomparable, effect
-from ..comparison.pairs import Key, Pair, Reading, kind_of
+from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of
 from ..statistics import growth
 from ..statistics import intervals as stats
 from ..statistics.intervals import Estimate
@@ -29,7 +29,7 @@ NAMED = 4                                   # metrics that are named where the o
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """`estimate` with its 95 % interval, noise included; `tight` is that of the equivalence test.
 
     `ratio`: of two numbers, else a difference or the number itself, in `unit`. `estimate.n` counts `repeats`.
@@ -44,11 +44,11 @@ class Measured:
     cells: tuple[str, ...] = ()
 
 
-class Lacking(Exception):
+class NoMeasurement(Exception):
     """There is no number: what is missing."""
 
 
-class Unsound(Exception):
+class ScoreRefused(Exception):
     """The number was refused: the model failed its audit. `both`: so did what it is compared with."""
 
     def __init__(self, reason: str, both: bool = False):
@@ -56,17 +56,17 @@ class Unsound(Exception):
         self.both = both
 
 
-def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measured:
+def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measurement:
     """The number of a rule from the cells of its protocol, those of `other` for what it is compared with.
 
-    The two runs may be one and the same object. Raises Lacking, Unsound.
+    The two runs may be one and the same object. Raises NoMeasurement, ScoreRefused.
     """
     readings = _readings(run, suites, rule.of, rule.quantity, rule.at)
     others = _readings(other, suites, *rule.other, rule.at) if rule.compares else []
-    if isinstance(readings, Unsound) and isinstance(others, Unsound):
-        raise Unsound(str(readings), both=True)
-    if isinstance(others, Unsound):
-        raise Lacking(f"{rule.other[0]}, that it is compared with, has no score: {others}")
+    if isinstance(readings, ScoreRefused) and isinstance(others, ScoreRefused):
+        raise ScoreRefused(str(readings), both=True)
+    if isinstance(others, ScoreRefused):
+        raise NoMeasurement(f"{rule.other[0]}, that it is compared with, has no score: {others}")
     for found in (readings, others):
         if isinstance(found, Exception):
             raise found
@@ -79,13 +79,13 @@ def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measu
     try:
         return replace(_compared(rule, readings, others, run, other), cells=cells)
     except Incomparable as reason:
-        raise Lacking(str(reason)) from None
+        raise NoMeasurement(str(reason)) from None
 
 
 # Rows
 
 def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantity,
-              at: int) -> list[Reading] | Lacking | Unsound:
+              at: int) -> list[Reading] | NoMeasurement | ScoreRefused:
     """Every row of a quantity of a plugin; what became of it where there is none, or where an audit refused one."""
     suite, label = suites[quantity.suite], run.label_of(plugin, quantity.suite)
     results = {r.id: r for r in run.results if r.cell["suite"] == quantity.suite}
@@ -101,9 +101,9 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
         elif row.status != "ok" and row.metric in ("", quantity.metric):
             failed.append(row)
     if refused := next((row for row in failed if row.status == "audit_failed"), None):
-        return Unsound(refused.reason)
+        return ScoreRefused(refused.reason)
     if not found:
-        return Lacking(_why(failed, run, plugin, quantity, at))
+        return NoMeasurement(_why(failed, run, plugin, quantity, at))
     return found
 
 
@@ -118,7 +118,7 @@ def _why(failed: Sequence[Row], run: Run, plugin: str, quantity: Quantity, at: i
 
 # One plugin
 
-def _alone(readings: Sequence[Reading], exact: bool) -> Measured:
+def _alone(readings: Sequence[Reading], exact: bool) -> Measurement:
     """The mean over seeds; of several rows of one cell (lengths, checks) the largest."""
     cells: dict[str, Reading] = {}
     for reading in sorted(readings, key=lambda r: r.row.value or 0.0):
@@ -127,22 +127,22 @@ def _alone(readings: Sequence[Reading], exact: bool) -> Measured:
     first, names = next(iter(cells.values())), tuple(cells)
     if exact or (len(values) == 1 and isinstance(first.compared, Counted)):
         value = fmean(values)
-        return Measured(Estimate(value, min(values), max(values), len(values)), Estimate(value, value, value, 1), False,
-                        first.row.unit, "", "counted", names)
+        span = Estimate(value, min(values), max(values), len(values))
+        return Measurement(span, Estimate(value, value, value, 1), False, first.row.unit, "", "counted", names)
     if len(values) > 1:
         student = student_mean(values)
-        return Measured(student.interval(), student.interval(1 - 2 * ALPHA), False, first.row.unit, "seeds",
-                        f"{len(values)} seeds", names)
+        return Measurement(student.interval(), student.interval(1 - 2 * ALPHA), False, first.row.unit, "seeds",
+                           f"{len(values)} seeds", names)
     row, rounds = first.row, _rounds(first)
     if row.ci_low is not None and row.ci_high is not None:
         own = Estimate(values[0], row.ci_low, row.ci_high, len(rounds) or 1)
         repeats = "rounds" if rounds else "documents"
-        return Measured(own, own, False, row.unit, repeats, "the interval of its row", names)
-    own = _single(values[0])
-    return Measured(own, own, False, row.unit, "seeds", f"one value, taken to hold within a factor {SINGLE:g}", names)
+        return Measurement(own, own, False, row.unit, repeats, "the interval of its row", names)
+    own, how = _one_value(values[0]), f"one value, taken to hold within a factor {SINGLE:g}"
+    return Measurement(own, own, False, row.unit, "seeds", how, names)
 
 
-def _single(value: float) -> Estimate:
+def _one_value(value: float) -> Estimate:
     low, high = sorted((value / SINGLE, value * SINGLE))
     return Estimate(value, low, high, 1)
 
@@ -152,18 +152,18 @@ def _rounds(reading: Reading) -> list[float]:
     return reading.result.raw.get(how.key, []) if isinstance(how, ByRound) else []
 
 
-def _slope(readings: Sequence[Reading]) -> Measured:
+def _slope(readings: Sequence[Reading]) -> Measurement:
     """The exponent over the longest lengths: from rounds resampled, or from single values known within SINGLE."""
     by_length = {reading.row.seq_len or 0: reading for reading in readings}
     lengths = sorted(by_length)
     if len(lengths) < 2 or min(by_length[length].row.value or 0.0 for length in lengths) <= 0:
-        raise Lacking("growth with length needs positive values at two lengths")
+        raise NoMeasurement("growth with length needs positive values at two lengths")
     chosen = [by_length[length] for length in lengths[-3:]]
     names, words = tuple(r.result.id for r in chosen), f"T {lengths[-3:][0]}-{lengths[-1]}"
     rounds = [_rounds(r) for r in chosen]
     if all(rounds):
         found = growth.exponent(lengths[-3:], rounds)
-        return Measured(found, found, False, "", "rounds", f"{words}, {found.n} rounds each", names)
+        return Measurement(found, found, False, "", "rounds", f"{words}, {found.n} rounds each", names)
     x = [math.log(length) for length in lengths[-3:]]
     x = [at - fmean(x) for at in x]
     spread = sum(at * at for at in x)
@@ -172,33 +172,35 @@ def _slope(readings: Sequence[Reading]) -> Measured:
     half = 0.0 if exact else math.log(SINGLE) * sum(map(abs, x)) / spread
     found = Estimate(slope, slope - half, slope + half, 1)
     how = "counted" if exact else f"every value taken to hold within a factor {SINGLE:g}"
-    return Measured(found, found, False, "", "", f"{words}, {how}", names)
+    return Measurement(found, found, False, "", "", f"{words}, {how}", names)
 
 
 # Two
 
-def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: Run, other: Run) -> Measured:
+def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: Run, other: Run) -> Measurement:
     for side, quantity in ((readings, rule.quantity), (others, rule.other[1])):
         if len({reading.result.cell["seed"] for reading in side}) < len(side):
             lengths = ", ".join(dict.fromkeys(f"{r.row.phase} T={r.row.seq_len}" for r in side))
-            raise Lacking(f"{quantity} was measured more than once ({lengths}); the rule must name a phase and `at`")
+            raise NoMeasurement(
+                f"{quantity} was measured more than once ({lengths}); the rule must name a phase and `at`")
     if rule.to_quantity:
-        if found := _by_round(readings, others):
+        if found := _paired_cases(readings, others):
             return found
         readings, others = ([replace(r, compared=_plain(r.compared)) for r in side] for side in (readings, others))
     top, bottom = readings[0].row, others[0].row
-    key = Key(top.suite, top.metric, top.phase, top.seq_len or 0, top.batch_size or 0, top.unit, "")
-    found = _effect(Pair(key, tuple(others), tuple(readings)), other, run)
+    key = MetricKey(top.suite, top.metric, top.phase, top.seq_len or 0, top.batch_size or 0, top.unit, "")
+    found = _measured_effect(ReadingPair(key, tuple(others), tuple(readings)), other, run)
     if found.ratio and rule.kind == "difference":
         x, y = ([r.row.value or 0.0 for r in side] for side in (readings, others))
         student = student_difference(x, y)
-        return Measured(student.interval(), student.interval(1 - 2 * ALPHA), False, top.unit, "seeds", found.how)
+        return Measurement(student.interval(), student.interval(1 - 2 * ALPHA), False, top.unit, "seeds", found.how)
     if not found.ratio and rule.kind == "ratio":
-        raise Lacking(f"{rule.quantity} has no ratio: {top.value:g} and {bottom.value:g}; its claim needs a difference")
+        raise NoMeasurement(
+            f"{rule.quantity} has no ratio: {top.value:g} and {bottom.value:g}; its claim needs a difference")
     return found
 
 
-def _effect(pair: Pair, a: Run, b: Run) -> Measured:
+def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:
     """B beside A as `harness compare` has it; the conditions are equal, since one protocol planned both."""
     found, how = effect(pair, a, b), pair.a[0].compared
     estimate, tight = (_widened(one, found.floor, found.ratio) for one in (found.estimate, found.tight))
@@ -208,7 +210,7 @@ def _effect(pair: Pair, a: Run, b: Run) -> Measured:
         repeats = "" if found.exact else "seeds" + " and as much more text" * isinstance(how, ByDocument)
         estimate = replace(estimate, n=min(len(pair.a), len(pair.b)))
     floor = f"; identical code differs by up to {found.floor:.3g}×" if found.floor > 1 else ""
-    return Measured(estimate, tight, found.ratio, pair.key.unit, repeats, found.how + floor)
+    return Measurement(estimate, tight, found.ratio, pair.key.unit, repeats, found.how + floor)
 
 
 def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:
@@ -222,7 +224,7 @@ def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:
     return replace(estimate, low=min(low, value / floor), high=max(high, value * floor))
 
 
-def _by_round(readings: Sequence[Reading], others: Sequence[Reading]) -> Measured | None:
+def _paired_cases(readings: Sequence[Reading], others: Sequence[Reading]) -> Measurement | None:
     """Two cases of one cell by their rounds."""
     top, bottom = readings[0], others[0]
     x, y = _rounds(top), _rounds(bottom)
@@ -230,7 +232,7 @@ def _by_round(readings: Sequence[Reading], others: Sequence[Reading]) -> Measure
         return None
     if top.row.better == "higher":
         x, y = y, x
-    return Measured(stats.paired_ratio(x, y), stats.paired_ratio(x, y, 1 - 2 * ALPHA), True, "x", "rounds",
+    return Measurement(stats.paired_ratio(x, y), stats.paired_ratio(x, y, 1 - 2 * ALPHA), True, "x", "rounds",
                     f"paired by round, {len(x)} rounds in one process")
 
 

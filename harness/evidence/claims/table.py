@@ -21,14 +21,10 @@ def table(verdicts: Sequence[Verdict]) -> Table:
     for heading in ("claim", "verdict", "measured", "cells"):
         grid.add_column(heading, overflow="fold", no_wrap=heading == "verdict")
     for one in verdicts:
-        texts = [f"{name(one)}\n“{one.quote}”", one.verdict, "\n".join(one.lines), cells(one)]
+        texts = [f"{one.name}\n“{one.quote}”", one.verdict, "\n".join(one.lines), cells(one)]
         grid.add_row(*(Text(text if unicode else text.translate(ASCII), STYLES[one.verdict] if number == 1 else "")
                        for number, text in enumerate(texts)))
     return grid
-
-
-def name(verdict: Verdict) -> str:
-    return " · ".join(filter(None, (verdict.claim, verdict.form, verdict.scale)))
 
 
 def cells(verdict: Verdict) -> str:

@@ -19,8 +19,8 @@ from ...suite import ByRound, Suite
 from ..statistics import intervals as stats
 from . import timing
 from .effect import ALPHA, Effect, Incomparable, effect, margin_of
-from .pairs import Pair, Reading, kind_of, match
-from .tuning import Budget, ledger
+from .pairs import Reading, ReadingPair, kind_of, pair_readings
+from .tuning import TuningBudget, tuning_budgets
 
 NOT_MEASURED = ("unsupported", "unavailable")           # this machine or this plugin has no such number
 
@@ -67,19 +67,19 @@ class Comparison:
         return self.b / self.a if self.b is not None and self.a is not None and self.a > 0 else None
 
 
-def compare(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str, str] | None = None,
-            margin: float | None = None) -> list[Comparison]:
+def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str, str] | None = None,
+                 margin: float | None = None) -> list[Comparison]:
     """Every metric that `suites` declare comparable. `plugins`: one of A and one of B. Raises UsageError.
 
     The two runs may be one and the same object: then the rounds of a timing group are paired.
     """
-    pairs = match(a, b, suites, plugins)
-    effects = [_effect(pair, a, b) for pair in pairs]
+    pairs = pair_readings(a, b, suites, plugins)
+    effects = [_effect_or_refusal(pair, a, b) for pair in pairs]
     tested = [found for found in effects if isinstance(found, Effect) and found.p is not None]
     adjusted = dict(zip(map(id, tested), stats.holm([found.p or 0.0 for found in tested]), strict=True))
     return [
         _judged(pair, found, adjusted.get(id(found)), margin or margin_of(pair)) if isinstance(found, Effect)
-        else Comparison(**_facts(pair), verdict=found[0], reason=found[1])
+        else Comparison(**_described(pair), verdict=found[0], reason=found[1])
         for pair, found in zip(pairs, effects, strict=True)]
 
 
@@ -96,20 +96,21 @@ def relative_growth(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str,
     return rows
 
 
-def tuning(a: Run, b: Run, suites: Sequence[Suite],
-           plugins: tuple[str, str] | None = None) -> list[tuple[Budget, Budget]]:
+def paired_budgets(a: Run, b: Run, suites: Sequence[Suite],
+           plugins: tuple[str, str] | None = None) -> list[tuple[TuningBudget, TuningBudget]]:
     """What tuning took on both sides, task by task."""
-    def counts(run: Run, budget: Budget, selector: str) -> bool:
+    def counts(run: Run, budget: TuningBudget, selector: str) -> bool:
         return any(budget.suite == suite.name for suite in suites) and (
             not selector or run.label_of(selector, budget.suite) == budget.plugin)
 
     ours, theirs = (
-        [budget for budget in ledger(row for r in run.results for row in r.rows) if counts(run, budget, selector)]
+        [budget for budget in tuning_budgets(row for r in run.results for row in r.rows)
+         if counts(run, budget, selector)]
         for run, selector in zip((a, b), plugins or ("", ""), strict=True))
     return [(x, y) for x in ours for y in theirs if x.task == y.task and (plugins or x.plugin == y.plugin)]
 
 
-def _effect(pair: Pair, a: Run, b: Run) -> Effect | tuple[str, str]:
+def _effect_or_refusal(pair: ReadingPair, a: Run, b: Run) -> Effect | tuple[str, str]:
     """The effect, or verdict and reason where there is none."""
     if pair.reason:
         return "incomparable", pair.reason
@@ -133,8 +134,8 @@ def _failure(rows: Sequence[Row]) -> str:
     return f"{seeds}{rows[0].status}: {rows[0].reason}" if rows[0].reason else seeds + rows[0].status
 
 
-def _judged(pair: Pair, found: Effect, p_holm: float | None, margin: float) -> Comparison:
-    facts = _facts(pair)
+def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: float) -> Comparison:
+    facts = _described(pair)
     estimate, neutral = found.estimate, 1.0 if found.ratio else 0.0
     told = found.beyond(max(abs(facts["a"]), abs(facts["b"]))) and (p_holm is None or p_holm < ALPHA)
     same = found.same(margin)
@@ -148,7 +149,7 @@ def _judged(pair: Pair, found: Effect, p_holm: float | None, margin: float) -> C
         detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin, how=found.how)
 
 
-def _facts(pair: Pair) -> dict:
+def _described(pair: ReadingPair) -> dict:
     """What a comparison says of its rows, whatever the verdict."""
     key, some = pair.key, (pair.a or pair.b)[0]
     return {

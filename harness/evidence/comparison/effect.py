@@ -25,7 +25,7 @@ from ..statistics import intervals as stats
 from ..statistics.contrast import Contrast
 from ..statistics.intervals import CONFIDENCE, Estimate
 from . import timing
-from .pairs import Pair, Reading
+from .pairs import Reading, ReadingPair
 
 ALPHA = 1 - CONFIDENCE
 SINGLE = 1.10
@@ -67,7 +67,7 @@ class Effect:
         return stats.within(self.tight, low, high)
 
 
-def effect(pair: Pair, a: Run, b: Run) -> Effect:
+def effect(pair: ReadingPair, a: Run, b: Run) -> Effect:
     """The effect of a pair that has readings on both sides. Raises Incomparable."""
     how = pair.a[0].compared
     if _measured_once(pair):
@@ -81,13 +81,13 @@ def effect(pair: Pair, a: Run, b: Run) -> Effect:
     return found or _by_value(pair, a, b)
 
 
-def margin_of(pair: Pair) -> float:
+def margin_of(pair: ReadingPair) -> float:
     """What differs by less counts as the same, unless told otherwise."""
     how = (pair.a or pair.b)[0].compared
     return SCORE_MARGIN if isinstance(how, Counted) or (isinstance(how, ByDocument) and how.size) else MARGIN
 
 
-def _measured_once(pair: Pair) -> bool:
+def _measured_once(pair: ReadingPair) -> bool:
     """Whether both sides are the same cells of the same run, as where a run is compared with itself."""
     ours, theirs = ([(r.row.run_id, r.row.cell_id, r.row.started_at, r.row.value) for r in side]
                     for side in (pair.a, pair.b))
@@ -96,7 +96,7 @@ def _measured_once(pair: Pair) -> bool:
 
 # Rounds
 
-def _by_round(pair: Pair, key: str, a: Run, b: Run) -> Effect | None:
+def _by_round(pair: ReadingPair, key: str, a: Run, b: Run) -> Effect | None:
     one, other = pair.a[0].result, pair.b[0].result
     x, y = one.raw.get(key), other.raw.get(key)
     if not x or not y:
@@ -119,7 +119,7 @@ def _by_round(pair: Pair, key: str, a: Run, b: Run) -> Effect | None:
                   stats.minimum_detectable(stats.unpaired_ratio(top, bottom)) * noise)
 
 
-def _oriented(pair: Pair, x: Sequence[float], y: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+def _oriented(pair: ReadingPair, x: Sequence[float], y: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
     """Seconds of A and B in the order in which their ratio is B / A of the metric: a rate is inverse to them."""
     return (x, y) if pair.a[0].row.better == "higher" else (y, x)
 
@@ -146,7 +146,7 @@ def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> t
 
 # Documents
 
-def _by_document(pair: Pair, how: ByDocument) -> Effect | None:
+def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
     import numpy as np
 
     sides = [{r.result.cell["seed"]: r for r in side} for side in (pair.a, pair.b)]
@@ -166,7 +166,7 @@ def _by_document(pair: Pair, how: ByDocument) -> Effect | None:
     return _contrasted(found, f"paired by document, {a.shape[1]} documents{each}, {_seeds(len(a), len(b))}")
 
 
-def _same_seeds(pair: Pair) -> bool:
+def _same_seeds(pair: ReadingPair) -> bool:
     """Whether a seed gives both sides the same weights and batches to start from."""
     return (pair.a[0].result.label == pair.b[0].result.label
             and [r.result.cell["seed"] for r in pair.a] == [r.result.cell["seed"] for r in pair.b])
@@ -190,7 +190,7 @@ def _contrasted(found: Contrast, how: str, floor: float = 1.0) -> Effect:
 
 # Values
 
-def _by_value(pair: Pair, a: Run, b: Run) -> Effect:
+def _by_value(pair: ReadingPair, a: Run, b: Run) -> Effect:
     how = pair.a[0].compared
     x, y = ([r.row.value or 0.0 for r in side] for side in (pair.a, pair.b))
     if isinstance(how, Counted):

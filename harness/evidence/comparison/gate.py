@@ -25,7 +25,7 @@ FORM = 'write it as "throughput.tokens_per_s < 0.95" or "throughput.tokens_per_s
 
 
 @dataclass(frozen=True)
-class Rule:
+class GateRule:
     """SUITE.METRIC[@PHASE] OPERATOR VALUE; a metric without its case (`:CASE`, `@SIZE`) stands for all of them."""
 
     text: str
@@ -44,15 +44,15 @@ class Rule:
 
 
 @dataclass
-class Outcome:
+class GateOutcome:
     """What a rule found: the comparisons it holds for, and those that are left undecided."""
 
-    rule: Rule
+    rule: GateRule
     held: list[Comparison] = field(default_factory=list)
     undecided: list[Comparison] = field(default_factory=list)
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> GateRule:
     """Raises UsageError."""
     found = re.fullmatch(r"\s*([\w-]+)\.(\S+?)\s*(<=|>=|<|>)\s*(\S+)\s*", text)
     try:
@@ -64,16 +64,16 @@ def parse_rule(text: str) -> Rule:
     metric, at, phase = found[2].rpartition("@")
     if not at or phase not in PHASES:
         metric, phase = found[2], ""
-    return Rule(text.strip(), found[1], metric, phase, found[3], value)
+    return GateRule(text.strip(), found[1], metric, phase, found[3], value)
 
 
-def judge(rule: Rule, rows: Sequence[Comparison]) -> Outcome:
+def apply_rule(rule: GateRule, rows: Sequence[Comparison]) -> GateOutcome:
     """Apply a rule. Raises UsageError where it names nothing, or nothing that could be compared."""
     named = [row for row in rows if rule.covers(row)]
     if not named:
         raise unknown(f"metric of --fail-on {rule.text!r}:", f"{rule.suite}.{rule.metric}" + _at(rule.phase),
-                      {name for row in rows for name in (f"{row.suite}.{row.metric}", written(row))})
-    outcome, compared = Outcome(rule), False
+                      {name for row in rows for name in (f"{row.suite}.{row.metric}", written_metric(row))})
+    outcome, compared = GateOutcome(rule), False
     for row in named:
         failed = row.effect is None and row.verdict in ("better", "worse")
         compared = compared or failed or row.ratio is not None
@@ -87,7 +87,7 @@ def judge(rule: Rule, rows: Sequence[Comparison]) -> Outcome:
     return outcome
 
 
-def written(row: Comparison) -> str:
+def written_metric(row: Comparison) -> str:
     """The metric as --fail-on takes it."""
     return f"{row.suite}.{row.metric}{_at(row.phase)}"
 

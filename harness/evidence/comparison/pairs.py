@@ -24,7 +24,7 @@ CHANGING = ("now", "git", "threads")        # of an environment, no part of its 
 
 
 @dataclass(frozen=True)
-class Key:
+class MetricKey:
     """What a number is of. `plugin` is "" where two plugins are compared."""
 
     suite: str
@@ -46,10 +46,10 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ReadingPair:
     """The readings of one key on both sides, a seed each; `reason` where they cannot be compared, `failed` rows."""
 
-    key: Key
+    key: MetricKey
     a: tuple[Reading, ...]
     b: tuple[Reading, ...]
     reason: str = ""
@@ -57,7 +57,7 @@ class Pair:
     failed_b: tuple[Row, ...] = ()
 
 
-def match(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str] | None = None) -> list[Pair]:
+def pair_readings(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str] | None = None) -> list[ReadingPair]:
     """Every comparable metric of `suites` in either run; with `plugins`, one plugin of each. Raises UsageError."""
     for run, selector in zip((a, b), plugins or (), strict=False):
         if not any(run.label_of(selector, suite) for suite in {r.cell["suite"] for r in run.results}):
@@ -71,11 +71,11 @@ def match(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str] | No
     return pairs
 
 
-def _in_order(pairs: Iterable[Pair]) -> list[Pair]:
+def _in_order(pairs: Iterable[ReadingPair]) -> list[ReadingPair]:
     """Metric by metric and plugin by plugin as they came, lengths rising."""
     places: dict[Any, int] = {}
 
-    def place(pair: Pair) -> tuple[int, ...]:
+    def place(pair: ReadingPair) -> tuple[int, ...]:
         key = pair.key
         names = ((key.metric, key.phase), key.plugin)
         return (*(places.setdefault(name, len(places)) for name in names), key.seq_len, key.batch_size)
@@ -90,15 +90,15 @@ class _Side:
         self.run, self.suite, self.only = run, suite, only
         self.results = {r.id: r for r in run.results
                         if r.cell["suite"] == suite.name and only in (None, r.label)}
-        self.readings: dict[Key, list[Reading]] = {}
+        self.readings: dict[MetricKey, list[Reading]] = {}
         for reading in self._read():
             row = reading.row
-            key = Key(row.suite, row.metric, row.phase, row.seq_len or 0, row.batch_size or 0, row.unit,
+            key = MetricKey(row.suite, row.metric, row.phase, row.seq_len or 0, row.batch_size or 0, row.unit,
                       reading.result.label if only is None else "")
             self.readings.setdefault(key, []).append(reading)
 
     def _read(self) -> Iterator[Reading]:
-        for row in [row for r in self.results.values() for row in _single(r.rows)] + list(self.run.derived):
+        for row in [row for r in self.results.values() for row in _without_curves(r.rows)] + list(self.run.derived):
             result = self.results.get(row.cell_id)
             if result is None or row.status != "ok" or row.value is None or row.better not in ("lower", "higher"):
                 continue
@@ -118,7 +118,7 @@ class _Side:
             and _of_cell(Reading(row, r, like.compared)) == wanted)
 
 
-def _single(rows: Sequence[Row]) -> list[Row]:
+def _without_curves(rows: Sequence[Row]) -> list[Row]:
     """Without the points of curves: metrics that a cell has several rows of."""
     count = Counter((row.metric, row.phase) for row in rows)
     return [row for row in rows if count[row.metric, row.phase] == 1]
@@ -131,7 +131,7 @@ def kind_of(suite: Suite, row: Row) -> Compared | None:
     return ByValue() if row.metric.partition(":")[0] in suite.primary else None
 
 
-def _pair(key: Key, left: _Side, right: _Side) -> Iterator[Pair]:
+def _pair(key: MetricKey, left: _Side, right: _Side) -> Iterator[ReadingPair]:
     """Readings under equal conditions; what is left over is told with what differs, or stands alone."""
     ours, theirs = (_by_conditions(side.readings.get(key, ())) for side in (left, right))
     open_a = []
@@ -142,17 +142,17 @@ def _pair(key: Key, left: _Side, right: _Side) -> Iterator[Pair]:
             continue
         theirs.remove(equal)
         a = _one_a_seed(readings, equal[1])
-        yield Pair(key, a, _one_a_seed(equal[1], a), "", left.failures(a[0]), right.failures(a[0]))
+        yield ReadingPair(key, a, _one_a_seed(equal[1], a), "", left.failures(a[0]), right.failures(a[0]))
     for here, readings in open_a:
         if not theirs:
-            yield Pair(key, _one_a_seed(readings), (), "", (), right.failures(readings[0]))
+            yield ReadingPair(key, _one_a_seed(readings), (), "", (), right.failures(readings[0]))
             continue
         reasons, nearest = min(((differences(here, entry[0], left.run, right.run), entry) for entry in theirs),
                                key=lambda found: len(found[0]))
         theirs.remove(nearest)
-        yield Pair(key, _one_a_seed(readings), _one_a_seed(nearest[1]), "; ".join(reasons))
+        yield ReadingPair(key, _one_a_seed(readings), _one_a_seed(nearest[1]), "; ".join(reasons))
     for _, readings in theirs:
-        yield Pair(key, (), _one_a_seed(readings), "", left.failures(readings[0]))
+        yield ReadingPair(key, (), _one_a_seed(readings), "", left.failures(readings[0]))
 
 
 def _one_a_seed(readings: Sequence[Reading], others: Sequence[Reading] = ()) -> tuple[Reading, ...]:

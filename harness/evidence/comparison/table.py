@@ -18,11 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ...store import Row
-from ..format import ASCII, supports_unicode
-from ..tables.terminal import format_value
+from ..format import ASCII, format_value, supports_unicode
 from .compare import Comparison
-from .gate import Outcome, written
-from .tuning import Budget, unequal
+from .gate import GateOutcome, written_metric
+from .tuning import TuningBudget, unequal
 
 STYLES = {"better": "green", "worse": "red", "same": "dim", "within noise": "dim"}
 RANKED = ("better", "worse", "same", "within noise")
@@ -37,8 +36,9 @@ class Page:
     notes: list[str] = field(default_factory=list)
 
 
-def page(rows: Sequence[Comparison], growth: Sequence[Row] = (), budgets: Sequence[tuple[Budget, Budget]] = (),
-         outcomes: Sequence[Outcome] = (), names: tuple[str, str] | None = None) -> Page:
+def page(rows: Sequence[Comparison], growth: Sequence[Row] = (),
+         budgets: Sequence[tuple[TuningBudget, TuningBudget]] = (), outcomes: Sequence[GateOutcome] = (),
+         names: tuple[str, str] | None = None) -> Page:
     """Everything that `harness compare` tells. `names`: of the two plugins, where not two runs are compared."""
     a, b = names or ("A", "B")
     found = Page(["metric", "T", *([] if names else ["plugin"]), a, b, f"{b} / {a}", "detects", "verdict"])
@@ -51,8 +51,8 @@ def page(rows: Sequence[Comparison], growth: Sequence[Row] = (), budgets: Sequen
         where = f"{row.seq_len or ''}" + (f" B={row.batch_size}" if several else "")
         mark = footnotes.setdefault(row.how or row.reason, len(footnotes) + 1)
         found.lines.append([
-            written(row), where, *([] if names else [row.plugin_b]), _value(row.a, row), _value(row.b, row),
-            _effect(row), _detects(row), f"{row.verdict} [{mark}]"])
+            written_metric(row), where, *([] if names else [row.plugin_b]), _value_text(row.a, row),
+            _value_text(row.b, row), _effect_text(row), _detects(row), f"{row.verdict} [{mark}]"])
     found.notes += [f"[{number}] {text}" for text, number in footnotes.items()]
     found.notes += _set_apart(rows) + [_growth(row) for row in growth] + [_tuned(*pair) for pair in budgets]
     found.notes.append(_summary(rows))
@@ -60,22 +60,22 @@ def page(rows: Sequence[Comparison], growth: Sequence[Row] = (), budgets: Sequen
     return found
 
 
-def _value(value: float | None, row: Comparison) -> str:
+def _value_text(value: float | None, row: Comparison) -> str:
     return "–" if value is None else format_value(value, row.unit)
 
 
-def _effect(row: Comparison) -> str:
+def _effect_text(row: Comparison) -> str:
     """The ratio, or the difference with its sign, and its interval."""
     if row.effect is None:
         return ""
     unit, sign = ("×", "") if row.scale == "ratio" else ("", "+")
-    text = _digits(row.effect, sign) + unit
+    text = _three_digits(row.effect, sign) + unit
     if row.low is None or row.high is None or row.low == row.high:
         return text
-    return f"{text} ({_digits(row.low, sign)}{' to ' if sign else '–'}{_digits(row.high, sign)})"
+    return f"{text} ({_three_digits(row.low, sign)}{' to ' if sign else '–'}{_three_digits(row.high, sign)})"
 
 
-def _digits(value: float, sign: str = "") -> str:
+def _three_digits(value: float, sign: str = "") -> str:
     """Three digits: 0.927, 1.10, 12.3."""
     places = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:{sign}.{min(max(places, 0), 4)}f}"
@@ -85,7 +85,7 @@ def _detects(row: Comparison) -> str:
     """The effect that would have been found."""
     if row.detectable is None:
         return ""
-    return f"{_digits(row.detectable)}×" if row.scale == "ratio" else f"±{_digits(row.detectable)}"
+    return f"{_three_digits(row.detectable)}×" if row.scale == "ratio" else f"±{_three_digits(row.detectable)}"
 
 
 def _set_apart(rows: Sequence[Comparison]) -> list[str]:
@@ -112,9 +112,9 @@ def _growth(row: Row) -> str:
     return f"{place}, T = {value}{interval}"
 
 
-def _tuned(a: Budget, b: Budget) -> str:
+def _tuned(a: TuningBudget, b: TuningBudget) -> str:
     """Both budgets of a task, and whether they are equal."""
-    def words(budget: Budget) -> str:
+    def words(budget: TuningBudget) -> str:
         if not budget.trials:
             return "learning rate given"
         parts = [f"{budget.trials} trials", format_value(budget.bytes, "B") if budget.bytes else "",
@@ -135,16 +135,16 @@ def _summary(rows: Sequence[Comparison]) -> str:
     return text + (f"; 95 % intervals, verdicts corrected for {tests} test{'s' * (tests > 1)} (Holm)" if tests else "")
 
 
-def gate_lines(outcome: Outcome) -> list[str]:
+def gate_lines(outcome: GateOutcome) -> list[str]:
     """What a rule found, a line for each comparison that it holds for or that noise leaves open."""
     lines = []
     for word, rows in (("holds", outcome.held), ("undecided", outcome.undecided)):
         for row in rows:
             where = f" T={row.seq_len}" if row.seq_len else ""
             plugins = " / ".join(dict.fromkeys(filter(None, [row.plugin_b, row.plugin_a])))
-            found = row.reason if row.ratio is None else f"{_digits(row.ratio)}×"
+            found = row.reason if row.ratio is None else f"{_three_digits(row.ratio)}×"
             text = ", ".join(filter(None, [found, row.verdict if word == "undecided" else ""]))
-            lines.append(f"fail-on {outcome.rule.text}: {word}: {plugins}: {written(row)}{where}: {text}")
+            lines.append(f"fail-on {outcome.rule.text}: {word}: {plugins}: {written_metric(row)}{where}: {text}")
     return lines or [f"fail-on {outcome.rule.text}: does not hold"]
 
 

@@ -1,4 +1,4 @@
-"""The tuning ledger: how many trials of the learning rate, how much text and time each plugin was given. (no torch)
+"""What tuning took: how many trials of the learning rate, how much text and time each plugin was given. (no torch)
 
 A score is of the best of its trials, so a plugin that was tried more often has an advantage that no interval shows.
 Budgets are equal where a search had as many trials of as many bytes; the time they took is the plugin's own. One rule
@@ -15,7 +15,7 @@ from ...store import Row
 
 
 @dataclass(frozen=True)
-class Budget:
+class TuningBudget:
     """What tuning a plugin took at one task: totals over its `searches` (one, or one a seed).
 
     `bytes` and `seconds` are None where the rows do not tell. No trials: the learning rate was given.
@@ -42,7 +42,7 @@ class Budget:
         return self.trials / self.searches, (self.bytes or 0) / self.searches
 
 
-def ledger(rows: Iterable[Row]) -> list[Budget]:
+def tuning_budgets(rows: Iterable[Row]) -> list[TuningBudget]:
     """The budget of every plugin at every task, from the rows that name a learning rate."""
     cells: dict[tuple[str, str, str, int], dict[str, list[Row]]] = {}
     for row in rows:
@@ -56,7 +56,7 @@ def ledger(rows: Iterable[Row]) -> list[Budget]:
             continue
         told = [row for rows in chosen for row in rows]
         sizes = [row.bytes_seen for row in told if row.metric.startswith("trial_")]
-        budgets.append(Budget(
+        budgets.append(TuningBudget(
             suite, plugin, corpus, seq_len or None, len(chosen),
             round(sum(row.value or 0 for row in told if row.metric == "tuning_trials")),
             sum(size or 0 for size in sizes) if all(sizes) else None,
@@ -65,7 +65,7 @@ def ledger(rows: Iterable[Row]) -> list[Budget]:
     return budgets
 
 
-def unequal(budgets: Iterable[Budget]) -> list[list[Budget]]:
+def unequal(budgets: Iterable[TuningBudget]) -> list[list[TuningBudget]]:
     """The budgets of every task at which plugins, or runs, were not tuned equally."""
     tasks = [list(found) for _, found in groupby(sorted(budgets, key=lambda b: b.task), key=lambda b: b.task)]
     return [found for found in tasks if len({budget.each for budget in found}) > 1]

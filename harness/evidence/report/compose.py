@@ -16,10 +16,10 @@ from typing import Any
 
 from ...reading import Run
 from ...registry import Registry
-from ..claims.outcome import VERDICTS, Verdict
-from ..tables.sheet import Sheet, metric_name
-from .cited import CITED_CONTEXT, Cited, cited_rows, read_runs
-from .document import Block, Cell, Code, Document, Paragraph, Section, Span, Table, words
+from ..claims.verdict import VERDICTS, Verdict
+from ..tables.pivot import Pivot, metric_name
+from .citation import CITED_CONTEXT, CitedRow, cited_rows, read_runs
+from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import (
     Styles,
     case_figures,
@@ -30,7 +30,7 @@ from .figures import (
     swept_figures,
 )
 from .quality import quality_figures
-from .tables import audit_table, failure_table, headline_table, row_table, sheet_tables
+from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
 
 
 def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
@@ -52,7 +52,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     return Document(" + ".join(run.name for run in runs), list(facts(runs, rows)), sections)
 
 
-def facts(runs: Sequence[Run], rows: Sequence[Cited]) -> Iterator[str]:
+def facts(runs: Sequence[Run], rows: Sequence[CitedRow]) -> Iterator[str]:
     """When, where, how much: the line below the title."""
     yield from dict.fromkeys(str(run.manifest.get("created", ""))[:10] for run in runs if run.manifest.get("created"))
     machines = (place for run in runs for place in run.environments.values())
@@ -68,32 +68,32 @@ def machine(environment: Mapping[str, Any]) -> str:
     return ", ".join([f"{cpu.get('model', '')} × {cpu.get('cores', '?')}"] * bool(cpu) + names)
 
 
-def summary(rows: Sequence[Cited], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
+def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
     section = Section("summary", "Summary")
     if verdicts:
         section.blocks += verdict_blocks(rows, verdicts)
     counts = {status: [row for row in rows if row.status == status] for status in dict.fromkeys(r.status for r in rows)}
-    spans = [Span(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
+    spans = [TextSpan(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
              for status, own in counts.items()]
-    section.blocks.append(Paragraph(tuple(spans) or (Span("There is no row: nothing was measured."),)))
+    section.blocks.append(Paragraph(tuple(spans) or (TextSpan("There is no row: nothing was measured."),)))
     if headline := headline_table(rows, suites):
         section.blocks.append(headline)
     return section
 
 
-def verdict_blocks(rows: Sequence[Cited], verdicts: Sequence[Verdict]) -> Iterator[Block]:
+def verdict_blocks(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Iterator[Block]:
     """A badge for every verdict that was given, and the claims in a table, the clear ones first."""
     order = {verdict: number for number, verdict in enumerate(VERDICTS)}
     counts = {name: sum(one.verdict == name for one in verdicts) for name in order}
-    yield Paragraph(tuple(Span(f"{count} {name}", badge(name)) for name, count in counts.items() if count))
-    first: dict[str, Cited] = {}
+    yield Paragraph(tuple(TextSpan(f"{count} {name}", badge(name)) for name, count in counts.items() if count))
+    first: dict[str, CitedRow] = {}
     for row in rows:
         first.setdefault(row.cell_id, row)
     table = []
     for one in sorted(verdicts, key=lambda one: order.get(one.verdict, len(order))):
-        cells = [Span(cell + " ", "cell", cite([first[cell]])[0] if cell in first else None) for cell in one.cells]
-        table.append([words(one.verdict, badge(one.verdict), order=order.get(one.verdict)), words(one.claim),
-                      words(one.words), words(one.effect), Cell(tuple(cells))])
+        cells = [TextSpan(cell + " ", "cell", cite([first[cell]])[0] if cell in first else None) for cell in one.cells]
+        table.append([plain(one.verdict, badge(one.verdict), order=order.get(one.verdict)), plain(one.name),
+                      plain(one.quote), plain(one.effect), TableCell(tuple(cells))])
     yield Table("verdicts", ["verdict", "claim", "what it says", "measured", "cells"], table)
 
 
@@ -101,26 +101,26 @@ def badge(verdict: str) -> str:
     return "badge " + verdict.replace(" ", "-")
 
 
-def suite_section(number: int, name: str, rows: Sequence[Cited], registry: Registry, styles: Styles) -> Section:
+def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Registry, styles: Styles) -> Section:
     """Everything that one suite measured."""
     suite = registry.suites.get(name)
     primary = suite.primary if suite else tuple(dict.fromkeys(metric_name(row) for row in rows if row.metric))
-    sheet = Sheet(rows, primary, CITED_CONTEXT)
+    pivot = Pivot(rows, primary, CITED_CONTEXT)
     section = Section(f"suite-{number}", name, suite.summary if suite else "")
     for figures in (
-        quality_figures(rows, styles), memory_figures(rows), swept_figures(sheet, styles),
-        circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(sheet, styles),
+        quality_figures(rows, styles), memory_figures(rows), swept_figures(pivot, styles),
+        circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(pivot, styles),
     ):
         section.blocks += figures
-    section.blocks += sheet_tables(sheet, name)
+    section.blocks += pivot_tables(pivot, name)
     return section
 
 
-def audits(rows: Sequence[Cited]) -> Section:
+def audits(rows: Sequence[CitedRow]) -> Section:
     section = Section("audits", "Audits and failures", "No score without a passed audit of the very weights scored.")
     section.blocks += [table for table in (audit_table(rows), failure_table(rows)) if table]
     if not section.blocks:
-        section.blocks.append(Paragraph((Span("No audit was run, and nothing failed."),)))
+        section.blocks.append(Paragraph((TextSpan("No audit was run, and nothing failed."),)))
     return section
 
 
@@ -128,14 +128,14 @@ def repetition(runs: Sequence[Run]) -> Iterator[Block]:
     """How each run came about: its commands, then its machine, versions and measured limits."""
     for run in runs:
         if len(runs) > 1:
-            yield Paragraph((Span(run.name, "strong"),))
+            yield Paragraph((TextSpan(run.name, "strong"),))
         commands = [shlex.join(command["argv"]) for command in run.manifest.get("commands", ())]
         if commands:
             yield Code("\n".join(dict.fromkeys(commands)))
         for place, environment in run.environments.items():
             told = {**environment, "harness": run.manifest.get("harness", ""),
                     "limits": run.manifest.get("limits", {}).get(place, {})}
-            lines = [[words(key), words(value)] for key, value in flat(told) if value not in ("", None)]
+            lines = [[plain(key), plain(value)] for key, value in flat(told) if value not in ("", None)]
             yield Table(f"environment {run.name} {place}", ["fact", "value"], lines)
 
 

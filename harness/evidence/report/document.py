@@ -9,7 +9,7 @@ from ..drawing.canvas import Drawing
 
 
 @dataclass(frozen=True)
-class Span:
+class TextSpan:
     """A piece of text: its kind, what it links to ("#row-12") and what is read on hovering."""
 
     text: str
@@ -19,10 +19,10 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """A place of a table; `order` is what it is sorted by, its text where that is None."""
 
-    spans: tuple[Span, ...] = ()
+    spans: tuple[TextSpan, ...] = ()
     order: float | None = None
 
     @property
@@ -30,9 +30,9 @@ class Cell:
         return "".join(span.text for span in self.spans)
 
 
-def words(text: object, kind: str = "", href: str | None = None, order: float | None = None) -> Cell:
+def plain(text: object, kind: str = "", href: str | None = None, order: float | None = None) -> TableCell:
     """A cell of one span."""
-    return Cell((Span(str(text), kind, href),), order)
+    return TableCell((TextSpan(str(text), kind, href),), order)
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Table:
 
     name: str
     headings: Sequence[str]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
     numeric: frozenset[int] = frozenset()
     caption: str = ""
     notes: Sequence[str] = ()
@@ -59,7 +59,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Paragraph:
-    spans: tuple[Span, ...]
+    spans: tuple[TextSpan, ...]
 
 
 @dataclass(frozen=True)

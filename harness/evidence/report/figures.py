@@ -20,9 +20,9 @@ from ..drawing.grids import Segment, bars, dots, heat_map
 from ..drawing.lines import Label, Point, Series, chart
 from ..format import format_value
 from ..statistics.intervals import Estimate
-from ..tables.entry import Entries
-from ..tables.sheet import Column, Key, Place, Sheet
-from .cited import CITED_CONTEXT, Cited
+from ..tables.formatter import Formatter
+from ..tables.pivot import Column, Pivot, Place, RowKey
+from .citation import CITED_CONTEXT, CitedRow
 from .document import Figure
 
 UNITS = {"s": "seconds", "B": "bytes", "": ""}
@@ -52,21 +52,21 @@ class Styles:
         return Series(name, points, self.of(name), line)
 
 
-def name_of(key: Key) -> str:
+def name_of(key: RowKey) -> str:
     """A table row in one line."""
     return " · ".join(part for part in key if part)
 
 
-def named_places(sheet: Sheet, column: Column) -> Iterator[tuple[str, Place]]:
+def named_places(pivot: Pivot, column: Column) -> Iterator[tuple[str, Place]]:
     """What stands in a column under its name, each length apart where there are several."""
-    found = [(key, length, place) for (key, length, c), place in sheet.places.items() if c == column]
+    found = [(key, length, place) for (key, length, c), place in pivot.places.items() if c == column]
     several = len({length for _, length, _ in found}) > 1
-    yield from ((name_of((*key, f"{sheet.across}={length}" * several)), place) for key, length, place in found)
+    yield from ((name_of((*key, f"{pivot.across}={length}" * several)), place) for key, length, place in found)
 
 
 def cite(rows: Sequence[Row]) -> tuple[str | None, str]:
     """The link to the first of some rows, and where they all stand."""
-    cited = [row for row in rows if isinstance(row, Cited)]
+    cited = [row for row in rows if isinstance(row, CitedRow)]
     if not cited:
         return None, ""
     numbers = ", ".join(str(row.number) for row in cited[:6]) + " …" * (len(cited) > 6)
@@ -104,23 +104,23 @@ def axis_words(unit: str, rows: Sequence[Row]) -> str:
     return ", ".join(filter(None, [shown, direction(rows)]))
 
 
-def swept_figures(sheet: Sheet, styles: Styles) -> Iterator[Figure]:
+def swept_figures(pivot: Pivot, styles: Styles) -> Iterator[Figure]:
     """A metric against length: limits dotted, the noise of the A/A control shaded, failures in their lanes."""
-    entries = Entries(sheet)
-    for column in sheet.columns:
-        if column not in sheet.swept or column[0] in PARTS or sheet.units.get(column) == {DEVIATION}:
+    formatter = Formatter(pivot)
+    for column in pivot.columns:
+        if column not in pivot.swept or column[0] in PARTS or pivot.units.get(column) == {DEVIATION}:
             continue
-        measured = [row for (_, _, c), place in sheet.places.items() if c == column for row in place.measured]
+        measured = [row for (_, _, c), place in pivot.places.items() if c == column for row in place.measured]
         derived = not any(row.started_at for row in measured)       # of several cells: no failure is its own
         series = []
-        for key in sheet.keys:
-            places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+        for key in pivot.keys:
+            places = {length: pivot.at(key, length, column) for length in pivot.lengths}
             points = [point_of(place, length, f"T={length}") for length, place in places.items()
                       if place.measured or (place.rows and not derived)]
             if points:
                 series.append(styles.series(name_of(key), points))
         if len({row.seq_len for row in measured}) > 1:
-            yield growth_figure(entries.heading(column), column, series, measured, "length in tokens")
+            yield growth_figure(formatter.heading(column), column, series, measured, "length in tokens")
 
 
 def growth_figure(title: str, column: Column, series: list[Series], rows: list[Row], across: str) -> Figure:
@@ -146,7 +146,7 @@ def circuit_figures(rows: Sequence[Row], primary: Sequence[str], styles: Styles)
             chosen = [row for row in own if (row.metric, row.phase) == column]
             for value in sorted({float(getattr(row, attribute)) for row in chosen}):
                 members = [row for row in chosen if getattr(row, attribute) == value]
-                for name, place in named_places(Sheet(members, primary, CITED_CONTEXT), column):
+                for name, place in named_places(Pivot(members, primary, CITED_CONTEXT), column):
                     lines.setdefault(name, []).append(point_of(place, value, f"{value:g} {across}"))
             series = [styles.series(name, points) for name, points in lines.items()]
             measured = [row for row in chosen if row.status == "ok" and row.value is not None]
@@ -158,21 +158,21 @@ def circuit_figures(rows: Sequence[Row], primary: Sequence[str], styles: Styles)
 
 def memory_figures(rows: Sequence[Row]) -> Iterator[Figure]:
     """What training and decoding hold, a bar each, stacked from their parts; a figure for every length."""
-    sheet = Sheet([row for row in rows if row.metric in PARTS and row.status == "ok"], tuple(PARTS), CITED_CONTEXT)
-    phases = dict(sheet.columns)
+    pivot = Pivot([row for row in rows if row.metric in PARTS and row.status == "ok"], tuple(PARTS), CITED_CONTEXT)
+    phases = dict(pivot.columns)
     if len(phases) < len(PARTS):
         return
-    lengths = sorted({length for _, length, _ in sheet.places})
-    groups = {length: list(_memory_bars(sheet, length, phases)) for length in lengths}
+    lengths = sorted({length for _, length, _ in pivot.places})
+    groups = {length: list(_memory_bars(pivot, length, phases)) for length in lengths}
     longest = max(sum(part.value for part in parts) for bar in groups.values() for _, parts in bar)
     for length, found in groups.items():
         yield Figure(f"memory-{length}", bars(
             found, tuple(PARTS.values()), title=f"memory at T={length}", unit="B", longest=longest))
 
 
-def _memory_bars(sheet: Sheet, length: int, phases: dict[str, str]) -> Iterator[tuple[str, list[Segment]]]:
-    for key in sheet.keys:
-        places = {kind: sheet.at(key, length, (metric, phases[metric])) for kind, metric in enumerate(PARTS)}
+def _memory_bars(pivot: Pivot, length: int, phases: dict[str, str]) -> Iterator[tuple[str, list[Segment]]]:
+    for key in pivot.keys:
+        places = {kind: pivot.at(key, length, (metric, phases[metric])) for kind, metric in enumerate(PARTS)}
         for phase, kinds in (("train", TRAINING), ("decode", DECODING)):
             segments = []
             for kind in kinds:
@@ -187,16 +187,16 @@ def numbered_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """Metrics `name@number`: accuracies as a heat map for every plugin and length, others as lines."""
     numbered = [row for row in rows if NUMBERED.fullmatch(row.metric)]
     shares = [row for row in numbered if "accuracy@" in row.metric]
-    sheet = Sheet(shares, tuple(dict.fromkeys(row.metric for row in shares)), CITED_CONTEXT)
+    pivot = Pivot(shares, tuple(dict.fromkeys(row.metric for row in shares)), CITED_CONTEXT)
     chances = dict.fromkeys(f"{row.metric.removesuffix('_chance')} {row.value:.2g}" for row in rows
                             if row.metric.endswith("_chance") and row.value is not None)
     by_chance = "By chance: " + ", ".join(chances) if chances else ""
-    for key in sheet.keys:
-        for length in sorted({length for k, length, _ in sheet.places if k == key}):
+    for key in pivot.keys:
+        for length in sorted({length for k, length, _ in pivot.places if k == key}):
             cells = {}
-            for column in sheet.columns:
+            for column in pivot.columns:
                 task, _, size = column[0].partition("@")
-                if (place := sheet.at(key, length, column)).rows:
+                if (place := pivot.at(key, length, column)).rows:
                     cells[task.removesuffix("_accuracy"), size] = point_of(place, 0.0)
             names = sorted({size for _, size in cells}, key=float)
             ordered = {(task, size): cells[task, size] for size in names for task in dict.fromkeys(t for t, _ in cells)
@@ -214,14 +214,14 @@ def numbered_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
 
 def _number_lines(name: str, rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """A metric over the number in its name, a line per plugin."""
-    sheet = Sheet(rows, tuple(dict.fromkeys(row.metric for row in rows)), CITED_CONTEXT)
+    pivot = Pivot(rows, tuple(dict.fromkeys(row.metric for row in rows)), CITED_CONTEXT)
     lines: dict[str, list[Point]] = {}
-    for column in sheet.columns:
+    for column in pivot.columns:
         x = float(column[0].partition("@")[2])
-        for label, place in named_places(sheet, column):
+        for label, place in named_places(pivot, column):
             lines.setdefault(label, []).append(point_of(place, x, f"{name}@{x:g}"))
     across = NUMBERS.get(name.partition("_")[0], "the number in the name of the metric")
-    if len(sheet.columns) > 1 and any(point.y is not None for points in lines.values() for point in points):
+    if len(pivot.columns) > 1 and any(point.y is not None for points in lines.values() for point in points):
         series = [styles.series(label, points) for label, points in lines.items()]
         y, kinds = Label(axis_words(rows[0].unit, rows), rows[0].unit), dict.fromkeys(r.limit_kind for r in rows)
         limit = " and ".join(filter(None, kinds))
@@ -229,13 +229,13 @@ def _number_lines(name: str, rows: Sequence[Row], styles: Styles) -> Iterator[Fi
             series, title=name.replace("_", " "), x=Label(across), y=y, limit=limit and f"{limit} limit"))
 
 
-def case_figures(sheet: Sheet, styles: Styles) -> Iterator[Figure]:
+def case_figures(pivot: Pivot, styles: Styles) -> Iterator[Figure]:
     """Metrics `name:case` in seconds: dots on one axis, those of a plugin together."""
-    for column in sheet.columns:
-        keys = [key for key in sorted(sheet.keys) if key[1] and sheet.at(key, None, column).rows]
-        if sheet.units.get(column) == {"s"} and keys and column not in sheet.swept:
+    for column in pivot.columns:
+        keys = [key for key in sorted(pivot.keys) if key[1] and pivot.at(key, None, column).rows]
+        if pivot.units.get(column) == {"s"} and keys and column not in pivot.swept:
             places = [(name_of((key[1], key[0], *key[2:])), styles.of(key[0]) % SERIES_STYLES,
-                       point_of(sheet.at(key, None, column), 0.0)) for key in keys]
+                       point_of(pivot.at(key, None, column), 0.0)) for key in keys]
             yield Figure("-".join(filter(None, column)), dots(
-                places, title=Entries(sheet).heading(column), label=Label("seconds, lower is better", "s")))
+                places, title=Formatter(pivot).heading(column), label=Label("seconds, lower is better", "s")))
 

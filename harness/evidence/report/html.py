@@ -9,13 +9,13 @@ from xml.etree.ElementTree import Element
 
 from ..drawing.canvas import rules
 from ..drawing.markup import add, append_text, element, to_html
-from .document import Block, Cell, Code, Document, Figure, Paragraph, Section, Span, Table
+from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
 LONG = 8                                    # rows from which a table has a filter
 ICON = "data:,"                             # none, so that a browser asks nobody for one
 
 
-def render(document: Document) -> str:
+def render_html(document: Document) -> str:
     """The whole page."""
     page = element("html", lang="en")
     head, body = add(page, "head"), add(page, "body")
@@ -82,7 +82,7 @@ def write_figure(grid: Element, figure: Figure, name: str) -> None:
         add(made, "figcaption", figure.caption)
 
 
-def write_spans(parent: Element, spans: Iterable[Span]) -> None:
+def write_spans(parent: Element, spans: Iterable[TextSpan]) -> None:
     """Text as it is; spans with a kind, a link or a title as elements."""
     for span in spans:
         if not (span.kind or span.href or span.title):
@@ -119,6 +119,6 @@ def write_table(parent: Element, table: Table, name: str) -> None:
         add(frame, "p", note, class_="below")
 
 
-def write_cell(row: Element, cell: Cell, kind: str | None) -> None:
+def write_cell(row: Element, cell: TableCell, kind: str | None) -> None:
     made = add(row, "td", class_=kind, data_order=None if cell.order is None else repr(float(cell.order)))
     write_spans(made, cell.spans)

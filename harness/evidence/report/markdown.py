@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import FileError
 from ...store import write_atomically
-from .document import Block, Cell, Code, Document, Figure, Paragraph, Section, Span, Table
+from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
@@ -26,7 +26,7 @@ def write(document: Document, path: Path) -> list[Path]:
     except OSError as error:
         raise FileError(f"cannot write {folder}: {error.strerror}") from None
     drawn = [block.drawing.save(folder / names[id(block)]) for _, block in figures]
-    write_atomically(path, "\n\n".join(render(document, folder.name, names)) + "\n")
+    write_atomically(path, "\n\n".join(paragraphs(document, folder.name, names)) + "\n")
     return [path, *drawn]
 
 
@@ -34,7 +34,7 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60]
 
 
-def render(document: Document, folder: str, names: dict[int, str]) -> Iterator[str]:
+def paragraphs(document: Document, folder: str, names: dict[int, str]) -> Iterator[str]:
     """The paragraphs of the report."""
     yield f"# {escape(document.title)}"
     yield escape(" · ".join(document.facts))
@@ -76,11 +76,11 @@ def render_row(table: Table, number: int) -> list[str]:
     return cells
 
 
-def render_cell(cell: Cell) -> str:
+def render_cell(cell: TableCell) -> str:
     return "".join(map(render_span, cell.spans))
 
 
-def render_span(span: Span) -> str:
+def render_span(span: TextSpan) -> str:
     """Text, bold where it is the best, a link where it has a row."""
     text = escape(span.text)
     text = f"**{text}**" if span.kind == "best" and span.text.strip("*") else text

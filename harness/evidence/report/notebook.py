@@ -17,7 +17,7 @@ from ...reading import read_table
 from ...store import COLUMNS as ROW_COLUMNS
 from ..drawing.canvas import Drawing
 from ..drawing.lines import Label, Point, chart
-from ..tables.sheet import CONTEXT, Place, as_rows
+from ..tables.pivot import CONTEXT, Place, as_rows
 from .figures import Styles, axis_words, name_of, point_of
 
 COLUMNS = ("suite", "metric", "phase", "seq_len", *CONTEXT)

@@ -9,21 +9,21 @@ from statistics import fmean
 from ..drawing.grids import dots
 from ..drawing.lines import Label, Point, chart
 from ..format import format_value
-from ..tables.sheet import Sheet
-from .cited import CITED_CONTEXT, Cited
+from ..tables.pivot import Pivot
+from .citation import CITED_CONTEXT, CitedRow
 from .document import Figure
 from .figures import Styles, axis_words, cite, name_of, named_places, point_of
 
 SCORE, CURVE = "bits_per_byte", "learning_curve"
 SPREAD = 1.25                               # costs that differ by less are one cost: there is nothing to plot against
 
-Cost = Callable[[Cited], float | None]
+Cost = Callable[[CitedRow], float | None]
 
 
 class Costs:
     """What training had taken when a row was measured, from the rows beside it."""
 
-    def __init__(self, rows: Sequence[Cited]):
+    def __init__(self, rows: Sequence[CitedRow]):
         self.rows = {(row.run, row.cell_id, row.metric): row for row in rows if row.status == "ok"}
         self.axes: tuple[tuple[str, Label, Cost], ...] = (
             ("parameters", Label("parameters outside the vocabulary tables"), lambda row: row.params),
@@ -32,17 +32,17 @@ class Costs:
             ("time", Label("seconds of training", "s"), self.seconds),
         )
 
-    def beside(self, row: Cited, metric: str) -> float | None:
+    def beside(self, row: CitedRow, metric: str) -> float | None:
         found = self.rows.get((row.run, row.cell_id, metric))
         return found.value if found else None
 
-    def flops(self, row: Cited) -> float | None:
+    def flops(self, row: CitedRow) -> float | None:
         whole = self.rows.get((row.run, row.cell_id, "train_flops"))
         if whole is None or not (whole.value and whole.bytes_seen and row.bytes_seen):
             return None
         return whole.value * row.bytes_seen / whole.bytes_seen
 
-    def seconds(self, row: Cited) -> float | None:
+    def seconds(self, row: CitedRow) -> float | None:
         """Bytes over the rate of training; how many bytes a token stands for shows in the two perplexities."""
         rate, token = self.beside(row, "train_tokens_per_s"), self.beside(row, "perplexity_per_token")
         byte = self.beside(row, "perplexity_per_byte")
@@ -51,35 +51,35 @@ class Costs:
         return row.bytes_seen * log2(byte) / log2(token) / rate
 
 
-def quality_figures(rows: Sequence[Cited], styles: Styles) -> Iterator[Figure]:
+def quality_figures(rows: Sequence[CitedRow], styles: Styles) -> Iterator[Figure]:
     """The score beside every cost that differs, and the curves that led to it."""
     costs = Costs(rows)
     yield from score_figures([row for row in rows if row.metric == SCORE], costs, styles)
     yield from curve_figures(rows, costs, styles)
 
 
-def entropy(rows: Sequence[Cited]) -> list[tuple[float, str]]:
+def entropy(rows: Sequence[CitedRow]) -> list[tuple[float, str]]:
     """The floors of known sources among rows, as levels of a plot."""
     floors = dict.fromkeys(row.limit for row in rows if row.limit is not None and row.limit_kind == "entropy")
     return [(floor, f"entropy {format_value(floor)}") for floor in floors]
 
 
-def score_figures(rows: Sequence[Cited], costs: Costs, styles: Styles) -> Iterator[Figure]:
+def score_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Iterator[Figure]:
     """Scores against costs; where all models cost the same, the scores alone side by side."""
-    sheet = Sheet(rows, (SCORE,), CITED_CONTEXT)
-    places = {(key, length): place for (key, length, column), place in sheet.places.items() if column[0] == SCORE}
-    lone = [(name, styles.of(name), point_of(place, 0.0)) for column in sheet.columns if column[0] == SCORE
-            for name, place in named_places(sheet, column)]
+    pivot = Pivot(rows, (SCORE,), CITED_CONTEXT)
+    places = {(key, length): place for (key, length, column), place in pivot.places.items() if column[0] == SCORE}
+    lone = [(name, styles.of(name), point_of(place, 0.0)) for column in pivot.columns if column[0] == SCORE
+            for name, place in named_places(pivot, column)]
     if any(point.y is not None for _, _, point in lone):
         yield Figure("scores", dots(lone, title="bits per byte of held-out text",
                                     label=Label(axis_words("bits/byte", rows), log=False)))
     for name, across, cost in costs.axes:
         series: dict[str, list[Point]] = {}
         for (key, length), place in places.items():
-            found = [cost(row) for row in place.measured if isinstance(row, Cited)]
+            found = [cost(row) for row in place.measured if isinstance(row, CitedRow)]
             known = [value for value in found if value]
             if known and len(known) == len(found):
-                series.setdefault(_without_setting(sheet, key), []).append(
+                series.setdefault(_without_setting(pivot, key), []).append(
                     point_of(place, fmean(known), f"{format_value(fmean(known), across.unit)}, T={length}"))
         at = [point.x for points in series.values() for point in points]
         if len(at) > 1 and max(at) > SPREAD * min(at):
@@ -89,22 +89,22 @@ def score_figures(rows: Sequence[Cited], costs: Costs, styles: Styles) -> Iterat
                 y=Label(axis_words("bits/byte", rows), log=False), levels=entropy(rows)))
 
 
-def _without_setting(sheet: Sheet, key: tuple[str, ...]) -> str:
+def _without_setting(pivot: Pivot, key: tuple[str, ...]) -> str:
     """The name of a table row, sizes and budgets left out: these are what it is plotted against."""
-    context = zip(sheet.varying, key[2:], strict=False)
+    context = zip(pivot.varying, key[2:], strict=False)
     return name_of((*key[:2], *(value for name, value in context if name != "setting")))
 
 
-def curve_figures(rows: Sequence[Cited], costs: Costs, styles: Styles) -> Iterator[Figure]:
+def curve_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Iterator[Figure]:
     """Learning curves over bytes, operations and time: means over seeds, their range as a band."""
     failed = {(row.run, row.cell_id) for row in rows if row.status == "audit_failed"}
     own = [row for row in rows if row.metric == CURVE and row.value is not None and row.bytes_seen]
-    sheet = Sheet(own, (CURVE,), CITED_CONTEXT)
+    pivot = Pivot(own, (CURVE,), CITED_CONTEXT)
     for name, across, cost in costs.axes[1:]:
         series, leaky = [], []
-        for key in sheet.keys:
-            places = [place for (k, _, _), place in sheet.places.items() if k == key]
-            members = [row for place in places for row in place.measured if isinstance(row, Cited)]
+        for key in pivot.keys:
+            places = [place for (k, _, _), place in pivot.places.items() if k == key]
+            members = [row for place in places for row in place.measured if isinstance(row, CitedRow)]
             points = list(_mean_curve(members, cost, across.unit))
             if any((row.run, row.cell_id) in failed for row in members):
                 leaky.append(name_of(key))
@@ -118,9 +118,9 @@ def curve_figures(rows: Sequence[Cited], costs: Costs, styles: Styles) -> Iterat
                 y=Label("bits/byte of some held-out text, lower is better", log=False)), caption)
 
 
-def _mean_curve(rows: Sequence[Cited], cost: Cost, unit: str) -> Iterator[Point]:
+def _mean_curve(rows: Sequence[CitedRow], cost: Cost, unit: str) -> Iterator[Point]:
     """The curves of several cells as one, step by step; every cell is validated at the same shares of its budget."""
-    cells: dict[tuple[str, str], list[Cited]] = {}
+    cells: dict[tuple[str, str], list[CitedRow]] = {}
     for row in sorted(rows, key=lambda row: row.bytes_seen or 0):
         cells.setdefault((row.run, row.cell_id), []).append(row)
     for step in zip(*cells.values(), strict=False):

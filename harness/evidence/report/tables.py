@@ -1,4 +1,4 @@
-"""The tables of a report: a suite's sheet, the headline, audits, failures, and every row. (no torch)"""
+"""The tables of a report: a suite's pivots, the headline, audits, failures, and every row. (no torch)"""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from ...store import Row
 from ..format import format_value
 from ..statistics.intervals import Estimate
-from ..tables.entry import Entries, Part
-from ..tables.sheet import CONTEXT, Column, Place, Sheet, in_context
-from .cited import Cited
-from .document import Cell, Span, Table, words
+from ..tables.formatter import Formatter, Part
+from ..tables.pivot import CONTEXT, Column, Pivot, Place, in_context
+from .citation import CitedRow
+from .document import Table, TableCell, TextSpan, plain
 from .figures import DEVIATION, cite, exactly, name_of
 
 HEADLINES = (                               # metric, phase, what a reader calls it
@@ -23,83 +23,83 @@ WIDE = 12                                   # columns that fit a page
 LAST = float("inf")                         # where a failure is sorted
 
 
-def cell_of(parts: Sequence[Part], place: Place) -> Cell:
+def cell_of(parts: Sequence[Part], place: Place) -> TableCell:
     """A place of a table with every number linked to its row."""
     spans = []
     for part in parts:
         href, where = cite(part.rows)
         title = f"{exactly(place.estimate, part.rows[0].unit)} · {where}" if place.estimate and href else where
-        spans.append(Span(part.text, part.kind, href, title if part.kind != "failed" else where))
-    return Cell(tuple(spans), place.estimate.value if place.estimate else LAST)
+        spans.append(TextSpan(part.text, part.kind, href, title if part.kind != "failed" else where))
+    return TableCell(tuple(spans), place.estimate.value if place.estimate else LAST)
 
 
-def sheet_tables(sheet: Sheet, suite: str) -> Iterator[Table]:
+def pivot_tables(pivot: Pivot, suite: str) -> Iterator[Table]:
     """What was swept over lengths, a row per metric and plugin; everything else, a row per plugin."""
-    swept = [column for column in sheet.columns if column in sheet.swept]
-    single = [column for column in sheet.columns if column not in sheet.swept]
+    swept = [column for column in pivot.columns if column in pivot.swept]
+    single = [column for column in pivot.columns if column not in pivot.swept]
     if swept:
-        yield _by_length(sheet, swept, f"{suite} by length")
+        yield _by_length(pivot, swept, f"{suite} by length")
     if single or not swept:
-        yield _by_metric(sheet, single or [("", "")], suite)
+        yield _by_metric(pivot, single or [("", "")], suite)
 
 
-def _by_length(sheet: Sheet, columns: Sequence[Column], name: str) -> Table:
-    entries, rows = Entries(sheet), []
+def _by_length(pivot: Pivot, columns: Sequence[Column], name: str) -> Table:
+    formatter, rows = Formatter(pivot), []
     for column in columns:
-        best = {length: sheet.best(length, column) for length in sheet.lengths}
-        for key in sheet.keys:
-            places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+        best = {length: pivot.best(length, column) for length in pivot.lengths}
+        for key in pivot.keys:
+            places = {length: pivot.at(key, length, column) for length in pivot.lengths}
             if any(place.rows for place in places.values()):
-                rows.append([words(entries.heading(column)), words(name_of(key)), *(
-                    cell_of(entries.parts(place, key in best[length]), place) for length, place in places.items())])
-    return Table(name, ["metric", "plugin", *(f"{sheet.across}={length}" for length in sheet.lengths)], rows,
-                 frozenset(range(2, 2 + len(sheet.lengths))), " · ".join(sheet.title), entries.below())
+                rows.append([plain(formatter.heading(column)), plain(name_of(key)), *(
+                    cell_of(formatter.parts(place, key in best[length]), place) for length, place in places.items())])
+    return Table(name, ["metric", "plugin", *(f"{pivot.across}={length}" for length in pivot.lengths)], rows,
+                 frozenset(range(2, 2 + len(pivot.lengths))), " · ".join(pivot.title), formatter.below())
 
 
-def _by_metric(sheet: Sheet, columns: Sequence[Column], name: str) -> Table:
+def _by_metric(pivot: Pivot, columns: Sequence[Column], name: str) -> Table:
     """Plugins down and metrics across, or the other way round where the metrics are many."""
-    entries = Entries(sheet)
-    best = [sheet.best(None, column) for column in columns]
-    places = {key: [sheet.at(key, None, column) for column in columns] for key in sheet.keys}
-    rows = [[words(name_of(key)), _size(sheet.params.get(key)), *(
-        cell_of(entries.parts(place, key in best[i]), place) for i, place in enumerate(found))]
+    formatter = Formatter(pivot)
+    best = [pivot.best(None, column) for column in columns]
+    places = {key: [pivot.at(key, None, column) for column in columns] for key in pivot.keys}
+    rows = [[plain(name_of(key)), _size(pivot.params.get(key)), *(
+        cell_of(formatter.parts(place, key in best[i]), place) for i, place in enumerate(found))]
         for key, found in places.items() if any(place.rows for place in found)]
-    headings = ["plugin", "params", *(entries.heading(column) or "result" for column in columns)]
+    headings = ["plugin", "params", *(formatter.heading(column) or "result" for column in columns)]
     if len(headings) > max(WIDE, len(rows)):
-        turned = [[words(heading), *(row[i] for row in rows)] for i, heading in enumerate(headings)]
+        turned = [[plain(heading), *(row[i] for row in rows)] for i, heading in enumerate(headings)]
         headings, rows = ["metric", *(row[0].text for row in rows)], turned[1:]
-    return Table(name, headings, rows, frozenset(range(1, len(headings))), " · ".join(sheet.title), entries.below())
+    return Table(name, headings, rows, frozenset(range(1, len(headings))), " · ".join(pivot.title), formatter.below())
 
 
-def headline_table(rows: Sequence[Cited], suites: Sequence[str]) -> Table | None:
+def headline_table(rows: Sequence[CitedRow], suites: Sequence[str]) -> Table | None:
     """A row per plugin, a column for each headline that was measured; None where none was."""
-    columns: dict[str, dict[str, Cell]] = {}
+    columns: dict[str, dict[str, TableCell]] = {}
     notes: dict[str, None] = {}
     for metric, phase, heading in HEADLINES:
         for words_of, chosen in _headline_rows(rows, suites, metric, phase):
-            sheet = Sheet(chosen, (metric,), ("setting", "run"))
-            entries, column = Entries(sheet), (metric, phase)
-            best = sheet.best(None, column)
+            pivot = Pivot(chosen, (metric,), ("setting", "run"))
+            formatter, column = Formatter(pivot), (metric, phase)
+            best = pivot.best(None, column)
             cells = columns.setdefault(", ".join([heading, *words_of]), {})
-            for key in sheet.keys:
-                place = sheet.at(key, None, column)
-                parts = [part for part in entries.parts(place, key in best) if part.kind not in ("note", "limit")]
+            for key in pivot.keys:
+                place = pivot.at(key, None, column)
+                parts = [part for part in formatter.parts(place, key in best) if part.kind not in ("note", "limit")]
                 cells[_who(place.rows[0])] = cell_of(parts, place)
-            notes.update(dict.fromkeys(line for line in entries.below() if line[0] not in "[≥≤"))
+            notes.update(dict.fromkeys(line for line in formatter.below() if line[0] not in "[≥≤"))
     names = [name for name in dict.fromkeys(map(_who, rows)) if any(name in cells for cells in columns.values())]
     sizes = {_who(row): row.params for row in rows if row.params}
-    table = [[words(name), _size(sizes.get(name)), *(cells.get(name, words("–", "empty", order=LAST))
+    table = [[plain(name), _size(sizes.get(name)), *(cells.get(name, plain("–", "empty", order=LAST))
                                                      for cells in columns.values())] for name in names]
     headings = ["plugin", "params", *columns]
     return Table("headline", headings, table, frozenset(range(1, len(headings))), notes=list(notes)) if names else None
 
 
-def _headline_rows(rows: Sequence[Cited], suites: Sequence[str], metric: str, phase: str,
-                   ) -> Iterator[tuple[list[str], list[Cited]]]:
+def _headline_rows(rows: Sequence[CitedRow], suites: Sequence[str], metric: str, phase: str,
+                   ) -> Iterator[tuple[list[str], list[CitedRow]]]:
     """The rows of a headline at the longest length of the first suite that has it, apart by context, and its words."""
     own = [row for row in rows if (row.metric, row.phase) == (metric, phase)]
     suite = next((name for name in suites if any(row.suite == name for row in own)), None)
-    groups: dict[tuple[str, ...], list[Cited]] = {}
+    groups: dict[tuple[str, ...], list[CitedRow]] = {}
     for row in own:
         if row.suite == suite:
             values = (in_context(name, getattr(row, name)) for name in CONTEXT)
@@ -120,13 +120,13 @@ def _who(row: Row) -> str:
     return name_of((row.label, getattr(row, "setting", ""), getattr(row, "run", "")))
 
 
-def _size(params: int | None) -> Cell:
-    return words(format_value(params) if params else "", order=params)
+def _size(params: int | None) -> TableCell:
+    return plain(format_value(params) if params else "", order=params)
 
 
-def audit_table(rows: Sequence[Cited]) -> Table | None:
+def audit_table(rows: Sequence[CitedRow]) -> Table | None:
     """A row per audit: passed, or every check that failed with its position and size; the failed ones first."""
-    cells: dict[tuple[str, str], list[Cited]] = {}
+    cells: dict[tuple[str, str], list[CitedRow]] = {}
     for row in rows:
         if row.cell_id and (row.unit == DEVIATION or row.metric == "audit_checks" or row.status == "audit_failed"):
             cells.setdefault((row.run, row.cell_id), []).append(row)
@@ -136,65 +136,66 @@ def audit_table(rows: Sequence[Cited]) -> Table | None:
     return Table("audits", headings, table, frozenset({2, 3})) if table else None
 
 
-def _audit(rows: Sequence[Cited]) -> list[Cell]:
+def _audit(rows: Sequence[CitedRow]) -> list[TableCell]:
     first, failed = rows[0], [row for row in rows if row.status == "audit_failed"]
-    before = [words(_who(first)), words(first.suite), words(first.seq_len or "", order=first.seq_len),
-              words("" if first.seed is None else first.seed, order=first.seed)]
+    before = [plain(_who(first)), plain(first.suite), plain(first.seq_len or "", order=first.seq_len),
+              plain("" if first.seed is None else first.seed, order=first.seed)]
     if failed:
-        reasons: dict[str, Cited] = {}
+        reasons: dict[str, CitedRow] = {}
         for row in failed:
             reasons.setdefault(row.reason.removeprefix("not a score: "), row)
-        spans = [Span(f"{row.metric}: {reason}" if row.unit == DEVIATION else reason, "failed", *cite([row]))
+        spans = [TextSpan(f"{row.metric}: {reason}" if row.unit == DEVIATION else reason, "failed", *cite([row]))
                  for reason, row in reasons.items()]
-        return [*before, words("failed", "failed", cite(failed)[0]), Cell(_joined(spans))]
+        return [*before, plain("failed", "failed", cite(failed)[0]), TableCell(_joined(spans))]
     counts = [row for row in rows if row.metric == "audit_checks"]
     sizes = [row for row in rows if row.unit == DEVIATION and row.value is not None]
-    spans = [Span(f"{row.value:g} checks", "", *cite([row])) for row in counts if row.value is not None]
+    spans = [TextSpan(f"{row.value:g} checks", "", *cite([row])) for row in counts if row.value is not None]
     if sizes:
         worst = max(sizes, key=lambda row: row.value or 0.0)
-        spans.append(Span(f"largest change {worst.value:.2g} std ({worst.metric})", "", *cite([worst])))
-    return [*before, words("passed", "passed", cite(rows)[0]), Cell(_joined(spans))]
+        spans.append(TextSpan(f"largest change {worst.value:.2g} std ({worst.metric})", "", *cite([worst])))
+    return [*before, plain("passed", "passed", cite(rows)[0]), TableCell(_joined(spans))]
 
 
-def _joined(spans: Sequence[Span]) -> tuple[Span, ...]:
-    return tuple(span for i, one in enumerate(spans) for span in ([Span("; ")] * bool(i) + [one]))
+def _joined(spans: Sequence[TextSpan]) -> tuple[TextSpan, ...]:
+    return tuple(span for i, one in enumerate(spans) for span in ([TextSpan("; ")] * bool(i) + [one]))
 
 
-def failure_table(rows: Sequence[Cited]) -> Table | None:
+def failure_table(rows: Sequence[CitedRow]) -> Table | None:
     """Whatever gave no number for another reason than its audit."""
-    table = [[words(_who(row)), words(row.suite), words(row.metric or "whole cell"),
-              words(row.seq_len or "", order=row.seq_len), Cell((Span(row.status, "failed", *cite([row])),)),
-              words(row.reason)] for row in rows if row.status not in ("ok", "audit_failed")]
+    table = [[plain(_who(row)), plain(row.suite), plain(row.metric or "whole cell"),
+              plain(row.seq_len or "", order=row.seq_len), TableCell((TextSpan(row.status, "failed", *cite([row])),)),
+              plain(row.reason)] for row in rows if row.status not in ("ok", "audit_failed")]
     return Table("failures", ["plugin", "suite", "metric", "T", "status", "reason"], table, frozenset({3})
                  ) if table else None
 
 
-def row_table(rows: Sequence[Cited]) -> Table:
+def row_table(rows: Sequence[CitedRow]) -> Table:
     """Every row, whole."""
     headings = ["row", "suite", "plugin", "metric", "value", "exactly", "T", "B", "phase", "seed", "limit", "status",
                 "reason", "bytes seen", "params", "corpus", "device", "dtype", "cell"]
-    table = [[words(row.number, order=row.number), words(row.suite), words(_who(row)), words(row.metric), *_value(row),
-              _count(row.seq_len), _count(row.batch_size), words(row.phase), _count(row.seed), _limit(row),
-              words(row.status, "" if row.status == "ok" else "failed"), words(row.reason, "prose" * bool(row.reason)),
-              _count(row.bytes_seen), _count(row.params), words(row.corpus), words(row.device), words(row.dtype),
-              words(row.cell_id, "cell")] for row in rows]
+    table = [[plain(row.number, order=row.number), plain(row.suite), plain(_who(row)), plain(row.metric),
+              *_value_cells(row), _count(row.seq_len), _count(row.batch_size), plain(row.phase), _count(row.seed),
+              _limit(row), plain(row.status, "" if row.status == "ok" else "failed"),
+              plain(row.reason, "prose" * bool(row.reason)),
+              _count(row.bytes_seen), _count(row.params), plain(row.corpus), plain(row.device), plain(row.dtype),
+              plain(row.cell_id, "cell")] for row in rows]
     flush = {headings.index(name) for name in ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")}
     return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows])
 
 
-def _count(value: int | None) -> Cell:
-    return words("" if value is None else value, order=value)
+def _count(value: int | None) -> TableCell:
+    return plain("" if value is None else value, order=value)
 
 
-def _value(row: Row) -> tuple[Cell, Cell]:
+def _value_cells(row: Row) -> tuple[TableCell, TableCell]:
     if row.value is None:
-        return words("–", "empty", order=LAST), words("")
+        return plain("–", "empty", order=LAST), plain("")
     value = format_value(row.value, row.unit, row.ci_low, row.ci_high)
-    return words(value, order=row.value), words(exactly(Estimate(row.value, row.ci_low, row.ci_high, 1), row.unit))
+    return plain(value, order=row.value), plain(exactly(Estimate(row.value, row.ci_low, row.ci_high, 1), row.unit))
 
 
-def _limit(row: Row) -> Cell:
+def _limit(row: Row) -> TableCell:
     if row.limit is None:
-        return words("")
+        return plain("")
     kind = f" {row.limit_kind}" if row.limit_kind else ""
-    return words(format_value(row.limit, row.unit) + kind, order=row.limit)
+    return plain(format_value(row.limit, row.unit) + kind, order=row.limit)

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from ...store import Row
 from ...suite import Suite
-from ..drawing.terminal import plot
-from .terminal import summary_table
+from ..drawing.plot import plot
+from .summary import summary_table
 
 WIDTH_WITHOUT_TERMINAL = 120
 

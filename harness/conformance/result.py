@@ -30,7 +30,7 @@ MENDS = {                               # line -> what to do where it fails
 
 
 @dataclass(frozen=True)
-class Line:
+class CheckResult:
     """The outcome of one check of one model, or of what brings it. `mend` is empty where nothing is to be done."""
 
     subject: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...store import Row
 from ..format import format_value
-from .sheet import Column, Place, Sheet, metric_name
+from .pivot import Column, Pivot, Place, metric_name
 
 
 @dataclass(frozen=True)
@@ -21,20 +21,20 @@ class Part:
     rows: tuple[Row, ...] = ()
 
 
-class Entries:
-    """Writes the places of a sheet, and gathers footnotes and the legend on the way."""
+class Formatter:
+    """Writes the places of a pivot, and gathers footnotes and the legend on the way."""
 
-    def __init__(self, sheet: Sheet):
-        self.sheet = sheet
+    def __init__(self, pivot: Pivot):
+        self.pivot = pivot
         self.reasons: dict[str, int] = {}
         self.legend: dict[str, dict[str, None]] = {}
 
     def heading(self, column: Column) -> str:
         """The metric in words, its phase where it has several, its unit where neither name nor values tell it."""
         metric, phase = column
-        units = self.sheet.units.get(column, set())
+        units = self.pivot.units.get(column, set())
         words = (metric.removesuffix("_s") if units == {"s"} else metric).replace("_per_", "/").replace("_", " ")
-        if sum(name == metric for name, _ in self.sheet.columns) > 1:
+        if sum(name == metric for name, _ in self.pivot.columns) > 1:
             words += f" {phase}"
         unit = next(iter(units)) if len(units) == 1 else ""
         return words if unit in ("", "s", "B", "x") or unit in words else f"{words} ({unit})"

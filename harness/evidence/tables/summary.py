@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..format import ASCII, format_value, supports_unicode
-from .entry import Entries
-from .sheet import Column, Key, Place, Row, Sheet
+from .formatter import Formatter
+from .pivot import Column, Pivot, Place, Row, RowKey
 
 if TYPE_CHECKING:
     import pandas
@@ -29,7 +29,7 @@ def summary_table(rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str]
 
     Several seeds become their mean. `unicode` defaults to what standard output can encode.
     """
-    return _Writer(Sheet(rows, primary), supports_unicode(unicode)).write(title)
+    return _Writer(Pivot(rows, primary), supports_unicode(unicode)).write(title)
 
 
 class _Fitting:
@@ -45,29 +45,29 @@ class _Fitting:
 
 
 class _Writer:
-    """Lays a sheet out, with the footnotes and the legend of its entries below."""
+    """Lays a pivot out, with the footnotes and the legend of its formatter below."""
 
-    def __init__(self, sheet: Sheet, unicode: bool):
-        self.sheet, self.unicode, self.entries = sheet, unicode, Entries(sheet)
+    def __init__(self, pivot: Pivot, unicode: bool):
+        self.pivot, self.unicode, self.formatter = pivot, unicode, Formatter(pivot)
 
     def show(self, text: str) -> str:
         return text if self.unicode else text.translate(ASCII)
 
     def write(self, title: str) -> Group:
-        sheet = self.sheet
-        swept = [column for column in sheet.columns if column in sheet.swept]
-        single = [column for column in sheet.columns if column not in sheet.swept]
+        pivot = self.pivot
+        swept = [column for column in pivot.columns if column in pivot.swept]
+        single = [column for column in pivot.columns if column not in pivot.swept]
         tables = [self.by_length(swept)] if swept else []
         if single or not swept:
             tables.append(self.by_metric(single or [("", "")]))
         above = Text().append(" " + title, "bold").append("  " * bool(title))
-        above.append(self.show(" · ".join(sheet.title)), "dim")
-        return Group(above, *tables, *(Text(self.show(" " + line), "dim") for line in self.entries.below()))
+        above.append(self.show(" · ".join(pivot.title)), "dim")
+        return Group(above, *tables, *(Text(self.show(" " + line), "dim") for line in self.formatter.below()))
 
     def heading(self, column: Column) -> str:
-        return self.show(self.entries.heading(column))
+        return self.show(self.formatter.heading(column))
 
-    def name(self, key: Key, indent: str = "") -> str:
+    def name(self, key: RowKey, indent: str = "") -> str:
         """A plugin, its options and what else tells its row from others, on lines of their own."""
         parts = [part for text in key for part in text.split(":") if part]
         return "\n".join([indent + parts[0], *(f"{indent}  {part}" for part in parts[1:])])
@@ -81,13 +81,13 @@ class _Writer:
 
     def by_metric(self, columns: Sequence[Column]) -> _Fitting:
         """Plugins down and metrics across, or the other way round."""
-        sheet = self.sheet
-        places = {key: [sheet.at(key, None, column) for column in columns] for key in sheet.keys}
+        pivot = self.pivot
+        places = {key: [pivot.at(key, None, column) for column in columns] for key in pivot.keys}
         places = {key: row for key, row in places.items() if any(place.rows for place in row)}
-        best = [sheet.best(None, column) for column in columns]
+        best = [pivot.best(None, column) for column in columns]
         texts = {key: [self.text(place, key in best[i], " ", "\n") for i, place in enumerate(row)]
                  for key, row in places.items()}
-        sizes = {key: format_value(sheet.params[key]) if key in sheet.params else "" for key in texts}
+        sizes = {key: format_value(pivot.params[key]) if key in pivot.params else "" for key in texts}
         headings = [self.heading(column) or "result" for column in columns]
         across = self.table("plugin", ["params", *headings])
         for key, row in texts.items():
@@ -100,15 +100,15 @@ class _Writer:
 
     def by_length(self, columns: Sequence[Column]) -> _Fitting:
         """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
-        sheet = self.sheet
+        pivot = self.pivot
         layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
-        tables = [self.table("", map(str, sheet.lengths)) for _ in layouts]
+        tables = [self.table("", map(str, pivot.lengths)) for _ in layouts]
         for column in columns:
-            best = {length: sheet.best(length, column) for length in sheet.lengths}
+            best = {length: pivot.best(length, column) for length in pivot.lengths}
             for table, joints in zip(tables, layouts, strict=True):
                 table.add_row(Text(self.heading(column), "bold"))
-                for key in sheet.keys:
-                    places = {length: sheet.at(key, length, column) for length in sheet.lengths}
+                for key in pivot.keys:
+                    places = {length: pivot.at(key, length, column) for length in pivot.lengths}
                     if any(place.rows for place in places.values()):
                         table.add_row(self.name(key, "  "), *(
                             self.text(place, key in best[length], *joints) for length, place in places.items()))
@@ -117,4 +117,4 @@ class _Writer:
 
     def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
         return Text().join(Text(self.show(part.text), STYLES[part.kind])
-                           for part in self.entries.parts(place, best, joint, limit_joint))
+                           for part in self.formatter.parts(place, best, joint, limit_joint))

@@ -16,7 +16,7 @@ from ...quantities import format_count
 from ...reading import Run, read_run
 from ...registry import Registry
 from ...store import Row, finite
-from ..tables.sheet import CONTEXT
+from ..tables.pivot import CONTEXT
 
 IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
 DIFFERENCES = ("preset", "params", "threads", "code", "suite_code", "text", "tokenizer_code", "weights", "engine")
@@ -24,7 +24,7 @@ CITED_CONTEXT = (*CONTEXT, "setting", "run")
 
 
 @dataclass
-class Cited(Row):
+class CitedRow(Row):
     """A row with its number in the report, its run (where there are several) and its setting."""
 
     number: int = 0
@@ -47,14 +47,14 @@ def read_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
     return runs
 
 
-def cited_rows(runs: Sequence[Run]) -> list[Cited]:
+def cited_rows(runs: Sequence[Run]) -> list[CitedRow]:
     """Every row of the runs, numbered in one sequence, each with its setting."""
-    rows: list[Cited] = []
+    rows: list[CitedRow] = []
     for run in runs:
         name, following = run.name if len(runs) > 1 else "", len(rows) + 1
-        own = [Cited(**finite(vars(row)), number=number, run=name) for number, row in enumerate(run.rows, following)]
-        complete(own)
-        set_apart(own, {result.id: result.cell for result in run.results})
+        own = [CitedRow(**finite(vars(row)), number=number, run=name) for number, row in enumerate(run.rows, following)]
+        fill_in_phases(own)
+        give_settings(own, {result.id: result.cell for result in run.results})
         rows += own
     return rows
 
@@ -65,7 +65,7 @@ def _names(directories: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(directory) for directory in directories]
 
 
-def complete(rows: Sequence[Cited]) -> None:
+def fill_in_phases(rows: Sequence[CitedRow]) -> None:
     """A failure that tells no phase belongs to the one its metric has elsewhere."""
     phases: dict[tuple[str, str], set[str]] = {}
     for row in rows:
@@ -75,9 +75,9 @@ def complete(rows: Sequence[Cited]) -> None:
             row.phase = next(iter(found))
 
 
-def set_apart(rows: Iterable[Cited], cells: dict[str, dict[str, Any]]) -> None:
+def give_settings(rows: Iterable[CitedRow], cells: dict[str, dict[str, Any]]) -> None:
     """Give every row its setting: what its cell has of the fields in which rows of its suite collide."""
-    groups: dict[tuple[Any, ...], list[Cited]] = {}
+    groups: dict[tuple[Any, ...], list[CitedRow]] = {}
     for row in rows:
         if row.metric and row.cell_id in cells:
             role = cells[row.cell_id]["protocol"].get("role")
@@ -86,23 +86,23 @@ def set_apart(rows: Iterable[Cited], cells: dict[str, dict[str, Any]]) -> None:
     for group in groups.values():
         ids = dict.fromkeys(row.cell_id for row in group)
         if len(ids) > 1:
-            facts = [_facts(cells[cell_id]) for cell_id in ids]
-            names = {name for fact in facts for name in fact}
+            facts = [_distinctions(cells[cell_id]) for cell_id in ids]
+            every_name = {name for fact in facts for name in fact}
             differing.setdefault(group[0].suite, set()).update(
-                name for name in names if len({str(fact.get(name)) for fact in facts}) > 1)
+                name for name in every_name if len({str(fact.get(name)) for fact in facts}) > 1)
     for row in rows:
-        own = _facts(cells[row.cell_id]) if row.cell_id in cells else {}
-        row.setting = " ".join(f"{name}={_words(name, own[name])}" for name in sorted(differing.get(row.suite, ()))
-                               if own.get(name) not in (None, "", 0))
+        own = _distinctions(cells[row.cell_id]) if row.cell_id in cells else {}
+        names = [name for name in sorted(differing.get(row.suite, ())) if own.get(name) not in (None, "", 0)]
+        row.setting = " ".join(f"{name}={_setting_text(name, own[name])}" for name in names)
 
 
-def _facts(cell: dict[str, Any]) -> dict[str, Any]:
+def _distinctions(cell: dict[str, Any]) -> dict[str, Any]:
     """What may set a cell apart from another that measures the same thing."""
     protocol = {name: value for name, value in cell["protocol"].items() if name != "role"}
     return {name: cell.get(name) for name in DIFFERENCES} | protocol
 
 
-def _words(name: str, value: Any) -> str:
+def _setting_text(name: str, value: Any) -> str:
     if name in ("params", "budget_bytes"):
         return format_count(value)
     return str(value)[:8] if name in ("code", "text", "weights") else str(value)

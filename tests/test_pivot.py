@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.evidence.tables.sheet import Sheet, as_rows
+from harness.evidence.tables.pivot import Pivot, as_rows
 from harness.store import Row, to_frame
 
 
@@ -15,7 +15,7 @@ def row(plugin: str, value: float | None, metric: str = "loss", half: float | No
 
 
 def best(rows, length=None) -> set[str]:
-    return {key[0] for key in Sheet(rows, ("loss",)).best(length, ("loss", ""))}
+    return {key[0] for key in Pivot(rows, ("loss",)).best(length, ("loss", ""))}
 
 
 def test_best_needs_an_interval_apart_from_every_other():
@@ -49,24 +49,24 @@ def test_best_is_found_within_a_length_a_corpus_and_a_case():
 
 def test_seeds_become_their_mean_with_a_t_interval():
     rows = [row("a", value, seed=seed) for seed, value in enumerate((1.0, 2.0, 3.0))]
-    sheet = Sheet(rows, ("loss",))
-    estimate = sheet.at(sheet.keys[0], 64, ("loss", "")).estimate
+    pivot = Pivot(rows, ("loss",))
+    estimate = pivot.at(pivot.keys[0], 64, ("loss", "")).estimate
     assert (estimate.value, estimate.n) == (2.0, 3)
     assert estimate.high - estimate.value == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
 
 
 def test_a_cell_that_failed_as_a_whole_stands_wherever_a_number_is_missing():
     rows = [row("a", 1.0), row("a", None, "", seq_len=128, status="oom"), row("a", 5.0, "bytes", seq_len=128)]
-    sheet = Sheet(rows, ("loss", "bytes"))
-    key, = sheet.keys
-    assert [r.status for r in sheet.at(key, 128, ("loss", "")).rows] == ["oom"]
-    assert [r.status for r in sheet.at(key, 128, ("bytes", "")).rows] == ["ok"]
-    assert [r.status for r in sheet.at(key, 64, ("loss", "")).rows] == ["ok"]
+    pivot = Pivot(rows, ("loss", "bytes"))
+    key, = pivot.keys
+    assert [r.status for r in pivot.at(key, 128, ("loss", "")).rows] == ["oom"]
+    assert [r.status for r in pivot.at(key, 128, ("bytes", "")).rows] == ["ok"]
+    assert [r.status for r in pivot.at(key, 64, ("loss", "")).rows] == ["ok"]
 
 
 def test_failures_of_other_metrics_are_shown_and_the_rest_is_not():
     rows = [row("a", 1.0), row("a", 9.9, "detail"), row("a", None, "split law", status="audit_failed")]
-    assert Sheet(rows, ("loss",)).columns == [("loss", ""), ("split law", "")]
+    assert Pivot(rows, ("loss",)).columns == [("loss", ""), ("split law", "")]
 
 
 def test_columns_keep_the_declared_order_and_know_which_are_swept():
@@ -74,16 +74,16 @@ def test_columns_keep_the_declared_order_and_know_which_are_swept():
             for length in (64, 128) for metric in ("memory", "loss") for phase in ("train", "decode")]
     rows.append(row("a", 2.0, "exponent", seq_len=128))
     rows.append(row("b", 2.0, "exponent", seq_len=64))
-    sheet = Sheet(rows, ("loss", "exponent", "memory"))
-    assert [name for name, _ in sheet.columns] == ["loss", "loss", "exponent", "memory", "memory"]
-    assert sheet.swept == set(sheet.columns) - {("exponent", "")}
-    assert sheet.lengths == [64, 128]
+    pivot = Pivot(rows, ("loss", "exponent", "memory"))
+    assert [name for name, _ in pivot.columns] == ["loss", "loss", "exponent", "memory", "memory"]
+    assert pivot.swept == set(pivot.columns) - {("exponent", "")}
+    assert pivot.lengths == [64, 128]
 
 
 def test_context_is_in_the_title_where_constant_and_in_the_key_where_not():
-    sheet = Sheet([row("a", 1.0, corpus="x", device="cpu"), row("a", 2.0, corpus="y", device="cpu")], ("loss",))
-    assert sheet.title == ["T=64", "cpu"]
-    assert [key[2:] for key in sheet.keys] == [("x",), ("y",)]
+    pivot = Pivot([row("a", 1.0, corpus="x", device="cpu"), row("a", 2.0, corpus="y", device="cpu")], ("loss",))
+    assert pivot.title == ["T=64", "cpu"]
+    assert [key[2:] for key in pivot.keys] == [("x",), ("y",)]
 
 
 def test_rows_survive_the_table_and_back():

@@ -5,7 +5,7 @@ from synthetic import HERE, SUITES, failed, run, scored, timed, tuned, weighed
 
 from harness import Cell
 from harness.errors import UsageError
-from harness.evidence.comparison.pairs import match
+from harness.evidence.comparison.pairs import pair_readings
 from harness.store import CellResult, Row
 from harness.suite import ByValue, Counted, Suite
 
@@ -13,7 +13,7 @@ BITS, SIZES = [20.0, 30.0, 44.0], [10.0, 16.0, 20.0]
 
 
 def pairs(a, b, **more):
-    return match(run(*a), run(*b), SUITES, **more)
+    return pair_readings(run(*a), run(*b), SUITES, **more)
 
 
 def only(found):
@@ -49,7 +49,7 @@ def test_timings_ask_for_the_machine_and_scores_do_not():
     a = run(timed("ssm", [1.0]), scored("ssm", BITS, SIZES))
     b = run(timed("ssm", [1.0], environment="there"), scored("ssm", BITS, SIZES), environments=there)
     b.results[1].environment = "there"
-    reasons = {pair.key.metric: pair.reason for pair in match(a, b, SUITES)}
+    reasons = {pair.key.metric: pair.reason for pair in pair_readings(a, b, SUITES)}
     assert reasons == {"step_time_s": "other machine or software (A torch 2.11, B torch 2.12)", "bits_per_byte": ""}
     assert pairs([timed("ssm", [1.0])], [timed("ssm", [1.0], threads=2)])[0].reason == "other threads (A 1, B 2)"
 
@@ -83,18 +83,18 @@ def test_length_batch_and_plugin_are_part_of_what_is_measured():
 def test_two_plugins_are_chosen_by_their_selectors():
     plain, wide = scored("ssm", BITS, SIZES), scored("ssm", BITS, SIZES, options=(("layers", "4"),))
     one = run(plain, wide, scored("wave", BITS, SIZES, options=(("tied", "false"),)))
-    pair = only(match(one, one, SUITES, ("ssm:layers=4", "wave")))
+    pair = only(pair_readings(one, one, SUITES, ("ssm:layers=4", "wave")))
     assert (pair.a[0].result.label, pair.b[0].result.label) == ("ssm:layers=4", "wave:tied=false")
     with pytest.raises(UsageError, match="unknown plugin in run 'smm'; did you mean 'ssm'"):
-        match(one, one, SUITES, ("smm", "wave"))
+        pair_readings(one, one, SUITES, ("smm", "wave"))
 
 
 def test_a_case_of_one_plugin_is_none_of_another():
     cell = Cell("kernels", "ssm")
     case = CellResult(cell.record(), [Row(suite="kernels", plugin="ssm", cell_id=cell.id, metric="time_s:scan/cpu",
                                           value=1.0, better="lower", unit="s")])
-    assert match(run(case), run(case), SUITES)
-    assert not match(run(case), run(case), SUITES, ("ssm", "ssm"))
+    assert pair_readings(run(case), run(case), SUITES)
+    assert not pair_readings(run(case), run(case), SUITES, ("ssm", "ssm"))
 
 
 def test_failures_stand_beside_what_they_are_of():
@@ -122,11 +122,11 @@ def test_of_two_groups_the_common_one_is_taken():
     first = [timed(plugin, [1.0], group="first") for plugin in ("baseline", "ssm")]
     then = [timed("baseline", [2.0], group="then"), timed("wave", [2.0], group="then")]
     one = run(*first, *then)
-    pair = only(match(one, one, SUITES, ("baseline", "ssm")))
+    pair = only(pair_readings(one, one, SUITES, ("baseline", "ssm")))
     assert {r.result.cell["group"] for r in (*pair.a, *pair.b)} == {"first256"}
-    pair = only(match(one, one, SUITES, ("baseline", "wave")))
+    pair = only(pair_readings(one, one, SUITES, ("baseline", "wave")))
     assert {r.result.cell["group"] for r in (*pair.a, *pair.b)} == {"then256"}
-    assert match(one, one, SUITES)[0].a[0].result.cell["group"] == "then256"
+    assert pair_readings(one, one, SUITES)[0].a[0].result.cell["group"] == "then256"
 
 
 def test_what_has_no_direction_several_points_or_no_place_in_its_suite_is_left_out():
@@ -143,8 +143,8 @@ def test_a_suite_that_says_nothing_is_compared_by_its_primary_metrics():
                                               better="lower")])
 
     own = Suite("own", "", lambda request: [], lambda cell, bench: None, primary=("score",))
-    assert isinstance(only(match(run(result("score")), run(result("score")), [own])).a[0].compared, ByValue)
-    assert match(run(result("other")), run(result("other")), [own]) == []
+    assert isinstance(only(pair_readings(run(result("score")), run(result("score")), [own])).a[0].compared, ByValue)
+    assert pair_readings(run(result("other")), run(result("other")), [own]) == []
 
 
 def test_derived_rows_take_part_with_the_cell_they_come_from():
@@ -152,7 +152,7 @@ def test_derived_rows_take_part_with_the_cell_they_come_from():
     derived = Row(suite="scaling", plugin="ssm", cell_id=ours.cell["id"], metric="largest_length", value=512,
                   better="higher", phase="train", seq_len=256)
     a = run(ours, derived=[derived])
-    found = match(a, a, SUITES)
+    found = pair_readings(a, a, SUITES)
     assert [pair.key.metric for pair in found] == ["step_time_s", "largest_length"]
     assert isinstance(found[1].a[0].compared, Counted)
 

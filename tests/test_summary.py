@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.evidence.tables.terminal import format_value, summary_table
+from harness.evidence.tables.summary import format_value, summary_table
 from harness.store import Row, to_frame
 
 

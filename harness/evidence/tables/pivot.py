@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CONTEXT = ("corpus", "tokenizer", "batch_size", "device", "dtype", "depth", "execution")    # part of a row's name
 SYMBOLS = {"batch_size": "B=", "depth": "L=", "n_qubits": "n="}                                # where it varies
 
-Key = tuple[str, ...]                       # a table row: plugin label, kernel case, then the context that varies
+RowKey = tuple[str, ...]                       # a table row: plugin label, kernel case, then the context that varies
 Column = tuple[str, str]                    # metric, phase
 
 
@@ -42,7 +42,7 @@ class Place:
         return mean_interval(values) if values else None
 
 
-class Sheet:
+class Pivot:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
     A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
@@ -56,8 +56,8 @@ class Sheet:
         values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in context}
         self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
-        self.places: dict[tuple[Key, int, Column], Place] = {}
-        self.broken: dict[tuple[Key, int], Place] = {}              # cells that failed as a whole: no metric
+        self.places: dict[tuple[RowKey, int, Column], Place] = {}
+        self.broken: dict[tuple[RowKey, int], Place] = {}              # cells that failed as a whole: no metric
         for row in shown:
             key, length = self._key(row), extent(row)
             if row.metric:
@@ -71,7 +71,7 @@ class Sheet:
         self.columns = sorted(dict.fromkeys(column for _, _, column in self.places), key=lambda c: order.index(c[0]))
         self.units = {c: {r.unit for (_, _, at), place in self.places.items() if at == c for r in place.rows if r.unit}
                       for c in self.columns}
-        lengths: dict[tuple[Key, Column], set[int]] = {}
+        lengths: dict[tuple[RowKey, Column], set[int]] = {}
         for key, length, column in self.places:
             lengths.setdefault((key, column), set()).add(length)
         self.swept = {column for (_, column), found in lengths.items() if len(found) > 1}
@@ -82,32 +82,32 @@ class Sheet:
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
         self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
 
-    def _key(self, row: Row) -> Key:
+    def _key(self, row: Row) -> RowKey:
         context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
         return (row.label, row.metric.partition(":")[2], *context)
 
-    def at(self, key: Key, length: int | None, column: Column) -> Place:
+    def at(self, key: RowKey, length: int | None, column: Column) -> Place:
         """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""
         if length is not None:
             return self.places.get((key, length, column)) or self.broken.get((key, length)) or Place()
         own = [row for (k, _, c), place in self.places.items() if (k, c) == (key, column) for row in place.rows]
         return Place(own or [row for (k, _), place in self.broken.items() if k == key for row in place.rows])
 
-    def best(self, length: int | None, column: Column) -> set[Key]:
+    def best(self, length: int | None, column: Column) -> set[RowKey]:
         """The keys whose interval lies wholly on the better side of that of every other plugin.
 
         None for ratios (units that begin with "x"): their reference has no row.
         """
         if any(unit.startswith("x") for unit in self.units.get(column, ())):
             return set()
-        rivals: dict[Key, dict[Key, Place]] = {}
+        rivals: dict[RowKey, dict[RowKey, Place]] = {}
         for key in self.keys:
             if (place := self.at(key, length, column)).measured:
                 rivals.setdefault(key[1:], {})[key] = place
         return {key for group in rivals.values() for key in group if _beats_all(key, group)}
 
 
-def _beats_all(key: Key, group: dict[Key, Place]) -> bool:
+def _beats_all(key: RowKey, group: dict[RowKey, Place]) -> bool:
     better = group[key].measured[0].better
     ends = {k: (e.low, e.high) for k, place in group.items() if (e := place.estimate) and e.low is not None
             and e.high is not None}

@@ -9,8 +9,10 @@ from synthetic import SUITES, documents, failed, group, row, run, scored, timed,
 from harness import Cell
 from harness.errors import FileError
 from harness.evidence.claims.claim import Claim, ClaimTest, Quantity, Rule
-from harness.evidence.claims.measurement import Measured
-from harness.evidence.claims.verdict import FILE, Finding, find, further, judge_claim, load, save, told
+from harness.evidence.claims.judging import further_repetitions, judge_claim, judge_rule
+from harness.evidence.claims.measurement import Measurement
+from harness.evidence.claims.verdict import RuleFinding
+from harness.evidence.claims.verdict_file import FILE, load_verdicts, save_verdicts
 from harness.evidence.statistics.intervals import Estimate
 
 BY_NAME = {suite.name: suite for suite in SUITES}
@@ -35,7 +37,7 @@ def scores(effect, seeds=3, noise=0.01, n=30, seed=0):
 
 
 def found(measured, *rules):
-    return [find(one, (measured, measured), BY_NAME) for one in rules]
+    return [judge_rule(one, (measured, measured), BY_NAME) for one in rules]
 
 
 # Controls
@@ -199,7 +201,7 @@ def test_the_promised_rounds_would_settle_it():
     """With as many rounds as are asked for the interval clears the threshold, with two fewer it does not."""
     value, half = 1.04, 0.06
     estimate = Estimate(value, value - half, value + half, 20)
-    words = further(Measured(estimate, estimate, repeats="rounds"), -np.inf, 1.0)
+    words = further_repetitions(Measurement(estimate, estimate, repeats="rounds"), -np.inf, 1.0)
     more = int(words.split()[1])
     assert words == f"about {more} further rounds"
     assert half * np.sqrt(20 / (20 + more)) < 0.04 <= half * np.sqrt(20 / (18 + more))
@@ -211,7 +213,7 @@ def test_the_promised_rounds_would_settle_it():
 ])
 def test_what_no_reasonable_number_settles_is_told(value, n, words):
     estimate = Estimate(value, value - 0.1, value + 0.1, n)
-    assert further(Measured(estimate, estimate, repeats="seeds"), -np.inf, 1.0) == words
+    assert further_repetitions(Measurement(estimate, estimate, repeats="seeds"), -np.inf, 1.0) == words
 
 
 # Claims
@@ -246,25 +248,26 @@ def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_pat
     first, = judged(ClaimTest(rule()))
     large = replace(first, claim="large", scale="gpu")
     placeholder = replace(large, verdict="not run", findings=())
-    save(tmp_path, [replace(first, form="an old form"), placeholder])
-    save(tmp_path, [replace(first, claim="theirs", verdict="refuted"), large])
-    save(tmp_path, [replace(first, verdict="inconclusive"), placeholder])
-    assert {(one.claim, one.form): one.verdict for one in load(tmp_path)} == {
+    save_verdicts(tmp_path, [replace(first, form="an old form"), placeholder])
+    save_verdicts(tmp_path, [replace(first, claim="theirs", verdict="refuted"), large])
+    save_verdicts(tmp_path, [replace(first, verdict="inconclusive"), placeholder])
+    assert {(one.claim, one.form): one.verdict for one in load_verdicts(tmp_path)} == {
         ("ours", ""): "inconclusive", ("theirs", ""): "refuted", ("large", ""): "confirmed"}
-    assert load(tmp_path)[0].findings == first.findings
-    assert [one.claim for one in told(load(tmp_path))] == ["theirs · cpu", "large · gpu", "ours · cpu"]
+    assert load_verdicts(tmp_path)[0].findings == first.findings
+    assert [one.name for one in load_verdicts(tmp_path)] == ["theirs · cpu", "large · gpu", "ours · cpu"]
 
 
 def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(FileError, match=r"verdicts.json is corrupt .* delete it"):
-        load(tmp_path)
+        load_verdicts(tmp_path)
 
 
 def test_a_finding_in_words():
-    assert Finding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
-    open_one = Finding("r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds")
-    assert open_one.words == "2.0 ± 1.0; about 3 further seeds"
+    assert RuleFinding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
+    undecided = RuleFinding(
+        "r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds")
+    assert undecided.words == "2.0 ± 1.0; about 3 further seeds"
 
 
 def test_a_refuted_claim_says_what_that_means_and_how_it_was_tested():

@@ -6,9 +6,9 @@ from rich.console import Console
 from synthetic import tuned
 
 from harness.evidence.comparison.compare import Comparison
-from harness.evidence.comparison.gate import judge, parse_rule
+from harness.evidence.comparison.gate import apply_rule, parse_rule
 from harness.evidence.comparison.table import gate_lines, page, to_markdown, to_rich
-from harness.evidence.comparison.tuning import ledger
+from harness.evidence.comparison.tuning import tuning_budgets
 from harness.store import Row
 
 
@@ -59,7 +59,7 @@ def test_refusals_are_told_once_for_all_that_share_the_reason():
 
 
 def test_budgets_and_growth_are_notes():
-    a, b = (ledger(tuned(plugin, trials).rows)[0] for plugin, trials in (("ssm", 3), ("wave", 4)))
+    a, b = (tuning_budgets(tuned(plugin, trials).rows)[0] for plugin, trials in (("ssm", 3), ("wave", 4)))
     common = {"suite": "scaling", "plugin": "wave", "phase": "train"}
     crossing = Row(**common, metric="crossover_length", value=733.2, ci_low=640.1, ci_high=801.0,
                    reason="against ssm: cheaper from here on")
@@ -78,11 +78,11 @@ def test_budgets_and_growth_are_notes():
 def test_rules_are_answered_line_by_line():
     rows = [row(), row(seq_len=512, told=False, verdict="within noise"),
             row(seq_len=1024, verdict="only in A", effect=None, b=None, plugin_b="")]
-    assert gate_lines(judge(parse_rule("scaling.step_time_s > 1.2"), rows)) == [
+    assert gate_lines(apply_rule(parse_rule("scaling.step_time_s > 1.2"), rows)) == [
         "fail-on scaling.step_time_s > 1.2: holds: ssm: scaling.step_time_s@train T=256: 1.23×",
         "fail-on scaling.step_time_s > 1.2: undecided: ssm: scaling.step_time_s@train T=512: 1.23×, within noise",
         "fail-on scaling.step_time_s > 1.2: undecided: ssm: scaling.step_time_s@train T=1024: only in A"]
-    assert gate_lines(judge(parse_rule("scaling.step_time_s > 2"), rows[:2])) == [
+    assert gate_lines(apply_rule(parse_rule("scaling.step_time_s > 2"), rows[:2])) == [
         "fail-on scaling.step_time_s > 2: does not hold"]
 
 

@@ -1,0 +1,123 @@
+"""Judging a claim: an interval wholly beyond its threshold confirms it, one wholly short refutes it. (no torch)
+
+A claim that two things are the same is judged by the equivalence test at 5 %: an interval that reaches beyond the
+margin does not confirm it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ...reading import Run
+from ...suite import Suite
+from ..statistics.student import CONFIDENCE, normal_quantile, student_t
+from .claim import Claim, ClaimTest, Rule
+from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
+from .verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, UNMEASURABLE, RuleFinding, Verdict
+
+MOST = 1_000                               # repetitions beyond which none are promised
+
+Sides = tuple[Run, Run]                     # cells that measure a test's plugin, and what it is compared with
+Measurements = Callable[[ClaimTest], Sides | str]       # of a test, or what is missing of them
+
+
+def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: dict[str, Suite]) -> list[Verdict]:
+    """A verdict for every form in which the claim is tested at this scale; one that says why where it is not."""
+    plain = Verdict(claim.id, claim.quote, claim.source, UNMEASURABLE, reason=claim.unmeasurable, failure=claim.failure)
+    if claim.unmeasurable:
+        return [plain]
+    forms: dict[str, list[ClaimTest]] = {}
+    for test in claim.tests:
+        if test.scale == scale:
+            forms.setdefault(test.form, []).append(test)
+    if not forms:
+        other = next(test.scale for test in claim.tests)
+        device = "an NVIDIA GPU" if other == "gpu" else "a CPU"
+        return [replace(plain, verdict=NOT_RUN, scale=other,
+                        reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
+    return [_combined(replace(plain, form=form, scale=scale), [
+        replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words) for test in tests])
+        for form, tests in forms.items()]
+
+
+def _combined(verdict: Verdict, findings: Sequence[RuleFinding]) -> Verdict:
+    """One rule that fails refutes; all must hold to confirm."""
+    found = {finding.verdict for finding in findings}
+    worst = next(one for one in (REFUTED, NOT_RUN, UNMEASURABLE, INCONCLUSIVE, CONFIRMED) if one in found)
+    return replace(verdict, verdict=worst, findings=tuple(findings))
+
+
+def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleFinding:
+    """The finding of one rule from the cells of its protocol; a text says what is missing of them."""
+    if isinstance(runs, str):
+        return RuleFinding(str(rule), NOT_RUN, reason=runs)
+    try:
+        measured = measure(rule, *runs, suites)
+    except NoMeasurement as missing:
+        return RuleFinding(str(rule), NOT_RUN, reason=str(missing))
+    except ScoreRefused as refusal:
+        verdict = UNMEASURABLE if refusal.both else REFUTED
+        cells = tuple(r.id for r in runs[0].results if any(row.status == "audit_failed" for row in r.rows))
+        return RuleFinding(str(rule), verdict, reason=f"no score: {refusal}", cells=cells)
+    verdict, settling = decide(rule, measured)
+    estimate = measured.estimate
+    return RuleFinding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
+                   "ratio" if measured.ratio else "value", measured.unit, measured.how, "", settling, measured.cells)
+
+
+def decide(rule: Rule, measured: Measurement) -> tuple[str, str]:
+    """The verdict, and what would settle an inconclusive one."""
+    estimate, low, high = measured.estimate, *_zone(rule, measured.ratio)
+    tested = measured.tight if rule.confirms == "equals" else estimate
+    if estimate.low is None or estimate.high is None or tested.low is None or tested.high is None:
+        return INCONCLUSIVE, "no interval: at least 2 further repetitions"
+    closed = rule.confirms == "equals"
+    if (low <= tested.low and tested.high <= high) if closed else (low < tested.low and tested.high < high):
+        return CONFIRMED, ""
+    outside = (estimate.high < low or estimate.low > high) if closed else (estimate.high <= low or estimate.low >= high)
+    if outside:
+        return REFUTED, ""
+    return INCONCLUSIVE, further_repetitions(replace(measured, estimate=tested), low, high)
+
+
+def _zone(rule: Rule, ratio: bool) -> tuple[float, float]:
+    """Where the number must lie."""
+    threshold, margin = rule.threshold, rule.margin
+    if rule.confirms == "below":
+        return -math.inf, threshold
+    if rule.confirms == "above":
+        return threshold, math.inf
+    if rule.kind == "count" or ratio:
+        ends = sorted((threshold / (1 + margin), threshold * (1 + margin)))
+        return ends[0], ends[1]
+    return -margin, margin                  # two numbers that have no ratio, such as accuracies
+
+
+def further_repetitions(measured: Measurement, low: float, high: float) -> str:
+    """How many more repetitions would draw the interval off the nearest end of the zone, if its value stays.
+
+    Intervals shrink with the root of their number, and with Student's t where they are few.
+    """
+    estimate, n = measured.estimate, measured.estimate.n
+    assert estimate.low is not None and estimate.high is not None
+    scale = math.log if measured.ratio else float
+    ends = [scale(end) for end in (low, high) if math.isfinite(end) and (end > 0 or not measured.ratio)]
+    value = scale(estimate.value)
+    nearest = min(ends, key=lambda end: abs(value - end))
+    half = abs(value - scale(estimate.low if nearest < value else estimate.high))
+    distance, repeats = abs(value - nearest), measured.repeats or "repetitions"
+    if not distance or not half:
+        return "it lies at the threshold"
+    if n < 2:
+        return f"at least 2 further {repeats}"
+    for wanted in range(n + 1, MOST):
+        if half * math.sqrt(n / wanted) * _t(wanted, repeats) / _t(n, repeats) < distance:
+            return f"about {wanted - n} further {repeats}"
+    return f"more than {MOST} further {repeats}"
+
+
+def _t(n: int, repeats: str) -> float:
+    few = repeats.startswith("seeds") and n < 60
+    return student_t(CONFIDENCE, n - 1) if few else normal_quantile(CONFIDENCE)

@@ -1,0 +1,61 @@
+"""Verdicts on disk: `verdicts.json` beside the cells that they were given on. (no torch)"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from ...errors import FileError
+from ...store import finite, write_atomically
+from .verdict import RuleFinding, Verdict
+
+FILE = "verdicts.json"
+
+
+def save_verdicts(directory: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Write verdicts beside a run. Those that it has of other claims and scales stay. Returns all of them."""
+    everything = merged(load_verdicts(directory), list(verdicts))
+    payload = finite({"verdicts": [asdict(verdict) for verdict in everything]})
+    write_atomically(directory / FILE, json.dumps(payload, indent=1, ensure_ascii=False) + "\n")
+    return everything
+
+
+def merged(old: Sequence[Verdict], new: Sequence[Verdict]) -> list[Verdict]:
+    """The old verdicts that stay, then the new ones.
+
+    A new verdict replaces the old ones of its claim and scale, in every form. A verdict without findings only says why
+    a claim was not tested: it never replaces one that was tested, and any new verdict on its claim replaces it.
+    """
+    tested = {_place(verdict) for verdict in old if verdict.findings}
+    new = [verdict for verdict in new if verdict.findings or _place(verdict) not in tested]
+    replaced, judged_anew = {_place(verdict) for verdict in new}, {verdict.claim for verdict in new}
+    kept = [verdict for verdict in old if _place(verdict) not in replaced
+            and (verdict.findings or verdict.claim not in judged_anew)]
+    return [*kept, *new]
+
+
+def _place(verdict: Verdict) -> tuple[str, str]:
+    return verdict.claim, verdict.scale
+
+
+def load_verdicts(directory: Path) -> list[Verdict]:
+    """The verdicts beside a run, [] where there are none. Raises FileError where the file is corrupt."""
+    path = directory / FILE
+    if not path.exists():
+        return []
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
+        return [_verdict(record) for record in records]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is corrupt ({type(error).__name__}: {error}); delete it, "
+                        "`harness reproduce` makes it anew from the cells") from None
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    names, own = {f.name for f in fields(RuleFinding)}, {f.name for f in fields(Verdict)}
+    findings = tuple(RuleFinding(**{**{k: v for k, v in one.items() if k in names}, "cells": tuple(one["cells"])})
+                     for one in record["findings"])
+    return Verdict(**{**{k: v for k, v in record.items() if k in own}, "findings": findings})
