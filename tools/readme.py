@@ -19,8 +19,8 @@ from harness.evidence.claims.table import count_line, markdown
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.format import format_value
-from harness.reading import read_run
 from harness.evidence.tables.console import print_report
+from harness.reading import read_run
 from harness.registry import Registry, load
 from harness.store import Row
 
