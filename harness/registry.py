@@ -18,7 +18,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class Registry:
     encodings: dict[str, EncodingSpec] = field(default_factory=dict)
     broken: dict[str, Broken] = field(default_factory=dict)
     origins: dict[Any, str] = field(default_factory=dict)      # a model's name or a component's key -> its plugin
+    named: list[str] = field(default_factory=list)              # the plugins that -p names
+
+    def hold_to_named(self) -> Registry:
+        """Raise PluginError where a plugin that -p names did not load: what was asked for is not what would run."""
+        for name in self.named:
+            if name in self.broken:
+                raise PluginError(f"plugin {name!r} failed to load: {self.broken[name].reason}")
+        return self
 
     def model(self, selector: Selector) -> ModelSpec:
         """The usable model a selector names. Raises UsageError (unknown) or PluginError (broken, unavailable)."""
@@ -234,18 +242,30 @@ def load(files: Sequence[Path] = ()) -> Registry:
     projects = {path: project_entries(path) for path in paths if path.is_dir()}
     for entry in entry_points(group=hookspecs.PROJECT):
         if not any(entry.name in entries for entries in projects.values()):
-            _load_one(registry, entry.name, entry.load)
+            _load_one(registry, _free_name(registry, entry.name, _distribution(entry)), entry.load)
     for path in paths:
-        for name, target in projects.get(path, {}).items():
+        for entry_name, target in projects.get(path, {}).items():
+            name = _free_name(registry, entry_name, f"{entry_name} ({path})")
+            registry.named.append(name)
             _load_one(registry, name, lambda path=path, target=target: import_entry(path, target))
         if path in projects:
             continue
         if not path.is_file():
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
-        taken = manager.has_plugin(path.stem) or path.stem in registry.broken
-        _load_one(registry, str(path) if taken else path.stem, lambda path=path: import_file(path))
+        name = _free_name(registry, path.stem, str(path))
+        registry.named.append(name)
+        _load_one(registry, name, lambda path=path: import_file(path))
     _drop_misplaced(registry)
     return registry
+
+
+def _free_name(registry: Registry, name: str, longer: str) -> str:
+    """`name`, or `longer` where another plugin has it: two distributions may call their entry alike."""
+    return longer if registry.manager.has_plugin(name) or name in registry.broken else name
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.name} of {entry.dist.name}" if entry.dist else f"{entry.name} ({entry.value})"
 
 
 def _drop_misplaced(registry: Registry) -> None:
@@ -272,7 +292,9 @@ def _load_one(registry: Registry, name: str, importer: Any) -> None:
             _check_hooks(manager, module)
             manager.register(module, name=name)
             _collect(registry, module, name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:              # whatever a plugin raises stops no other
         if module is not None and manager.get_plugin(name) is module:
             manager.unregister(module)
         registry.broken[name] = Broken(name, one_line(error))
@@ -306,6 +328,12 @@ def _collect(registry: Registry, module: Any, name: str) -> None:
             (key, name) for key, spec in specs.items() if isinstance(spec, ModelSpec | ComponentSpec))
 
 
+def _by(spec: Any) -> str:
+    """Where the one that has the name comes from, as far as it says."""
+    target = getattr(spec, "target", "") or getattr(getattr(spec, "measure", None), "__module__", "")
+    return f" by {target.partition(':')[0]}" if target else ""
+
+
 def _named(hook: str, kind: Any, specs: Any, taken: dict[Any, Any]) -> dict[Any, Any]:
     """The specs that a hook returned, by name or key. Raises PluginError for anything else."""
     if not isinstance(specs, list | tuple):
@@ -316,6 +344,6 @@ def _named(hook: str, kind: Any, specs: Any, taken: dict[Any, Any]) -> dict[Any,
             raise PluginError(f"{hook}() returned a {type(spec).__name__}, not a {kind.__name__}")
         key = getattr(spec, "key", spec.name)
         if key in taken or key in named:
-            raise PluginError(f"{kind.__name__} {spec.name!r} is already registered")
+            raise PluginError(f"{kind.__name__} {spec.name!r} is already registered{_by(taken.get(key))}; rename one")
         named[key] = spec
     return named

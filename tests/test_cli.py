@@ -350,3 +350,36 @@ def test_a_second_interrupt_stops_at_once_and_keeps_what_is_finished(first, comm
     assert len(stored(directory)) == len(before) + 1
     assert not [path for path in (directory / "cells").iterdir() if path.suffix != ".json"]
     assert "Traceback" not in err
+
+
+def test_a_model_that_has_the_name_of_another_is_ambiguous(invoke, plugin, tmp_path):
+    """Not measured under the name of the built-in one: both are told."""
+    file = plugin("mybase.py", """
+        from harness import ModelSpec, hookimpl
+
+        @hookimpl
+        def harness_models():
+            return [ModelSpec("baseline", "x:Y", "x:Z", "classical", "", "")]
+        """.replace("\n        ", "\n"))
+    outcome = invoke("run", "-p", file, "--suite", "counts", "--plugins", "baseline", "--out", tmp_path / "out")
+    refused(outcome, 3, "'mybase' failed to load", "'baseline' is already registered by harness.plugins.baseline.model")
+    broken = plugin("broken.py", "raise ValueError('no weights')")
+    refused(invoke("run", "-p", broken, "--suite", "counts", "--plugins", "ssm", "--out", tmp_path / "out"), 3,
+            "'broken' failed to load: ValueError: no weights")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_option_written_in_two_ways_is_one_model(invoke):
+    for selectors in ("ssm:layers=2,ssm:layers=02", "phasefield:episodic=false,phasefield:episodic=no"):
+        refused(invoke("run", "--suite", "counts", "--plugins", selectors, "--dry-run"), 2, "selected twice")
+
+
+def test_a_budget_that_trains_nothing_is_a_mistake(invoke):
+    refused(invoke("run", "--suite", "perplexity", "--plugins", "ssm", "--budget", "4", "--dry-run"), 2,
+            "--budget must be at least 100 bytes")
+
+
+def test_a_config_may_begin_with_a_byte_order_mark(invoke, tmp_path):
+    (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + b'suite = "counts"\nplugins = "baseline"\n')
+    code, out, _ = invoke("run", "--config", tmp_path / "c.toml", "--dry-run", "--out", tmp_path / "out")
+    assert code == 0 and "counts" in out

@@ -183,7 +183,8 @@ def test_oracles_score_every_byte_of_truncated_texts(corpus):
 
 
 def test_impossible_options_are_refused():
-    for make, options in ((markov, {"order": 0}), (markov, {"order": 5}), (copy, {"length": 0}),
-                          (copy, {"length": 2049}), (hmm, {"documents": 0})):
+    refused = [(markov, {"order": 0}), (markov, {"order": 5}), (copy, {"length": 0}), (copy, {"length": 2049}),
+               (hmm, {"documents": 0}), *((make, {"seed": -1}) for make in (markov, hmm, copy))]
+    for make, options in refused:
         with pytest.raises(UsageError):
             make(**options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import PluginError
-from .options import Json, PluginFiles, load_registry
+from .options import Json, PluginFiles, load_listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
     """List the model plugins, and those that do not load."""
     from ..specs import missing
 
-    registry = load_registry(plugin_file)
+    registry = load_listed(plugin_file)
     entries = [
         {"name": s.name, "family": s.family, "summary": s.summary, "source": s.source,
          "from": registry.origins[s.name], "unavailable": missing(s)} for s in registry.models.values()
@@ -61,7 +61,7 @@ def _print_options(registry: Registry, name: str) -> None:
 
 def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     """List the suites."""
-    registry = load_registry(plugin_file)
+    registry = load_listed(plugin_file)
     if as_json:
         entries = [{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()]
         print(json.dumps(entries, indent=1))
@@ -74,7 +74,7 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     """List the corpora and tokenizers."""
     from ..specs import missing
 
-    registry = load_registry(plugin_file)
+    registry = load_listed(plugin_file)
     groups: dict[str, Mapping[str, CorpusSpec | TokenizerSpec]] = {
         "corpus": registry.corpora, "tokenizer": registry.tokenizers}
     entries = [

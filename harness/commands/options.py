@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 
 def load_registry(files: list[Path] | None) -> Registry:
+    """Every plugin, with those that -p names. Raises PluginError where one of these does not load."""
+    return load_listed(files).hold_to_named()
+
+
+def load_listed(files: list[Path] | None) -> Registry:
+    """Every plugin, for a list that also shows what does not load."""
     from ..registry import load
 
     return load(files or [])

@@ -181,6 +181,13 @@ class Copy:
         return losses
 
 
+def _generator(name: str, seed: int) -> random.Random:
+    """Raises UsageError for a negative seed: `random.Random` takes it for its opposite."""
+    if seed < 0:
+        raise UsageError(f"the seed of corpus {name} must be at least 0; it is {seed}")
+    return random.Random(seed)
+
+
 def _documents(name: str, source: Source, documents: int, generator: random.Random) -> Documents:
     if documents < 1:
         raise UsageError(f"corpus {name} needs at least 1 training document; documents={documents}")
@@ -192,13 +199,13 @@ def markov(argument: str = "", *, order: int = 1, seed: int = 0, documents: int 
     """A Markov chain of 16 letters, in documents of 4096 bytes. Raises UsageError for an order outside 1 … 4."""
     if not 1 <= order <= 4:
         raise UsageError(f"the order of corpus markov must be between 1 and 4; it is {order}")
-    generator = random.Random(seed)
+    generator = _generator("markov", seed)
     return _documents("markov", Markov(order, generator), documents, generator)
 
 
 def hmm(argument: str = "", *, seed: int = 0, documents: int = 320) -> Documents:
     """A unifilar hidden Markov chain of 8 letters, in documents of 4096 bytes."""
-    generator = random.Random(seed)
+    generator = _generator("hmm", seed)
     return _documents("hmm", HiddenMarkov(generator), documents, generator)
 
 
@@ -209,4 +216,4 @@ def copy(argument: str = "", *, length: int = 32, seed: int = 0, documents: int 
     """
     if not 1 <= length <= DOCUMENT_BYTES // 2:
         raise UsageError(f"the length of corpus copy must be between 1 and {DOCUMENT_BYTES // 2}; it is {length}")
-    return _documents("copy", Copy(length), documents, random.Random(seed))
+    return _documents("copy", Copy(length), documents, _generator("copy", seed))

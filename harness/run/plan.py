@@ -11,9 +11,11 @@ from typing import Any
 from ..checkpoint import open_checkpoint
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
+from ..options import config_class, format_value, parse_options
 from ..reading import conclude
 from ..registry import Registry
-from ..selector import parse_selector
+from ..selector import Selector, parse_selector
+from ..specs import ModelSpec, missing
 from ..store import SCHEMA, CellResult, Row, Store, now
 from ..suite import Suite
 from ..version import __version__
@@ -28,6 +30,7 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
     for text in selectors:
         selector = parse_selector(text)
         spec = registry.model(selector)
+        selector = _canonical(spec, selector)
         options = dict(selector.options)
         if selector.checkpoint:
             options = open_checkpoint(selector.checkpoint).config.model
@@ -37,6 +40,14 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")
     return tuple(choices)
+
+
+def _canonical(spec: ModelSpec, selector: Selector) -> Selector:
+    """The selector with every option written one way: layers=02 is layers=2. Raises UsageError for a wrong one."""
+    if selector.checkpoint or missing(spec) or not selector.options:
+        return selector
+    values = parse_options(config_class(spec), dict(selector.options), spec.name)
+    return replace(selector, options=tuple((key, format_value(values[key])) for key, _ in selector.options))
 
 
 def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:
