@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from ..reading import Run, read_run
 from .options import Json, PluginFiles, complete_suites, load_registry
 
 if TYPE_CHECKING:
+    from ..evidence.comparison.compare import Comparison
+    from ..evidence.comparison.table import Page
     from ..registry import Registry
 
 
@@ -48,33 +51,52 @@ def compare(
     registry = load_registry(plugin_file)
     suites = [registry.suite(name) for name in dict.fromkeys(split(suite))] or list(registry.suites.values())
     left, right, chosen = open_runs(registry, a, b, plugins)
-    for name in dict.fromkeys(r.cell["suite"] for run in (left, right) for r in run.results):
-        if name not in registry.suites:
-            print(f"harness: suite {name!r} is not loaded and not compared; -p FILE loads it", file=sys.stderr)
+    warn_of_unknown_suites(registry, left, right)
     rows = compare_runs(left, right, suites, plugins=chosen, margin=margin)
-    if all(row.verdict.startswith("only") for row in rows):
-        only = {side: dict.fromkeys(row.suite for row in rows if row.verdict == f"only in {side}") for side in "AB"}
-        has = [", ".join(only[side]) or "no metric of these suites" for side in "AB"]
-        raise UsageError(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
+    require_something_in_common(rows)
     outcomes = [apply_rule(rule, rows) for rule in rules]
     growth = relative_growth(left, right, suites, chosen) if chosen else []
     budgets = paired_budgets(left, right, suites, chosen)
     if as_json:
-        print_lines(rows, growth, budgets, outcomes)
+        print_json(rows, growth, budgets, outcomes)
     else:
-        from ..evidence.comparison.table import page, to_markdown, to_rich
-        from ..evidence.tables.console import wide_console
+        from ..evidence.comparison.table import page
 
-        found = page(rows, growth, budgets, outcomes, chosen)
-        title = "   ".join(" ".join([f"{side}: {run.name}", *plugin]) for side, run, plugin in zip(
-            "AB", (left, right), [[name] for name in chosen or ()] or [[], []], strict=True))
-        if markdown:
-            print(title + "\n\n" + to_markdown(found))
-        else:
-            console = wide_console()
-            console.print(title, markup=False)
-            console.print(to_rich(found))
+        print_page(heading(left, right, chosen), page(rows, growth, budgets, outcomes, chosen), markdown)
     raise typer.Exit(1 if any(outcome.held for outcome in outcomes) else 0)
+
+
+def warn_of_unknown_suites(registry: Registry, left: Run, right: Run) -> None:
+    for name in dict.fromkeys(result.cell["suite"] for run in (left, right) for result in run.results):
+        if name not in registry.suites:
+            print(f"harness: suite {name!r} is not loaded and not compared; -p FILE loads it", file=sys.stderr)
+
+
+def require_something_in_common(rows: Sequence[Comparison]) -> None:
+    """Raises UsageError where every metric stands on one side only."""
+    if all(row.verdict.startswith("only") for row in rows):
+        only = {side: dict.fromkeys(row.suite for row in rows if row.verdict == f"only in {side}") for side in "AB"}
+        has = [", ".join(only[side]) or "no metric of these suites" for side in "AB"]
+        raise UsageError(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
+
+
+def heading(left: Run, right: Run, chosen: tuple[str, str] | None) -> str:
+    """ "A: results/first ssm   B: results/second wave"; without plugins where whole runs are compared."""
+    plugins = chosen or ("", "")
+    return "   ".join(" ".join(filter(None, [f"{side}: {run.name}", plugin]))
+                      for side, run, plugin in zip("AB", (left, right), plugins, strict=True))
+
+
+def print_page(title: str, found: Page, markdown: bool) -> None:
+    from ..evidence.comparison.table import to_markdown, to_rich
+    from ..evidence.tables.console import wide_console
+
+    if markdown:
+        print(title + "\n\n" + to_markdown(found))
+    else:
+        console = wide_console()
+        console.print(title, markup=False)
+        console.print(to_rich(found))
 
 
 def open_runs(registry: Registry, a: str, b: str, plugins: str) -> tuple[Run, Run, tuple[str, str] | None]:
@@ -113,7 +135,7 @@ def read_measured(directory: Path, registry: Registry) -> Run:
     return run
 
 
-def print_lines(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
+def print_json(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
     """A JSON object a line; `kind` is comparison, growth, tuning or rule."""
     from dataclasses import asdict
 

@@ -48,21 +48,25 @@ def tuning_budgets(rows: Iterable[Row]) -> list[TuningBudget]:
     for row in rows:
         place = (row.suite, row.label, row.corpus, row.seq_len or 0)
         cells.setdefault(place, {}).setdefault(row.cell_id, []).append(row)
-    budgets = []
-    for (suite, plugin, corpus, seq_len), by_cell in cells.items():
-        searched = [rows for rows in by_cell.values() if _has(rows, "tuning_trials")]
-        chosen = searched or [rows for rows in by_cell.values() if _has(rows, "learning_rate")]
-        if not chosen:
-            continue
-        told = [row for rows in chosen for row in rows]
-        sizes = [row.bytes_seen for row in told if row.metric.startswith("trial_")]
-        budgets.append(TuningBudget(
-            suite, plugin, corpus, seq_len or None, len(chosen),
-            round(sum(row.value or 0 for row in told if row.metric == "tuning_trials")),
-            sum(size or 0 for size in sizes) if all(sizes) else None,
-            _total([row.value for row in told if row.metric == "tuning_seconds"]),
-            tuple(sorted({row.value for row in told if row.metric == "learning_rate" and row.value is not None}))))
-    return budgets
+    found = (_budget(place, list(by_cell.values())) for place, by_cell in cells.items())
+    return [budget for budget in found if budget]
+
+
+def _budget(place: tuple[str, str, str, int], cells: Sequence[Sequence[Row]]) -> TuningBudget | None:
+    """What the searches took; of a plugin whose learning rate was given, only that rate. None without a rate."""
+    searches = [rows for rows in cells if _has(rows, "tuning_trials")]
+    chosen = searches or [rows for rows in cells if _has(rows, "learning_rate")]
+    if not chosen:
+        return None
+    rows = [row for own in chosen for row in own]
+    sizes = [row.bytes_seen for row in rows if row.metric.startswith("trial_")]
+    suite, plugin, corpus, seq_len = place
+    return TuningBudget(
+        suite, plugin, corpus, seq_len or None, searches=len(chosen),
+        trials=round(sum(row.value or 0 for row in rows if row.metric == "tuning_trials")),
+        bytes=sum(size or 0 for size in sizes) if all(sizes) else None,
+        seconds=_total([row.value for row in rows if row.metric == "tuning_seconds"]),
+        rates=tuple(sorted({row.value for row in rows if row.metric == "learning_rate" and row.value is not None})))
 
 
 def unequal(budgets: Iterable[TuningBudget]) -> list[list[TuningBudget]]:

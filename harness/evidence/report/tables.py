@@ -96,23 +96,35 @@ def headline_table(rows: Sequence[CitedRow], suites: Sequence[str]) -> Table | N
 
 def _headline_rows(rows: Sequence[CitedRow], suites: Sequence[str], metric: str, phase: str,
                    ) -> Iterator[tuple[list[str], list[CitedRow]]]:
-    """The rows of a headline at the longest length of the first suite that has it, apart by context, and its words."""
+    """The rows of a headline in the first suite that has it, apart by context, with the words of that context.
+
+    Of a metric that was measured at several lengths, those at the longest one.
+    """
     own = [row for row in rows if (row.metric, row.phase) == (metric, phase)]
     suite = next((name for name in suites if any(row.suite == name for row in own)), None)
-    groups: dict[tuple[str, ...], list[CitedRow]] = {}
-    for row in own:
-        if row.suite == suite:
-            values = (in_context(name, getattr(row, name)) for name in CONTEXT)
-            groups.setdefault(tuple(values), []).append(row)
+    groups = _by_context([row for row in own if row.suite == suite])
+    broken = [row for row in rows if row.suite == suite and not row.metric]         # cells that failed as a whole
     for context, group in groups.items():
-        longest = max((row.seq_len or 0 for row in group if row.value is not None), default=0)
-        varies = [value for i, value in enumerate(context) if len({key[i] for key in groups}) > 1]
-        swept = len({(_who(row), row.seq_len) for row in group}) > len({_who(row) for row in group})
-        broken = [row for row in rows if row.suite == suite and not row.metric]
-        if swept:
-            group, broken = ([row for row in some if (row.seq_len or 0) == longest] for some in (group, broken))
-        there = {_who(row) for row in group}
-        yield [f"T={longest}"] * swept + varies, group + [row for row in broken if _who(row) not in there]
+        words = [value for i, value in enumerate(context) if len({other[i] for other in groups}) > 1]
+        failed = broken
+        if _is_swept(group):
+            longest = max((row.seq_len or 0 for row in group if row.value is not None), default=0)
+            group, failed = ([row for row in some if (row.seq_len or 0) == longest] for some in (group, broken))
+            words = [f"T={longest}", *words]
+        measured = {_who(row) for row in group}
+        yield words, group + [row for row in failed if _who(row) not in measured]
+
+
+def _by_context(rows: Sequence[CitedRow]) -> dict[tuple[str, ...], list[CitedRow]]:
+    groups: dict[tuple[str, ...], list[CitedRow]] = {}
+    for row in rows:
+        groups.setdefault(tuple(in_context(name, getattr(row, name)) for name in CONTEXT), []).append(row)
+    return groups
+
+
+def _is_swept(rows: Sequence[CitedRow]) -> bool:
+    """Whether some plugin has rows at several lengths."""
+    return len({(_who(row), row.seq_len) for row in rows}) > len({_who(row) for row in rows})
 
 
 def _who(row: Row) -> str:

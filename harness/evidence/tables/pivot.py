@@ -56,31 +56,43 @@ class Pivot:
         values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in context}
         self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
-        self.places: dict[tuple[RowKey, int, Column], Place] = {}
-        self.broken: dict[tuple[RowKey, int], Place] = {}              # cells that failed as a whole: no metric
-        for row in shown:
-            key, length = self._key(row), extent(row)
-            if row.metric:
-                place = self.places.setdefault((key, length, (metric_name(row), row.phase)), Place())
-            else:
-                place = self.broken.setdefault((key, length), Place())
-            place.rows.append(row)
         self.keys = list(dict.fromkeys(self._key(row) for row in shown))
         self.params = {self._key(row): row.params for row in shown if row.params}
-        order = [*primary, *(metric_name(r) for r in shown)]
-        self.columns = sorted(dict.fromkeys(column for _, _, column in self.places), key=lambda c: order.index(c[0]))
-        self.units = {c: {r.unit for (_, _, at), place in self.places.items() if at == c for r in place.rows if r.unit}
-                      for c in self.columns}
-        lengths: dict[tuple[RowKey, Column], set[int]] = {}
-        for key, length, column in self.places:
-            lengths.setdefault((key, column), set()).add(length)
-        self.swept = {column for (_, column), found in lengths.items() if len(found) > 1}
+        self.places: dict[tuple[RowKey, int, Column], Place] = {}
+        self.broken: dict[tuple[RowKey, int], Place] = {}           # cells that failed as a whole: no metric
+        self._fill(shown)
+        self.columns = self._ordered_columns([*primary, *(metric_name(row) for row in shown)])
+        self.units = {column: self._units_of(column) for column in self.columns}
+        self.swept = self._swept_columns()
         self.lengths = sorted({length for _, length, column in self.places if column in self.swept}
                               | {length for _, length in self.broken if self.swept and length})
         self.across = "n" if any(row.n_qubits and not row.seq_len for row in shown) else "T"
         constant = {r.seq_len for r in shown if r.seq_len}
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
         self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
+
+    def _fill(self, rows: Iterable[Row]) -> None:
+        """Put every row into its place."""
+        for row in rows:
+            key, length = self._key(row), extent(row)
+            if row.metric:
+                place = self.places.setdefault((key, length, (metric_name(row), row.phase)), Place())
+            else:
+                place = self.broken.setdefault((key, length), Place())
+            place.rows.append(row)
+
+    def _ordered_columns(self, order: Sequence[str]) -> list[Column]:
+        return sorted(dict.fromkeys(column for _, _, column in self.places), key=lambda c: order.index(c[0]))
+
+    def _units_of(self, column: Column) -> set[str]:
+        return {row.unit for (_, _, c), place in self.places.items() if c == column for row in place.rows if row.unit}
+
+    def _swept_columns(self) -> set[Column]:
+        """The columns that some table row has at several lengths."""
+        lengths: dict[tuple[RowKey, Column], set[int]] = {}
+        for key, length, column in self.places:
+            lengths.setdefault((key, column), set()).add(length)
+        return {column for (_, column), found in lengths.items() if len(found) > 1}
 
     def _key(self, row: Row) -> RowKey:
         context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
