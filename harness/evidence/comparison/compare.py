@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from ...reading import Run
 from ...store import Row
@@ -149,7 +150,7 @@ def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: floa
         detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin, how=found.how)
 
 
-def _described(pair: ReadingPair) -> dict:
+def _described(pair: ReadingPair) -> dict[str, Any]:
     """What a comparison says of its rows, whatever the verdict."""
     key, some = pair.key, (pair.a or pair.b)[0]
     return {

@@ -24,7 +24,7 @@ COLUMNS = ("suite", "metric", "phase", "seq_len", *CONTEXT)
 PAIRED = (*COLUMNS, "seed", "repeat", "run_id")
 
 
-class Results(pandas.DataFrame):
+class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
     """Rows in long format; what is selected from them is one again."""
 
     @property
@@ -34,7 +34,7 @@ class Results(pandas.DataFrame):
     def measured(self) -> Results:
         """The rows with a number, each with its `label`: the plugin as the command line writes it."""
         found = self[(self["status"] == "ok") & self["value"].notna()]
-        return found.assign(label=[row.label for row in as_rows(found)])
+        return Results(found.assign(label=[row.label for row in as_rows(found)]))
 
     def wide(self) -> pandas.DataFrame:
         """A row per plugin (and size, where it has several), a column for every metric, phase and length.

@@ -123,5 +123,6 @@ def _interaction(values: ndarray) -> float:
     seeds, documents = values.shape
     if min(seeds, documents) < 2:
         return 0.0
-    rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    return float((rest**2).sum()) / ((seeds - 1) * (documents - 1) * seeds * documents)
+    rest: ndarray = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    left = (rest**2).sum()
+    return float(left / ((seeds - 1) * (documents - 1) * seeds * documents))

@@ -14,7 +14,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import ranks
-from .student import CONFIDENCE, Estimate, Student, normal_quantile, student_difference, student_mean, student_t
+from .student import CONFIDENCE as CONFIDENCE
+from .student import Estimate as Estimate
+from .student import Student, student_difference, student_mean
+from .student import normal_quantile as normal_quantile
+from .student import student_t as student_t
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -110,7 +114,8 @@ def unpaired_p_value(a: Sequence[float], b: Sequence[float], noise: float = 1.0)
 def _logs(values: Sequence[float]) -> ndarray:
     import numpy as np
 
-    return np.log(np.asarray(values, float))
+    logs: ndarray = np.log(np.asarray(values, float))
+    return logs
 
 
 def _paired(a: Sequence[float], b: Sequence[float]) -> tuple[ndarray, ndarray, Student]:

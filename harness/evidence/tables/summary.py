@@ -15,9 +15,10 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from ...store import Row
 from ..format import ASCII, format_value, supports_unicode
 from .formatter import Formatter
-from .pivot import Column, Pivot, Place, Row, RowKey
+from .pivot import Column, Pivot, Place, RowKey
 
 if TYPE_CHECKING:
     import pandas
