@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FileError, PluginError, UsageError
-from .options import config_class, format_value, make_config, parse_options
+from .options import config_class, format_option, make_config, parse_options
 from .selector import Selector
 from .specs import ModelSpec, require
 from .store import write_atomically
@@ -169,8 +169,8 @@ class Checkpoint:
         trained = make_config(spec, self.config.model)
         for key, value in asked.items():
             if getattr(trained, key) != value:
-                own = format_value(getattr(trained, key))
-                raise UsageError(f"{self.name} was trained with {key}={own}, not {key}={format_value(value)}; "
+                own = format_option(getattr(trained, key))
+                raise UsageError(f"{self.name} was trained with {key}={own}, not {key}={format_option(value)}; "
                                  "the options of trained weights are fixed")
 
 
@@ -202,7 +202,7 @@ def model_options(spec: ModelSpec, config: Any) -> dict[str, str]:
     """A config as the options that rebuild it. Raises UsageError where options cannot express it."""
     from dataclasses import fields
 
-    options = {f.name: format_value(getattr(config, f.name)) for f in fields(config) if f.init}
+    options = {f.name: format_option(getattr(config, f.name)) for f in fields(config) if f.init}
     try:
         same = make_config(spec, options) == config
     except UsageError as error:

@@ -49,13 +49,13 @@ def parse_value(text: str, kind: Any) -> Any:
     return value
 
 
-def format_value(value: Any) -> str:
+def format_option(value: Any) -> str:
     """A value as `parse_value` reads it."""
     if value is None or value == ():
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
-    return "+".join(map(format_value, value)) if isinstance(value, tuple) else str(value)
+    return "+".join(map(format_option, value)) if isinstance(value, tuple) else str(value)
 
 
 def config_class(spec: ModelSpec) -> type:

@@ -13,8 +13,9 @@ import pytest
 from harness import components
 from harness.checkpoint import RunConfig
 from harness.errors import PluginError, UsageError
+from harness.importing import module_name
 from harness.options import make_config
-from harness.registry import current, load, module_name
+from harness.registry import current, load
 from harness.run.digest import source_digest
 from harness.run.identity import model_digest
 from harness.run.plan import choose

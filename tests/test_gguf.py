@@ -216,11 +216,11 @@ def test_rows_that_are_no_whole_blocks_are_told():
 
 def test_an_export_rebuilds_its_model_and_scores_it(run, tmp_path):
     """F32 at full rank and many bits scores as the checkpoint does; rank 4 does not, and its change is paired."""
-    from harness.bench.weights import load
+    from harness.bench.weights import read_tensors
 
     path = tmp_path / "m.gguf"
     assert "F32" in invoke("gguf-export", run, "-o", path).output
-    stored = load(run / BEST)
+    stored = read_tensors(run / BEST)
     for name in (file := read_gguf(path)).tensors:
         np.testing.assert_array_equal(file.read(name), stored[f"model.{name}"].numpy())
 

@@ -9,8 +9,9 @@ import pytest
 
 from harness.errors import FileError, PluginError, UsageError
 from harness.executor import Events, Stop
+from harness.importing import module_name
 from harness.reading import read_table
-from harness.registry import load, module_name
+from harness.registry import load
 from harness.run.cells import Request
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
 from harness.store import CellResult, Row, Store

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..model import LanguageModel
 from .findings import AuditReport, Finding
-from .probe import Broken, Difference, Probe, add_noise, spread, untouched, without_dropout
+from .probe import ContractBroken, Difference, Probe, add_noise, spread, untouched, without_dropout
 from .shapes import OTHER_SHAPE, Compare, cut, in_float64, single
 from .texts import STEPS, Texts, split_plans, suffix_starts
 
@@ -95,7 +95,7 @@ class Auditor:
         """Run a check; a broken contract is its finding. True if it passed."""
         try:
             return check(length)
-        except Broken as broken:
+        except ContractBroken as broken:
             return self.record(broken.check, length, Difference(float("inf"), broken.position), 0.0, broken.detail)
 
     def scoring(self, length: int) -> None:
@@ -239,7 +239,7 @@ class Auditor:
         tokens = self.texts.batch(self.rows, length + STEPS)
         try:
             return self.split(tokens, [tuple(range(length, length + STEPS))], "float32", "beyond the length")
-        except Broken as broken:
+        except ContractBroken as broken:
             return self.record("beyond the length", length, Difference(float("inf"), broken.position), 0.0,
                                broken.detail, "warning")
 
@@ -281,7 +281,7 @@ class Auditor:
             except (torch.OutOfMemoryError, MemoryError):
                 raise
             except Exception as error:
-                raise Broken.by(error, f"the backward pass of {self.rows} x {length} tokens") from error
+                raise ContractBroken.by(error, f"the backward pass of {self.rows} x {length} tokens") from error
         model.eval()
         found = Difference.between(self.probe.logits(tokens), scored[self.probe.dtype], spread(expected), SAME_SHAPE)
         passed &= self.record("train = eval", length, found, SAME_SHAPE, "a training forward leaves its mark: later "

@@ -20,7 +20,7 @@ DTYPES = ("float32", "bfloat16")
 PLAIN = (Tensor, int, float, bool, type(None))       # what a state may be made of; anything else hides its size
 
 
-class Broken(Exception):
+class ContractBroken(Exception):
     """The model broke the contract, so that no comparison is possible. `check` says which part of it."""
 
     def __init__(self, check: str, detail: str, position: int | None = None):
@@ -28,7 +28,7 @@ class Broken(Exception):
         self.check, self.detail, self.position = check, detail, position
 
     @classmethod
-    def by(cls, error: Exception, action: str) -> Broken:
+    def by(cls, error: Exception, action: str) -> ContractBroken:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         text = " ".join(str(error).split()) or "no message"
         where = f"{Path(frame.filename).name}:{frame.lineno}"
@@ -36,7 +36,7 @@ class Broken(Exception):
 
 
 class Probe:
-    """Calls a model in the dtype that is scored, or in another, and checks what comes back. Raises Broken."""
+    """Calls a model in the dtype that is scored, or in another, and checks what comes back. Raises ContractBroken."""
 
     def __init__(self, model: LanguageModel, device: torch.device, dtype: str):
         if dtype not in DTYPES:
@@ -55,23 +55,23 @@ class Probe:
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:
-            raise Broken.by(error, action) from error
+            raise ContractBroken.by(error, action) from error
         if not (isinstance(output, tuple) and len(output) == 2 and isinstance(output[0], Tensor)):
-            raise Broken("contract", f"{action} returns {type(output).__name__}, not (logits, state)")
+            raise ContractBroken("contract", f"{action} returns {type(output).__name__}, not (logits, state)")
         logits, state = output
         expected = (*tokens.shape, self.model.vocab_size)
         if tuple(logits.shape) != expected or not logits.is_floating_point():
-            raise Broken("contract", f"{action} returns {logits.dtype} logits of shape {tuple(logits.shape)}, "
+            raise ContractBroken("contract", f"{action} returns {logits.dtype} logits of shape {tuple(logits.shape)}, "
                                      f"not real ones of shape {expected}")
         for leaf in pytree.tree_leaves(state):
             if not isinstance(leaf, PLAIN):
-                raise Broken("contract", f"the state holds a {type(leaf).__name__}; it is to be a nest of "
+                raise ContractBroken("contract", f"the state holds a {type(leaf).__name__}; it is to be a nest of "
                                          "tuples, lists and dicts of tensors, so that its size can be measured")
         if not torch.equal(given, tokens):
-            raise Broken("contract", f"{action} writes to its tokens")
+            raise ContractBroken("contract", f"{action} writes to its tokens")
         if not torch.isfinite(logits.sum()) and not (finite := torch.isfinite(logits).flatten(2).all(-1).all(0)).all():
             position = int((~finite).nonzero()[0])
-            raise Broken("finite", f"{action} gives NaN or infinite logits at position {position}", position)
+            raise ContractBroken("finite", f"{action} gives NaN or infinite logits at position {position}", position)
         return logits.clone(), state
 
     def logits(self, tokens: Tensor, *, dtype: str = "") -> Tensor:
@@ -84,7 +84,7 @@ class Probe:
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:
-            raise Broken.by(error, "a float64 copy of the model") from error
+            raise ContractBroken.by(error, "a float64 copy of the model") from error
 
 
 def spread(logits: Tensor) -> float:

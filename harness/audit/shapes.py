@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .probe import Broken, Difference, Probe, spread
+from .probe import ContractBroken, Difference, Probe, spread
 
 OTHER_SHAPE = {"float32": 2e-3, "bfloat16": 0.25}       # tolerances in std, by the dtype of a call
 
@@ -47,5 +47,5 @@ def in_float64(probe: Probe, compare: Compare) -> Difference:
     """What a float64 copy of the model gives; an infinite difference where it has no such copy."""
     try:
         return compare(probe.in_float64(), "float32")
-    except Broken:
+    except ContractBroken:
         return Difference(float("inf"))

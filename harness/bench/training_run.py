@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..audit.probe import Broken, Probe
+from ..audit.probe import ContractBroken, Probe
 from ..build import build
 from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, learned_digest, model_options
 from ..data.batches import TrainStream, score_batches
@@ -42,7 +42,7 @@ from .distributed import Ranks
 from .measure import status_bytes
 from .score import score
 from .train import Recipe, make_step
-from .weights import load, model_tensors, optimizer_tensors, restore_model, restore_optimizer, save
+from .weights import model_tensors, optimizer_tensors, read_tensors, restore_model, restore_optimizer, save
 
 VALIDATIONS = 10                        # in a run, equally far apart; the last one at its end
 VALIDATION_BYTES = 32 << 10
@@ -155,7 +155,7 @@ class TrainingRun:
         if not path.exists():
             return
         metadata = Checkpoint(str(path), path, config).metadata
-        tensors = load(path)
+        tensors = read_tensors(path)
         if f"{RANDOM}cpu" not in tensors:
             raise FileError(f"{path} holds weights alone; nothing can go on from it exactly")
         if int(metadata["world"]) != self.ranks.world:
@@ -286,7 +286,7 @@ def _hold_to_contract(model: LanguageModel, device: str) -> None:
     """One short call before training begins. Raises HarnessError where the model breaks the contract."""
     try:
         Probe(model.eval(), torch.device(device), "float32")(torch.zeros(2, 3, dtype=torch.int64, device=device))
-    except Broken as broken:
+    except ContractBroken as broken:
         raise HarnessError(f"the model breaks the contract: {broken.detail}") from broken
 
 

@@ -32,7 +32,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, objec
         raise FileError(f"cannot write {path}: {error}") from None
 
 
-def load(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a file. Raises FileError where it is corrupt."""
     try:
         return load_file(path)
@@ -84,5 +84,5 @@ def build_trained(spec: ModelSpec, checkpoint: Checkpoint, tokenizer: Tokenizer,
                         f"the tokenizer here has {tokenizer.vocab_size}")
     built = build(
         spec, config.model, tokenizer.vocab_size, device=device, vocabulary=vocabulary(tokenizer))
-    restore_model(built.model, load(checkpoint.weights), checkpoint.weights)
+    restore_model(built.model, read_tensors(checkpoint.weights), checkpoint.weights)
     return built

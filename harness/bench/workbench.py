@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
-from ..audit.probe import Broken, Probe
+from ..audit.probe import ContractBroken, Probe
 from ..build import Built, build
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
@@ -146,7 +146,7 @@ class TorchWorkbench(Workbench):
             try:
                 with torch.no_grad():
                     Probe(model.eval(), torch.device(self.cell.device), "float32")(self.tokens(2, 3))
-            except Broken as broken:
+            except ContractBroken as broken:
                 raise HarnessError(f"the model breaks the contract: {broken.detail}") from broken
         return model
 

@@ -53,10 +53,10 @@ class Conformance(pytest.Item):
         if self.line.status == "unavailable":
             pytest.skip(self.line.detail)
         if not self.line.ok:
-            raise Broken(self.line)
+            raise FailedCheck(self.line)
 
     def repr_failure(self, excinfo: Any, *_: Any) -> Any:
-        if not isinstance(excinfo.value, Broken):
+        if not isinstance(excinfo.value, FailedCheck):
             return super().repr_failure(excinfo)
         return f"{self.line.detail}\n-> {self.line.mend}"
 
@@ -64,5 +64,5 @@ class Conformance(pytest.Item):
         return self.path, None, self.name
 
 
-class Broken(Exception):
+class FailedCheck(Exception):
     """A line that does not hold."""

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ..errors import UsageError, unknown
 from ..hookspecs import PROJECT
-from ..registry import Registry, load, project_entries
+from ..importing import project_entries
+from ..registry import Registry, load
 from .result import CheckResult, Status
 
 HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
@@ -41,13 +42,14 @@ def find(text: str) -> tuple[Registry, list[Subject]]:
         project = path.resolve()
         entries = project_entries(project)
         return load([project]), [
-            Subject(name, f"from pathlib import Path; from harness.registry import import_entry\n"
+            Subject(name, f"from pathlib import Path; from harness.importing import import_entry\n"
                           f"plugin = import_entry(Path({str(project)!r}), {target!r})")
             for name, target in entries.items()]
     if path.suffix == ".py":
         file = path.resolve()
-        return load([file]), [Subject(path.stem, f"from pathlib import Path; from harness.registry import import_file\n"
-                                                 f"plugin = import_file(Path({str(file)!r}))", single_file=True)]
+        source = ("from pathlib import Path; from harness.importing import import_file\n"
+                  f"plugin = import_file(Path({str(file)!r}))")
+        return load([file]), [Subject(path.stem, source, single_file=True)]
     registry = load()
     if text in registry.models:
         return registry, [_loaded(registry, registry.origins[text], (text,))]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..audit.auditor import audit
 from ..bench.score import Score, score
-from ..bench.weights import WEIGHTS, load, model_tensors, restore_model
+from ..bench.weights import WEIGHTS, model_tensors, read_tensors, restore_model
 from ..build import build
 from ..checkpoint import Checkpoint, RunConfig, learned_digest, parse_config, trained_spec
 from ..data.batches import score_batches
@@ -30,7 +30,7 @@ BATCH = 16
 
 def exported(checkpoint: Checkpoint) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The weights of a checkpoint by name, and the metadata that rebuilds its model. Raises UsageError, FileError."""
-    stored = load(checkpoint.weights)
+    stored = read_tensors(checkpoint.weights)
     tensors = {name.removeprefix(WEIGHTS): stored[name] for name in stored if name.startswith(WEIGHTS)}
     for name, tensor in tensors.items():
         if tensor.is_complex() or tensor.ndim > 4:

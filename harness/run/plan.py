@@ -11,7 +11,7 @@ from typing import Any
 from ..checkpoint import open_checkpoint
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
-from ..options import config_class, format_value, parse_options
+from ..options import config_class, format_option, parse_options
 from ..reading import conclude
 from ..registry import Registry
 from ..selector import Selector, parse_selector
@@ -47,7 +47,7 @@ def _canonical(spec: ModelSpec, selector: Selector) -> Selector:
     if selector.checkpoint or missing(spec) or not selector.options:
         return selector
     values = parse_options(config_class(spec), dict(selector.options), spec.name)
-    return replace(selector, options=tuple((key, format_value(values[key])) for key, _ in selector.options))
+    return replace(selector, options=tuple((key, format_option(values[key])) for key, _ in selector.options))
 
 
 def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:

@@ -36,7 +36,7 @@ FAILED = "M-4 -4L4 4M-4 4L4 -4"
 CHARACTER = 6.3                             # the mean width of one at 12 px
 
 
-def width_of(text: str) -> float:
+def text_width(text: str) -> float:
     """About how many pixels a text takes."""
     return CHARACTER * len(text)
 

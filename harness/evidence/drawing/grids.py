@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from ..format import format_value
 from .axis import Axis
-from .canvas import FAILED, MARKERS, Drawing, canvas, link, shorten, text, width_of
+from .canvas import FAILED, MARKERS, Drawing, canvas, link, shorten, text, text_width
 from .lines import EDGE, LEGEND_LINE, TITLE, WIDTH, Label, Point, tick
 from .markup import add
 
@@ -42,7 +42,7 @@ def heat_map(cells: Mapping[tuple[str, str], Point], *, title: str, across: str,
     A pair without a cell stays empty; a cell without a value shows its word.
     """
     rows, columns = (list(dict.fromkeys(name[i] for name in cells)) for i in (0, 1))
-    left = EDGE + 8 + max(width_of(name) for name in rows)
+    left = EDGE + 8 + max(text_width(name) for name in rows)
     step = min(54.0, (width - left - EDGE) / len(columns))
     root = canvas(width, TITLE + CELL * len(rows) + 66, title)
     text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
@@ -84,7 +84,7 @@ def _draw_scale(root: Element, x: float, y: float) -> None:
 def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], *, title: str, unit: str,
          longest: float = 0.0, width: float = WIDTH) -> Drawing:
     """Horizontal stacked bars from zero, `longest` or the longest bar filling the width."""
-    left = EDGE + 8 + min(170.0, max(width_of(name) for name, _ in groups))
+    left = EDGE + 8 + min(170.0, max(text_width(name) for name, _ in groups))
     longest = max(longest, *(sum(part.value for part in parts) for _, parts in groups)) or 1.0
     scale = (width - left - EDGE - 62) / longest
     height = TITLE - 14 + (BAR + GAP) * len(groups)
@@ -98,7 +98,7 @@ def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], 
             add(group, "title", f"{name}: {kinds[part.kind]}\n{part.title}")
             add(group, "rect", x=at, y=y, width=max(part.value * scale, 0.5), height=BAR, fill="currentColor")
             words = format_value(part.value, unit)
-            if part.value * scale > width_of(words):
+            if part.value * scale > text_width(words):
                 add(group, "text", words, x=at + 4.0, y=y + 12.0, font_size=10, fill="#000000")
             at += part.value * scale + 1
         text(root, format_value(sum(part.value for part in parts), unit), at + 5, y + 12, class_="muted", font_size=11)
@@ -106,7 +106,7 @@ def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], 
     for kind, name in enumerate(kinds):
         add(add(root, "g", class_=f"c{kind}"), "rect", x=at, y=height + 6, width=12, height=12, fill="currentColor")
         text(root, name, at + 17, height + 16)
-        at += 36 + width_of(name)
+        at += 36 + text_width(name)
     return Drawing(root)
 
 
@@ -119,7 +119,7 @@ def dots(places: Sequence[tuple[str, int, Point]], *, title: str, label: Label, 
     if not values:
         raise ValueError("nothing to plot: no point has a value")
     axis = Axis(values, label.log, 0.05)
-    left, right = EDGE + 12 + min(250.0, max(width_of(name) for name, _, _ in places)), width - EDGE - 24
+    left, right = EDGE + 12 + min(250.0, max(text_width(name) for name, _, _ in places)), width - EDGE - 24
     bottom = TITLE - 8 + (BAR + GAP) * len(places)
     root = canvas(width, bottom + 44, title)
     text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
@@ -127,9 +127,9 @@ def dots(places: Sequence[tuple[str, int, Point]], *, title: str, label: Label, 
     for value in axis.round_values(6):
         at, words = left + axis.place(value) * (right - left), tick(value, label.unit)
         add(root, "line", x1=at, x2=at, y1=TITLE - 14, y2=bottom, class_="grid", stroke="currentColor")
-        if at - width_of(words) / 2 > free:
+        if at - text_width(words) / 2 > free:
             text(root, words, at, bottom + 16, text_anchor="middle", class_="muted", font_size=11)
-            free = at + width_of(words) / 2 + 2
+            free = at + text_width(words) / 2 + 2
     text(root, label.words + " · log" * axis.log, (left + right) / 2, bottom + 33, text_anchor="middle", class_="muted",
          font_size=11)
     for i, (name, style, point) in enumerate(places):

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from ..format import format_value
 from .axis import Axis
-from .canvas import DASHES, FAILED, MARKERS, SERIES_STYLES, Drawing, canvas, link, shorten, text, width_of
+from .canvas import DASHES, FAILED, MARKERS, SERIES_STYLES, Drawing, canvas, link, shorten, text, text_width
 from .markup import add
 
 WIDTH, PLOT_HEIGHT = 520, 220
@@ -110,7 +110,7 @@ class _Frame:
         self.across, self.up = across, up
         self.lanes = [one for one in series if any(point.y is None for point in one.points)]
         self.ticks = [(value, tick(value, unit)) for value in up.round_values(5)]
-        self.left = EDGE + 8 + max((width_of(words) for _, words in self.ticks), default=0)
+        self.left = EDGE + 8 + max((text_width(words) for _, words in self.ticks), default=0)
         self.right = width - EDGE - 10
         self.top = TITLE + LANE * len(self.lanes) + 4 * bool(self.lanes)
         self.bottom = self.top + PLOT_HEIGHT
@@ -136,7 +136,7 @@ class _Frame:
         free = 0.0
         for value in at if few else self.across.round_values(6):
             words = f"{value:.7g}" if few else tick(value, x.unit)
-            half, place = width_of(words) / 2, self.x(value)
+            half, place = text_width(words) / 2, self.x(value)
             add(root, "line", x1=place, x2=place, y1=self.bottom, y2=self.bottom + 4, class_="muted",
                 stroke="currentColor")
             if place - half > free:
@@ -195,7 +195,7 @@ class _Frame:
             add(mark, "path", d=series.marker, fill="currentColor")
             return
         add(mark, "path", d=FAILED, fill="none", stroke="currentColor", stroke_width=2)
-        left = self.x(point.x) + 8 + width_of(point.word) > self.right
+        left = self.x(point.x) + 8 + text_width(point.word) > self.right
         text(mark, point.word, -8 if left else 8, 4, font_size=10, text_anchor="end" if left else "start")
 
     def path(self, points: Sequence[tuple[float, float]]) -> str:
@@ -221,11 +221,11 @@ def _wrap(entries: Iterator[Entry], width: float) -> Iterator[list[tuple[Entry, 
     at = 0.0
     for name, owner in entries:
         name = shorten(name, width - 34)
-        if line and at + 34 + width_of(name) > width:
+        if line and at + 34 + text_width(name) > width:
             yield line
             line, at = [], 0.0
         line.append(((name, owner), at))
-        at += 50 + width_of(name)
+        at += 50 + text_width(name)
     if line:
         yield line
 
