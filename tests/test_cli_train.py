@@ -284,7 +284,8 @@ def test_run_scores_trained_weights_without_training_them(folder, command):
     assert done.returncode == 0, done.stderr
     table = pandas.read_csv(folder / "results/table.csv")
     assert set(table.status) == {"ok"}
-    assert set(table.options) == {"@runs/ssm"}
+    assert set(table.options) == {"'@runs/ssm"}            # no formula in a spreadsheet
+    assert set(pandas.read_parquet(folder / "results/table.parquet").options) == {"@runs/ssm"}
     checkpoint = open_checkpoint(str(folder / "runs/ssm"))
     score, = table[table.metric == "bits_per_byte"].itertuples()   # no search, one seed: the weights are what they are
     assert score.bytes_seen == checkpoint.bytes_seen
