@@ -225,3 +225,16 @@ def test_values_stand_beside_the_limits_of_the_machine(table):
     assert set(speed[speed["phase"] == "decode"]["limit_kind"]) == {"bandwidth"}
     assert set(speed[speed["phase"] != "decode"]["limit_kind"]) == {"compute"}
     assert (speed["value"] < speed["limit"]).all()
+
+
+def test_overlap_is_told_and_what_does_not_apply_is_no_failure(toy, command, tmp_path):
+    """Documents far shorter than half a window have no late targets; their text is that of training, to the byte."""
+    records = tmp_path / "records.jsonl"
+    records.write_text("".join(json.dumps({"text": f"record {i:02} of twenty-five"}) + "\n" for i in range(40)))
+    done = command("run", "-p", toy, "--suite", "perplexity", "--plugins", "toy", "--seq-len", "64", "--lr", "0.01",
+                   "--corpus", f"file:{records}:heldout={records}", "--budget", "2k", "--device", "cpu",
+                   "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    rows = {row["metric"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert "100% of the held-out text also stands in the training text" in rows["bits_per_byte"]["reason"]
+    assert "late_bits_per_byte" not in rows

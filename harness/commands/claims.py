@@ -100,18 +100,18 @@ def reproduce(
     chosen = select(known, ids or (), source)
     tests = [test for claim in chosen for test in claim.tests if test.scale == scale]
     store = Store(out, create=not dry_run) if not dry_run or out.exists() else None
-    work = Work(registry, scale, {"jobs": jobs, "timeout": timeout}, store, retry, quick)
-    work.plan(tests)
+    reproduction = Reproduction(registry, scale, {"jobs": jobs, "timeout": timeout}, store, retry, quick)
+    reproduction.plan(tests)
     if dry_run or store is None:
         from .matrix import print_matrix
 
-        if work.merged:
-            print_matrix(work.merged, out, as_json)
-        for problem in dict.fromkeys(work.problems.values()):
+        if reproduction.merged:
+            print_matrix(reproduction.merged, out, as_json)
+        for problem in dict.fromkeys(reproduction.problems.values()):
             print(f"not run: {problem}", file=sys.stderr)
         return
-    stopped = work.measure(plugin_file or []) if work.merged else None
-    verdicts = give_verdicts(registry, chosen, scale, work, store)
+    stopped = reproduction.measure(plugin_file or []) if reproduction.merged else None
+    verdicts = give_verdicts(registry, chosen, scale, reproduction, store)
     show(verdicts, out, as_json)
     codes = [planning.exit_code([], stopped)] if stopped else []
     failed = any(verdict.verdict == "not run" and verdict.scale == scale for verdict in verdicts)
@@ -119,7 +119,7 @@ def reproduce(
 
 
 @dataclass
-class Work:
+class Reproduction:
     """The cells of tests: planned by protocol, measured together, handed back test by test."""
 
     registry: Registry
@@ -201,14 +201,14 @@ class Work:
 
 
 def give_verdicts(
-    registry: Registry, chosen: Sequence[Claim], scale: str, work: Work, store: Store) -> list[Verdict]:
+    registry: Registry, chosen: Sequence[Claim], scale: str, reproduction: Reproduction, store: Store) -> list[Verdict]:
     """Judge every claim from what the store holds now, and write the verdicts beside it."""
     from ..evidence.claims.judging import judge_claim
     from ..evidence.claims.verdict_file import save_verdicts
 
-    work.found = {result.id: result for result in store.results()}
+    reproduction.found = {result.id: result for result in store.results()}
     suites = dict(registry.suites)
-    verdicts = [one for claim in chosen for one in judge_claim(claim, scale, work.runs_of, suites)]
+    verdicts = [one for claim in chosen for one in judge_claim(claim, scale, reproduction.runs_of, suites)]
     save_verdicts(store.directory, verdicts)
     return verdicts
 
