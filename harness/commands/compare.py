@@ -58,7 +58,7 @@ def compare(
     growth = relative_growth(left, right, suites, chosen) if chosen else []
     budgets = paired_budgets(left, right, suites, chosen)
     if as_json:
-        print_json(rows, growth, budgets, outcomes)
+        print_records(rows, growth, budgets, outcomes)
     else:
         from ..evidence.comparison.table import page
 
@@ -135,7 +135,7 @@ def read_measured(directory: Path, registry: Registry) -> Run:
     return run
 
 
-def print_json(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
+def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
     """A JSON object a line; `kind` is comparison, growth, tuning or rule."""
     from dataclasses import asdict
 
