@@ -65,7 +65,7 @@ class GGUFTensor:
             raise Unsupported(f"the package gguf does not know {self.type}") from None
         if math.prod(self.shape[-1:]) % block:
             raise Unsupported(f"rows of {self.shape[-1]} numbers are no whole blocks of {self.type}")
-        return math.prod(self.shape) // block * width
+        return int(math.prod(self.shape) // block * width)
 
 
 def _kind(code: int) -> Any:
