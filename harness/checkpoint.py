@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,26 +27,27 @@ from .options import config_class, format_option, make_config, parse_options
 from .selector import Selector
 from .specs import ModelSpec, require
 from .store import write_atomically
+from .untrusted import LARGEST_TEXT, Count, Malformed, Name, bounded, held_to, parse_json, parse_toml, read_bounded
 
 FORMAT = 1
+LARGEST_LEARNED = 8 << 20               # bytes of what a tokenizer has learned
 CONFIG, TOKENIZER, LOG, BEST, LAST = (
     "config.toml", "tokenizer.json", "log.jsonl", "best.safetensors", "last.safetensors")
-FACTS = {"run_id": str, "plugin": str, "tokenizer": str, "vocab_size": int, "vocabulary": str, "corpus_sha256": str,
-         "code": str}
+FACTS = ("run_id", "plugin", "tokenizer", "vocab_size", "vocabulary", "corpus_sha256", "code")
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """What config.toml holds. `model` is the model's whole config and `train` the flags of the run."""
 
-    run_id: str
-    plugin: str
-    tokenizer: str
-    vocab_size: int
+    run_id: Name
+    plugin: Name
+    tokenizer: Name
+    vocab_size: Count
     corpus_sha256: str
     code: str = ""                                          # digest of the plugin's source and of foreign components
     model: dict[str, str] = field(default_factory=dict)
-    train: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, str | int | float | bool] = field(default_factory=dict)
     vocabulary: str = ""                                    # digest of tokenizer.json, "" without one
 
     def write(self, directory: Path, learned: Any = None) -> None:
@@ -64,28 +65,23 @@ def read_config(directory: Path) -> RunConfig:
     """The config of a run. Raises FileError where there is none, or one that is corrupt or not ours."""
     path = directory / CONFIG
     try:
-        return parse_config(path.read_text(encoding="utf-8"), path)
+        return parse_config(read_bounded(path, LARGEST_TEXT), path)
     except FileNotFoundError:
         raise FileError(f"no training run at {directory}; `harness train PLUGIN --out {directory}` makes one") from None
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path} is corrupt: {error}") from None
 
 
-def parse_config(text: str, source: Path) -> RunConfig:
+def parse_config(content: bytes, source: Path) -> RunConfig:
     """The config that `RunConfig.to_toml` wrote into `source`. Raises FileError where it is corrupt or not ours."""
     try:
-        table = tomllib.loads(text)
-    except ValueError as error:
-        raise FileError(f"{source} is corrupt: {error}") from None
+        table = parse_toml(content)
+    except Malformed as wrong:
+        raise FileError(f"{source} is corrupt: {wrong}") from None
     if table.get("format", 0) != FORMAT:
         raise FileError(f"{source} was not written by this version of the harness: format {table.get('format')!r}")
-    kinds: dict[str, type] = {**FACTS, "model": dict, "train": dict}
-    for name, kind in kinds.items():
-        if not isinstance(table.get(name), kind):
-            raise FileError(f"{source} is not the config of a training run: {name} is missing or of a wrong kind")
-    return RunConfig(**{name: table[name] for name in kinds})
+    try:
+        return held_to(table, RunConfig)
+    except Malformed as wrong:
+        raise FileError(f"{source} is not the config of a training run: {wrong}") from None
 
 
 def _to_json(learned: Any) -> str:
@@ -106,15 +102,16 @@ def read_learned(directory: Path, config: RunConfig) -> Any:
         return None
     path = directory / TOKENIZER
     try:
-        text = path.read_bytes()
+        text = read_bounded(path, LARGEST_LEARNED)
+        if hashlib.sha256(text).hexdigest() != config.vocabulary:
+            raise FileError(
+                f"{path} is corrupt or of another run: it does not have the digest in the {CONFIG} beside it")
+        return bounded(parse_json(text, Any))
     except FileNotFoundError:
         raise FileError(f"{path} is missing, and the weights beside it are of no use without; "
                         "copy the whole directory of a run") from None
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    if hashlib.sha256(text).hexdigest() != config.vocabulary:
-        raise FileError(f"{path} is corrupt or of another run: it does not have the digest in the {CONFIG} beside it")
-    return json.loads(text)
+    except Malformed as wrong:
+        raise FileError(f"{path} is corrupt: {wrong}") from None
 
 
 def trained_spec(models: Mapping[str, ModelSpec], config: RunConfig, name: str) -> ModelSpec:
@@ -142,6 +139,8 @@ class Checkpoint:
         require_safetensors()
         from safetensors import SafetensorError, safe_open
 
+        if self.weights.exists() and not self.weights.is_file():
+            raise FileError(f"cannot read {self.weights}: it is no regular file")
         try:
             with safe_open(self.weights, framework="numpy") as file:
                 metadata = file.metadata() or {}
@@ -159,7 +158,17 @@ class Checkpoint:
     @property
     def bytes_seen(self) -> int:
         """Bytes of text that these weights were trained on."""
-        return int(self.metadata["bytes_seen"])
+        return int(self.fact("bytes_seen"))
+
+    def fact(self, name: str) -> float:
+        """A number of the header. Raises FileError where it is missing, none, or not finite."""
+        try:
+            value = float(self.metadata[name])
+        except (KeyError, ValueError):
+            raise FileError(f"{self.weights} is corrupt: its header has no number {name}") from None
+        if math.isnan(value) or (abs(value) > 1 << 62 and name != "best"):
+            raise FileError(f"{self.weights} is corrupt: its header has {name} {value}")
+        return value
 
     def hold_to(self, spec: ModelSpec, selector: Selector) -> None:
         """Raise UsageError where a selector asks for another plugin or other options than were trained."""

@@ -10,13 +10,13 @@ import re
 import signal
 import sys
 import threading
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import FileError, PluginError, one_line
+from .errors import FileError, PluginError
+from .untrusted import LARGEST_TEXT, Malformed, parse_toml, read_bounded
 
 GROUP = "harness"                               # of entry points
 
@@ -73,14 +73,14 @@ def project_entries(project: Path) -> dict[str, str]:
     """
     path = project / "pyproject.toml"
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = parse_toml(read_bounded(path, LARGEST_TEXT))
         entries = table["project"]["entry-points"][GROUP]
         if not (isinstance(entries, dict) and entries and all(isinstance(text, str) for text in entries.values())):
             raise KeyError
-    except OSError:
+    except FileNotFoundError:
         raise FileError(f"{project} has no pyproject.toml; `harness new NAME` makes a plugin with one") from None
-    except ValueError as error:
-        raise FileError(f"{path} is corrupt: {one_line(error)}") from None
+    except Malformed as wrong:
+        raise FileError(f"{path} is corrupt: {wrong}") from None
     except (KeyError, TypeError):
         raise FileError(f"{path} lists no plugin; under [project] write "
                         'entry-points.harness = { NAME = "MODULE" }') from None

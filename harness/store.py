@@ -17,18 +17,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from .errors import FileError
+from .records import ABSENT, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
+from .untrusted import LARGEST, Finite, Int64, Malformed, bounded, held_to, parse_json, read_bounded
 
 if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
-MANIFEST = {"schema": int, "harness": str, "run_id": str, "commands": list, "environments": dict, "limits": dict}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-STATUSES = ("ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable")
+MOST_ROWS = 10_000                          # of one cell
+STATUSES: tuple[str, ...] = get_args(Status)
 OWN = (                                     # what may lie there without a manifest
     "cells", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
 
@@ -37,45 +39,45 @@ OWN = (                                     # what may lie there without a manif
 class Row:
     """One number with its unit, or the reason why there is none."""
 
-    schema: int = SCHEMA
+    schema: Int64 = SCHEMA
     run_id: str = ""
     cell_id: str = ""
     suite: str = ""
     plugin: str = ""
     options: str = ""
     family: str = ""
-    params: int | None = None               # non-embedding, real degrees of freedom
-    params_embedding: int | None = None
-    state_bytes: int | None = None
+    params: Int64 | None = None               # non-embedding, real degrees of freedom
+    params_embedding: Int64 | None = None
+    state_bytes: Int64 | None = None
     corpus: str = ""
     corpus_sha256: str = ""
     tokenizer: str = ""
-    seq_len: int | None = None
-    batch_size: int | None = None
+    seq_len: Int64 | None = None
+    batch_size: Int64 | None = None
     device: str = ""
     dtype: str = ""
     phase: str = ""                         # train | prefill | decode | score
-    seed: int | None = None
-    repeat: int | None = None
-    bytes_seen: int | None = None           # raw bytes trained on when this was measured
-    n_qubits: int | None = None             # of a circuit, with the layers and the two-qubit gates it was built with
-    depth: int | None = None
-    two_qubit_gates: int | None = None
-    shots: int | None = None
-    circuit_executions: int | None = None   # that one sample takes, gradient included
+    seed: Int64 | None = None
+    repeat: Int64 | None = None
+    bytes_seen: Int64 | None = None           # raw bytes trained on when this was measured
+    n_qubits: Int64 | None = None             # of a circuit, with the layers and the two-qubit gates it was built with
+    depth: Int64 | None = None
+    two_qubit_gates: Int64 | None = None
+    shots: Int64 | None = None
+    circuit_executions: Int64 | None = None   # that one sample takes, gradient included
     execution: str = ""                     # compiled | native | shots | noise
     gradient: str = ""                      # adjoint | backprop | shift | spsa
     metric: str = ""
-    value: float | None = None
+    value: Finite | None = None
     unit: str = ""
-    better: str = ""                        # lower | higher
-    ci_low: float | None = None
-    ci_high: float | None = None
-    limit: float | None = None
+    better: Better = ""                      # lower | higher
+    ci_low: Finite | None = None
+    ci_high: Finite | None = None
+    limit: Finite | None = None
     limit_kind: str = ""                    # entropy | bandwidth | compute | statevector | shots
-    status: str = "ok"
+    status: Status = "ok"
     reason: str = ""
-    wall_s: float | None = None
+    wall_s: Finite | None = None
     started_at: str = ""
 
     @property
@@ -112,11 +114,14 @@ class CellResult:
 
 
 def finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they become None, in nests too."""
+    """JSON has no NaN or infinity: they become None, in nests too. Nor has UTF-8 a byte of a path that is none of its
+    own: it is written out."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
-        return {k: finite(v) for k, v in value.items()}
+        return {finite(k): finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [finite(v) for v in value]
     return value
@@ -182,14 +187,17 @@ class Store:
 
     def manifest(self) -> dict[str, Any]:
         """What was asked for and where; {} before the first run. Raises FileError where it is corrupt or not ours."""
-        if not self.manifest_path.exists():
-            return {}
         try:
-            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise FileError(f"{self.manifest_path} is corrupt ({error}); move it away, the cells are kept") from None
-        if not isinstance(manifest, dict) or any(not isinstance(manifest.get(k), t) for k, t in MANIFEST.items()):
-            raise FileError(f"{self.manifest_path} was not written by this harness; name another directory")
+            content = read_bounded(self.manifest_path)
+            manifest = bounded(parse_json(content, dict[str, Any]))
+            held_to(manifest, ManifestRecord)
+        except FileNotFoundError:
+            return {}
+        except Malformed as wrong:
+            if wrong.place or wrong.reason.startswith("must be"):
+                raise FileError(f"{self.manifest_path} was not written by this harness ({wrong}); "
+                                "name another directory") from None
+            raise FileError(f"{self.manifest_path} is corrupt ({wrong}); move it away, the cells are kept") from None
         if manifest["schema"] > SCHEMA:
             raise FileError(
                 f"{self.directory} has schema {manifest['schema']}, newer than {SCHEMA}; update the harness")
@@ -199,30 +207,33 @@ class Store:
         write_atomically(self.manifest_path, json.dumps(finite(dict(manifest)), indent=1, sort_keys=True) + "\n")
 
     def write(self, result: CellResult) -> None:
+        """Keep a cell. Raises FileError where it cannot be written, or is none that could be read back."""
         payload = {
             "schema": SCHEMA, "cell": result.cell, "environment": result.environment,
             "rows": [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows],
             "raw": result.raw,
         }
-        write_atomically(self.cells / f"{result.id}.json", json.dumps(finite(payload)) + "\n")
+        path, text = self.cells / f"{result.id}.json", json.dumps(finite(payload)) + "\n"
+        try:
+            parse_cell(text.encode(), result.id)
+        except Malformed as wrong:
+            raise FileError(f"{path} cannot be written: {wrong}") from None
+        write_atomically(path, text)
 
     def read(self, cell_id: str) -> CellResult | None:
         """The stored cell, or None where it was not measured. Raises FileError where its file is corrupt."""
         path = self.cells / f"{cell_id}.json"
-        if not path.exists():
-            return None
         try:
-            payload = json.loads(path.read_text(encoding="utf-8"))
-            if payload["cell"]["id"] != cell_id:
-                raise ValueError(f"it holds cell {payload['cell']['id']}")
-            rows = [Row(**{k: v for k, v in row.items() if k in COLUMNS}) for row in payload["rows"]]
-            return CellResult(payload["cell"], rows, dict(payload["raw"]), payload["environment"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path} is corrupt ({type(error).__name__}: {error}); delete it and run again") from None
+            return parse_cell(read_bounded(path), cell_id)
+        except FileNotFoundError:
+            return None
+        except Malformed as wrong:
+            raise FileError(f"{path} is corrupt ({wrong}); delete it and run again") from None
 
     def results(self) -> list[CellResult]:
         """Every stored cell, in the order of its measurement."""
-        found = [self.read(path.stem) for path in sorted(self.cells.glob("*.json"))]
+        names = sorted(path.stem for path in self.cells.glob("*.json") if not path.name.startswith("."))
+        found = [self.read(name) for name in names]         # a Mac leaves "._x.json" beside "x.json" on foreign disks
         return sorted((r for r in found if r), key=lambda r: (r.rows[0].started_at if r.rows else "", r.id))
 
     def write_tables(self, derived: Iterable[Row] = ()) -> pandas.DataFrame:
@@ -232,6 +243,32 @@ class Store:
             with replacing(self.directory / f"table.{suffix}") as temporary:
                 write(temporary, index=False)
         return table
+
+
+@dataclass
+class _CellFile:
+    """What a cell's file holds."""
+
+    cell: dict[str, Any]
+    rows: list[Row]
+    raw: dict[str, Any]
+    environment: str
+
+
+def parse_cell(content: bytes, cell_id: str) -> CellResult:
+    """The cell of a file. Raises Malformed where it is another's, or not of the form of records.py."""
+    if len(content) > LARGEST:
+        raise Malformed("", f"a cell takes at most {LARGEST >> 20} MiB, this one {len(content) >> 20}")
+    found = parse_json(content, _CellFile)
+    if len(found.rows) > MOST_ROWS:
+        raise Malformed("rows", f"a cell has at most {MOST_ROWS}, this one {len(found.rows)}")
+    try:
+        held_to(bounded(found.cell), CellRecord)
+    except Malformed as wrong:
+        raise Malformed(f"cell.{wrong.place}".rstrip("."), wrong.reason) from None
+    if found.cell["id"] != cell_id:
+        raise Malformed("cell.id", f"it holds cell {found.cell['id']}")
+    return CellResult(ABSENT | found.cell, found.rows, bounded(found.raw), found.environment)
 
 
 def inert(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -255,7 +292,6 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
 def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:
     """The table with the type of every column as the rows have it."""
     for f in fields(Row):
-        kind = str(f.type)
-        table[f.name] = table[f.name].astype(
-            "Int64" if kind.startswith("int") else "float64" if kind.startswith("float") else "string")
+        kind = str(f.type).partition(" ")[0]
+        table[f.name] = table[f.name].astype({"Int64": "Int64", "Finite": "float64"}.get(kind, "string"))
     return table

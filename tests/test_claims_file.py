@@ -77,7 +77,7 @@ def test_the_two_sides_may_have_protocols_of_their_own(parse):
 
 @pytest.mark.parametrize(("text", "words"), [
     ("[[claim", ["is not TOML"]),
-    ("claim = 3\n", ["claim", "must be a list, not 3"]),
+    ("claim = 3\n", ["claim", "must be a list, not an integer"]),
     ("[[clam]]\n", ["clam", "did you mean 'claim'"]),
     (CLAIM, ["claim 'ours', test", "[[claim.test]]", "unmeasurable"]),
     (CLAIM + 'unmeasurable = "why"\n' + TEST, ["claim 'ours', test"]),

@@ -11,6 +11,7 @@ import pytest
 
 from harness import load_results
 from harness.errors import FileError
+from harness.run.cells import Cell
 from harness.store import COLUMNS, SCHEMA, CellResult, Row, Store, finite, to_frame
 
 MANIFEST = {"schema": SCHEMA, "harness": "0.1.0", "run_id": "r", "commands": [], "environments": {}, "limits": {}}
@@ -18,7 +19,7 @@ MANIFEST = {"schema": SCHEMA, "harness": "0.1.0", "run_id": "r", "commands": [],
 
 def result(cell_id="a" * 16, **row):
     row = Row(cell_id=cell_id, metric="m", value=1.5, **row)
-    return CellResult({"id": cell_id, "suite": "s"}, [row], {"t": [1.0, 2.0]})
+    return CellResult(Cell("s", "p").record() | {"id": cell_id, "needs": []}, [row], {"t": [1.0, 2.0]})
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ WRITER = """
 import os, sys
 from harness.store import Store, CellResult, Row
 store = Store(sys.argv[1])
-big = CellResult({"id": "x", "suite": "s"}, [], {"t": list(range(20_000))})
+big = CellResult({"id": "x", "suite": "s", "plugin": "p"}, [], {"t": list(range(20_000))})
 print("ready", flush=True)
 while True:
     store.write(big)

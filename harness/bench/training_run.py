@@ -33,7 +33,7 @@ from ..data.documents import Documents
 from ..data.files import hold_out
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
-from ..errors import FileError, HarnessError, Unsupported, UsageError
+from ..errors import FileError, HarnessError, Unsupported, UsageError, one_line
 from ..model import LanguageModel
 from ..registry import current
 from ..run.identity import model_digest
@@ -154,21 +154,24 @@ class TrainingRun:
         path = self.directory / LAST
         if not path.exists():
             return
-        metadata = Checkpoint(str(path), path, config).metadata
-        tensors = read_tensors(path)
+        newest = Checkpoint(str(path), path, config)
+        world, tensors = int(newest.fact("world")), read_tensors(path)
         if f"{RANDOM}cpu" not in tensors:
             raise FileError(f"{path} holds weights alone; nothing can go on from it exactly")
-        if int(metadata["world"]) != self.ranks.world:
-            raise UsageError(f"{self.directory} runs on {metadata['world']} processes, not {self.ranks.world}")
+        if world != self.ranks.world:
+            raise UsageError(f"{self.directory} runs on {world} processes, not {self.ranks.world}")
         restore_model(self.model, tensors, path)
-        if optimizer := getattr(self.step, "optimizer", None):
-            restore_optimizer(optimizer, tensors)
-        torch.set_rng_state(tensors[f"{RANDOM}cpu"][self.ranks.rank])
-        if self._on_cuda and f"{RANDOM}cuda" in tensors:
-            torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"][self.ranks.rank], self.job.device)
+        try:
+            if optimizer := getattr(self.step, "optimizer", None):
+                restore_optimizer(optimizer, tensors)
+            torch.set_rng_state(tensors[f"{RANDOM}cpu"][self.ranks.rank])
+            if self._on_cuda and f"{RANDOM}cuda" in tensors:
+                torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"][self.ranks.rank], self.job.device)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            raise FileError(f"{path} is corrupt: {one_line(error)}") from None
         self.position = Position(
-            int(metadata["step"]), int(metadata["bytes_seen"]), int(metadata["tokens_seen"]),
-            float(metadata["seconds"]), float(metadata["share"]), float(metadata["best"]))
+            int(newest.fact("step")), int(newest.fact("bytes_seen")), int(newest.fact("tokens_seen")),
+            newest.fact("seconds"), newest.fact("share"), newest.fact("best"))
         self.stream.skip(self.position.step)
 
     def run(self, stop: Callable[[], bool]) -> str:

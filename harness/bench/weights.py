@@ -8,17 +8,22 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules import module
 
 from ..build import Built, build
 from ..checkpoint import Checkpoint
 from ..data.tokenizers import Tokenizer, vocabulary
 from ..errors import FileError
 from ..model import LanguageModel
+from ..options import make_config
+from ..sizing import count_on_meta
 from ..specs import ModelSpec
 from ..store import replacing
 
 WEIGHTS, OPTIMIZER = "model.", "optimizer."
+SLACK = 1 << 10                         # tensors and numbers that a model may have beside those that are stored
+MOST_BUFFERED = 1 << 28                 # numbers of a table that a model makes for itself
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> None:
@@ -68,10 +73,14 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Raises ValueError for a state that is not of these parameters."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith(OPTIMIZER):
             index, _, key = name.removeprefix(OPTIMIZER).partition(".")
+            if not 0 <= int(index) < len(parameters) or tensor.shape not in (parameters[int(index)].shape, ()):
+                raise ValueError(f"{name} is of no parameter of this model")
             state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
@@ -82,7 +91,43 @@ def build_trained(spec: ModelSpec, checkpoint: Checkpoint, tokenizer: Tokenizer,
     if config.vocab_size != tokenizer.vocab_size:
         raise FileError(f"{checkpoint.name} was trained with {config.vocab_size} tokens ({config.tokenizer}), "
                         f"the tokenizer here has {tokenizer.vocab_size}")
+    tensors = read_tensors(checkpoint.weights)
+    hold_to_size(spec, config.model, tokenizer.vocab_size, tensors, checkpoint.weights)
     built = build(
         spec, config.model, tokenizer.vocab_size, device=device, vocabulary=vocabulary(tokenizer))
-    restore_model(built.model, read_tensors(checkpoint.weights), checkpoint.weights)
+    restore_model(built.model, tensors, checkpoint.weights)
     return built
+
+
+def hold_to_size(
+    spec: ModelSpec, options: Mapping[str, str], vocab_size: int, tensors: Mapping[str, Tensor], source: Path,
+) -> None:
+    """Raise FileError where the config makes more weights than are stored, before memory or hours are spent on them.
+
+    The model is built on the meta device, which takes no memory, and given up at the first weight too many. Four times
+    as many are let through: a tied weight is made, made again and then shared.
+    """
+    stored = [tensor for name, tensor in tensors.items() if name.startswith(WEIGHTS)]
+    numbers, weights = 4 * sum(tensor.numel() for tensor in stored) + SLACK, 4 * len(stored) + SLACK
+    seen = {"numbers": 0, "weights": 0}
+
+    def count(owner: nn.Module, name: str, tensor: Tensor | None) -> None:
+        if tensor is None:
+            return
+        seen["weights"] += 1
+        seen["numbers"] += tensor.numel() if isinstance(tensor, nn.Parameter) else 0
+        if seen["numbers"] > numbers or seen["weights"] > weights or tensor.numel() > MOST_BUFFERED:
+            raise FileError(f"{source} does not fit the model that its config names: it holds "
+                            f"{len(stored)} tensors, the model has more, or larger ones")
+
+    hooks = [module.register_module_parameter_registration_hook(count),
+             module.register_module_buffer_registration_hook(count)]
+    try:
+        count_on_meta(spec, make_config(spec, options), vocab_size)
+    except FileError:
+        raise
+    except Exception:                                       # `build` tells what is wrong with it
+        pass
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..audit.auditor import audit
 from ..bench.score import Score, score
-from ..bench.weights import WEIGHTS, model_tensors, read_tensors, restore_model
+from ..bench.weights import WEIGHTS, hold_to_size, model_tensors, read_tensors, restore_model
 from ..build import build
 from ..checkpoint import Checkpoint, RunConfig, learned_digest, parse_config, trained_spec
 from ..data.batches import score_batches
@@ -22,10 +22,12 @@ from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, UsageError
 from ..model import LanguageModel
 from ..registry import Registry
+from ..untrusted import Malformed, bounded, parse_json
 from .file import GGUFFile
 
 CONFIG, TOKENIZER = "harness.config", "harness.tokenizer"       # keys of the metadata
 BATCH = 16
+LENGTH, LONGEST = 256, 1 << 24           # tokens of a text that is scored at once
 
 
 def exported(checkpoint: Checkpoint) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -50,7 +52,7 @@ def _numpy(tensor: Tensor) -> np.ndarray:
 def exported_config(file: GGUFFile) -> RunConfig | None:
     """The config of the run that was exported to this file, None for a file of another origin. Raises FileError."""
     text = file.metadata.get(CONFIG)
-    return parse_config(text, file.path) if isinstance(text, str) else None
+    return parse_config(text.encode(), file.path) if isinstance(text, str) else None
 
 
 class Rebuilt:
@@ -67,19 +69,25 @@ class Rebuilt:
         documents = load_documents(*selector)
         if documents.sha256 != config.corpus_sha256:
             raise FileError(f"{name} was trained on another {selector[1]} than there is here")
+        stored = {WEIGHTS + key: torch.empty(tensor.shape, device="meta") for key, tensor in file.tensors.items()}
+        hold_to_size(spec, config.model, tokenizer.vocab_size, stored, file.path)
         built = build(spec, config.model, tokenizer.vocab_size, vocabulary=vocabulary(tokenizer))
         self.model: LanguageModel = built.model
         self.tensors = self._fitted({key: file.read(key) for key in file.tensors})
-        self.length, self.token_bytes = int(config.train.get("seq_len", 0)) or 256, tokenizer.token_bytes
+        length = config.train.get("seq_len", LENGTH)
+        if not isinstance(length, int) or not 1 <= length <= LONGEST:
+            raise FileError(f"{name} is corrupt: it was trained with seq_len {length!r}")
+        self.length, self.token_bytes = length, tokenizer.token_bytes
         tokens = [tokenizer.encode(text) for text in limit_documents(documents.heldout, max_bytes)]
         self.batches = list(score_batches(tokens, tokenizer.bos, self.length, 0, BATCH))
 
     def _learned(self, config: RunConfig) -> Any:
         if not config.vocabulary:
             return None
+        text = self.file.metadata.get(TOKENIZER)
         try:
-            learned = json.loads(self.file.metadata.get(TOKENIZER, ""))
-        except (TypeError, ValueError):
+            learned = bounded(parse_json(text, Any)) if isinstance(text, str) else None
+        except Malformed:
             learned = None
         if learned_digest(learned) != config.vocabulary:
             raise FileError(f"{self.file.path} lacks what its tokenizer has learned, or holds that of another run")

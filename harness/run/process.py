@@ -15,6 +15,7 @@ import time
 from multiprocessing import forkserver
 from typing import Any
 
+from ..records import Status
 from . import worker
 from .cells import Cell
 
@@ -73,7 +74,7 @@ class Worker:
         except (EOFError, OSError):
             return None
 
-    def death(self) -> tuple[str, str]:
+    def death(self) -> tuple[Status, str]:
         """(status, reason) of a process that ended without an answer."""
         self.process.join(5)
         code = self.process.exitcode

@@ -14,6 +14,7 @@ from ..quantities import parse_count
 from ..registry import Registry
 from ..selector import Selector, parse_selector
 from ..specs import CorpusSpec, ModelSpec, TokenizerSpec, require
+from ..untrusted import Malformed, held_to
 from .flags import TrainOptions, check, spelled
 from .request import resolve_device, resolve_dtype
 
@@ -76,12 +77,14 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
     Raises UsageError where one of them contradicts the run, FileError where there is no run.
     """
     config = read_config(directory)
-    known = {f.name: type(f.default) for f in fields(TrainOptions)} | {"plugin": str}
-    strange = [key for key, value in config.train.items() if key not in known or not isinstance(value, known[key])]
-    if strange or "plugin" not in config.train:
-        raise FileError(f"{directory / CONFIG} is not the config of a training run: train.{(strange or ['plugin'])[0]}")
+    try:
+        trained = held_to(config.train, TrainOptions)
+        for key in config.train.keys() - {f.name for f in fields(TrainOptions)}:
+            raise Malformed(key, "is no flag of harness train")
+    except Malformed as wrong:
+        raise FileError(f"{directory / CONFIG} is not the config of a training run: train.{wrong}") from None
     machine = {key: value for key, value in given.items() if key in OF_THE_MACHINE}
-    kept = make_job(registry, TrainOptions(**config.train | machine))
+    kept = make_job(registry, replace(trained, **machine))
     asked = make_job(registry, replace(kept.options, **given))
     for key, value in asdict(asked.options).items():
         if key not in OF_THE_MACHINE and value != getattr(kept.options, key):

@@ -12,7 +12,9 @@ from typing import Any
 
 from ..checkpoint import LOG, read_config
 from ..errors import FileError
+from ..records import EVENTS, EventRecord
 from ..store import finite, write_atomically
+from ..untrusted import Malformed, bounded, held_to, parse_json, read_bounded
 
 POLL_S = 0.3
 
@@ -36,17 +38,24 @@ class Log:
     def events(self) -> list[Event]:
         """What is there by now; a line that is being written counts for the next call."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            return [json.loads(line) for line in lines if line.endswith("\n")]
+            lines = read_bounded(self.path).splitlines(keepends=True)
+            return [_event(line) for line in lines if line.endswith(b"\n")]
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
-            raise FileError(f"{self.path} cannot be read: {error}") from None
+        except Malformed as wrong:
+            raise FileError(f"{self.path} is corrupt: {wrong}") from None
 
     def rewind(self, step: int) -> None:
         """Drop what happened after `step`, which a resumed run does again."""
         kept = [event for event in self.events() if event.get("step", 0) <= step]
         write_atomically(self.path, "".join(json.dumps(event) + "\n" for event in kept))
+
+
+def _event(line: bytes) -> Event:
+    """Raises Malformed."""
+    event = bounded(parse_json(line, dict[str, Any]))
+    held_to(event, EVENTS.get(held_to(event, EventRecord)["event"], EventRecord))
+    return event
 
 
 def follow(directory: Path, poll: float = POLL_S) -> Iterator[Event]:

@@ -19,14 +19,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from ..errors import HarnessError, PluginError
 from ..specs import missing, require
-from ..store import STATUSES, Row, finite
+from ..store import MOST_ROWS, STATUSES, Row, finite
+from ..untrusted import Malformed, bounded, held_to, parse_json
 from .cells import Cell, base_fields
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -126,12 +127,29 @@ def run_cell(
         sys.stderr.flush()
     rows, raw = (workbench.rows, workbench.raw) if workbench else ([], {})
     try:
-        raw = json.loads(json.dumps(finite(raw)))           # a resumed result and a fresh one are the same
-    except (TypeError, ValueError) as error:
+        raw = kept(raw)
+    except (Malformed, TypeError, ValueError, RecursionError) as error:
         raw = {}
         failures.append(("error", f"raw measurements that are not JSON: {error}"))
+    try:
+        for row in rows:
+            held_to(finite(asdict(row)), Row)
+    except Malformed as wrong:
+        rows = []
+        failures.append(("error", f"a row that no table can hold: {wrong}"))
+    if len(rows) > MOST_ROWS - len(failures):
+        failures.append(("error", f"{len(rows)} rows, a cell has at most {MOST_ROWS}"))
+        rows = []
     fields = workbench.row_fields() if workbench else base_fields(cell, spec)
     return rows + [Row(**fields | {"status": status, "reason": reason}) for status, reason in failures], raw
+
+
+def kept(raw: dict[str, Any]) -> dict[str, Any]:
+    """Raw measurements as they are read back: a resumed result and a fresh one are the same.
+
+    Raises TypeError, ValueError or RecursionError for what JSON cannot hold, Malformed for what nests too deep.
+    """
+    return bounded(parse_json(json.dumps(finite(raw)), dict[str, Any]))
 
 
 def _wait_for_baton(connection: Connection) -> None:

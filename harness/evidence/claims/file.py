@@ -27,33 +27,87 @@ are one verdict: all must hold.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from msgspec import Struct
+
 from ...errors import FileError, HarnessError, one_line, unknown
 from ...registry import Registry
+from ...untrusted import LARGEST_TEXT, Finite, Malformed, held_to, parse_toml, read_bounded
 from ..comparison.gate import PHASES
 from .claim import KINDS, SCALES, Claim, ClaimTest, Quantity, Rule
 
 DIRECTIONS = ("below", "above", "equals")
-PROTOCOL: dict[str, type | tuple[type, ...]] = {        # what a protocol fixes: flags of `harness run`
-    "params": str, "size": str, "state_bytes": str, "seq_len": (str, int), "batch_size": int, "budget": str,
-    "lr": (float, int), "seeds": int, "rounds": int, "corpus": str, "tokenizer": str, "dtype": str, "unaudited": bool,
-}
-PLANNED: dict[str, type | tuple[type, ...]] = {"scale": str, "quick": bool, "plugins": list}
-RULE: dict[str, type | tuple[type, ...]] = {
-    "form": str, "protocol": str, "to_protocol": str, "kind": str, "quantity": str, "of": str, "to": str,
-    "to_quantity": str, "at": int,
-    **dict.fromkeys(DIRECTIONS, (int, float)), "margin": (int, float),
-}
 CLAIM = ("id", "quote", "source", "section", "failure")
-NAMES: dict[Any, str] = {str: "text", int: "an integer", bool: "true or false", list: "a list", dict: "a table"}
 
 
-class _Malformed(Exception):
-    """(field, what is wrong and the mend)."""
+class FlagsTable(Struct, forbid_unknown_fields=True):
+    """What a protocol fixes: flags of `harness run`."""
+
+    params: str = ""
+    size: str = ""
+    state_bytes: str = ""
+    seq_len: str | int = ""
+    batch_size: int = 0
+    budget: str = ""
+    lr: Finite = 0.0
+    seeds: int = 1
+    rounds: int = 0
+    corpus: str = ""
+    tokenizer: str = ""
+    dtype: str = ""
+    unaudited: bool = False
+
+
+class ProtocolTable(FlagsTable, forbid_unknown_fields=True):
+    """[protocol.NAME]: the flags, and where and of what they are measured."""
+
+    scale: str = "cpu"
+    quick: bool = False
+    plugins: list[str] = []
+
+
+class TestTable(ProtocolTable, forbid_unknown_fields=True):
+    """[[claim.test]]: a rule; what it says of the protocol goes before what the named one says."""
+
+    form: str = ""
+    protocol: str = ""
+    to_protocol: str = ""
+    kind: str = ""
+    quantity: str = ""
+    of: str = ""
+    to: str = ""
+    to_quantity: str = ""
+    at: int = 0
+    below: Finite = 0.0
+    above: Finite = 0.0
+    equals: Finite = 0.0
+    margin: Finite = 0.0
+
+
+class ClaimTable(Struct, forbid_unknown_fields=True):
+    """[[claim]]."""
+
+    id: str = ""
+    quote: str = ""
+    source: str = ""
+    section: str = ""
+    failure: str = ""
+    detail: str = ""
+    unmeasurable: str = ""
+    test: list[dict[str, Any]] = []
+
+
+class ClaimsTable(Struct, forbid_unknown_fields=True):
+    """The whole file."""
+
+    claim: list[dict[str, Any]] = []
+    protocol: dict[str, dict[str, Any]] = {}
+
+
+FLAGS = FlagsTable.__struct_fields__
 
 
 def load_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
@@ -79,117 +133,101 @@ def load_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
 def parse_claims(path: Path, origin: str = "") -> list[Claim]:
     """The claims of a file. Raises FileError with the file, the claim, the field and the mend."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"cannot read the claims {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} is not TOML: {error}") from None
+        table = parse_toml(read_bounded(path, LARGEST_TEXT))
+    except FileNotFoundError:
+        raise FileError(f"cannot read the claims {path}: there is no such file") from None
+    except Malformed as wrong:
+        raise FileError(f"{path} is not TOML: {wrong}") from None
     where = ""
     try:
-        _known(table, {"claim": list, "protocol": dict})
-        protocols = table.get("protocol", {})
-        for name, protocol in protocols.items():
+        found = held_to(table, ClaimsTable)
+        for name, protocol in found.protocol.items():
             where = f", protocol {name!r}"
-            _known(protocol, PROTOCOL | PLANNED)
+            held_to(protocol, ProtocolTable)
         claims = []
-        for number, entry in enumerate(table.get("claim", ()), 1):
+        for number, entry in enumerate(found.claim, 1):
             where = f", claim {entry.get('id', number)!r}"
-            claims.append(_claim(entry, protocols, origin))
+            claims.append(_claim(entry, found.protocol, origin))
         ids = [claim.id for claim in claims]
         where = ""
         if twice := next((one for one in ids if ids.count(one) > 1), None):
-            raise _Malformed("id", f"{twice!r} is given twice; ids must differ")
+            raise Malformed("id", f"{twice!r} is given twice; ids must differ")
         return claims
-    except _Malformed as wrong:
-        name, mend = wrong.args
-        raise FileError(f"{path}{where}, {name}: {mend}") from None
+    except Malformed as wrong:
+        place = f"{wrong.place}: " if wrong.place else ""
+        raise FileError(f"{path}{where}, {place}{wrong.reason}") from None
 
 
 def _claim(entry: Mapping[str, Any], protocols: Mapping[str, Any], origin: str) -> Claim:
-    _known(entry, {**dict.fromkeys((*CLAIM, "detail", "unmeasurable"), str), "test": list})
+    held_to(entry, ClaimTable)
     for name in CLAIM:
         if not entry.get(name):
-            raise _Malformed(name, "is missing; every claim has id, quote, source, section and failure")
+            raise Malformed(name, "is missing; every claim has id, quote, source, section and failure")
     if any(sign.isspace() or sign in ",:" for sign in entry["id"]):
-        raise _Malformed("id", f"{entry['id']!r} must be one word without commas and colons, such as wave-quality")
+        raise Malformed("id", f"{entry['id']!r} must be one word without commas and colons, such as wave-quality")
     tests, why = entry.get("test", []), entry.get("unmeasurable", "")
     if bool(tests) == bool(why):
-        raise _Malformed("test", "give either [[claim.test]] tables or unmeasurable = \"WHY\"")
+        raise Malformed("test", "give either [[claim.test]] tables or unmeasurable = \"WHY\"")
     return Claim(**{name: entry[name] for name in CLAIM}, detail=entry.get("detail", ""), unmeasurable=why,
                  tests=tuple(_test(test, protocols) for test in tests), origin=origin)
 
 
 def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
-    _known(entry, PROTOCOL | PLANNED | RULE)
+    held_to(entry, TestTable)
     for key in ("protocol", "to_protocol"):
         name = entry.get(key, "")
         if name and name not in protocols:
-            raise _Malformed(key, f"there is no [protocol.{name}]; known: {', '.join(protocols) or 'none'}")
+            raise Malformed(key, f"there is no [protocol.{name}]; known: {', '.join(protocols) or 'none'}")
     given = {**protocols.get(entry.get("protocol", ""), {}), **entry}
     if given.get("scale", "cpu") not in SCALES:
-        raise _Malformed("scale", f"must be {' or '.join(SCALES)}, not {given['scale']!r}")
+        raise Malformed("scale", f"must be {' or '.join(SCALES)}, not {given['scale']!r}")
     rule = _rule(entry)
     plugins = given.get("plugins") or list(dict.fromkeys([rule.of, rule.other[0]]))
-    if not all(isinstance(plugin, str) for plugin in plugins):
-        raise _Malformed("plugins", "must be a list of plugins as the command line writes them")
     if "to_protocol" in entry and not rule.compares:
-        raise _Malformed("to_protocol", f"a {rule.kind} is of one plugin under one protocol")
+        raise Malformed("to_protocol", f"a {rule.kind} is of one plugin under one protocol")
     other = _flags({**protocols[entry["to_protocol"]], **entry}) if "to_protocol" in entry else None
     return ClaimTest(rule, given.get("form", ""), given.get("scale", "cpu"), given.get("quick", False), tuple(plugins),
                      _flags(given), other)
 
 
 def _flags(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((key, value) for key, value in sorted(given.items()) if key in PROTOCOL)
+    return tuple((key, value) for key, value in sorted(given.items()) if key in FLAGS)
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
     for name in ("kind", "quantity", "of"):
         if not entry.get(name):
-            raise _Malformed(name, "is missing; every test has kind, quantity and of")
+            raise Malformed(name, "is missing; every test has kind, quantity and of")
     kind = entry["kind"]
     if kind not in KINDS:
-        raise _Malformed("kind", f"must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise Malformed("kind", f"must be one of {', '.join(KINDS)}, not {kind!r}")
     given = [name for name in DIRECTIONS if name in entry]
     if len(given) != 1:
-        raise _Malformed("below", f"give one of {', '.join(DIRECTIONS)}; got {' and '.join(given) or 'none'}")
+        raise Malformed("below", f"give one of {', '.join(DIRECTIONS)}; got {' and '.join(given) or 'none'}")
     confirms = given[0]
     if (confirms == "equals") != (kind in ("equality", "count")):
-        raise _Malformed(confirms, "equality and count take equals (and a margin), every other kind below or above")
+        raise Malformed(confirms, "equality and count take equals (and a margin), every other kind below or above")
     if "margin" in entry and (confirms != "equals" or not 0 <= entry["margin"] < 1):
-        raise _Malformed("margin", "must be a share of 1 beside equals")
+        raise Malformed("margin", "must be a share of 1 beside equals")
     if kind == "equality" and not entry.get("margin"):
-        raise _Malformed("margin", "is missing; equality holds within a margin, such as 0.02")
+        raise Malformed("margin", "is missing; equality holds within a margin, such as 0.02")
     to = entry.get("to", entry["of"] if "to_protocol" in entry else "")
     rule = Rule(kind, _quantity(entry, "quantity"), entry["of"], confirms, float(entry[confirms]), to,
                 _quantity(entry, "to_quantity") if "to_quantity" in entry else None, entry.get("at", 0),
                 float(entry.get("margin", 0)))
     if kind in ("ratio", "difference", "equality") and not rule.compares:
-        raise _Malformed("to", f"is missing; a {kind} is to another plugin (to) or quantity (to_quantity)")
+        raise Malformed("to", f"is missing; a {kind} is to another plugin (to) or quantity (to_quantity)")
     if kind in ("bound", "slope", "count") and rule.compares:
-        raise _Malformed("to", f"a {kind} is of one plugin; use ratio, difference or equality")
+        raise Malformed("to", f"a {kind} is of one plugin; use ratio, difference or equality")
     return rule
 
 
 def _quantity(entry: Mapping[str, Any], name: str) -> Quantity:
     suite, dot, metric = entry[name].partition(".")
     if not (suite and dot and metric):
-        raise _Malformed(name, f"write it as SUITE.METRIC or SUITE.METRIC@PHASE, not {entry[name]!r}")
+        raise Malformed(name, f"write it as SUITE.METRIC or SUITE.METRIC@PHASE, not {entry[name]!r}")
     before, at, phase = metric.rpartition("@")
     return Quantity(suite, before, phase) if at and phase in PHASES else Quantity(suite, metric)
-
-
-def _known(table: Any, known: Mapping[str, Any]) -> None:
-    """Raise _Malformed for a key that is not known, or a value of another type."""
-    if not isinstance(table, Mapping):
-        raise _Malformed("TOML", f"write [[claim]] and [protocol.NAME] tables, not {table!r}")
-    for key, value in table.items():
-        if key not in known:
-            raise _Malformed(key, str(unknown("field", key, known)))
-        kinds = known[key] if isinstance(known[key], tuple) else (known[key],)
-        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            wanted = "a number" if float in kinds else " or ".join(NAMES[kind] for kind in kinds)
-            raise _Malformed(key, f"must be {wanted}, not {value!r}")
 
 
 def select(claims: Mapping[str, Claim], ids: Iterable[str] = (), source: str = "", plugin: str = "") -> list[Claim]:

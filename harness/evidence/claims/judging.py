@@ -15,7 +15,7 @@ from ...suite import Suite
 from ..statistics.student import CONFIDENCE, normal_quantile, student_t
 from .claim import Claim, ClaimTest, Rule
 from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
-from .verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, UNMEASURABLE, RuleFinding, Verdict
+from .verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, UNMEASURABLE, Judgement, RuleFinding, Verdict
 
 MOST = 1_000                               # repetitions beyond which none are promised
 
@@ -58,16 +58,16 @@ def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleF
     except NoMeasurement as missing:
         return RuleFinding(str(rule), NOT_RUN, reason=str(missing))
     except ScoreRefused as refusal:
-        verdict = UNMEASURABLE if refusal.both else REFUTED
+        refused: Judgement = UNMEASURABLE if refusal.both else REFUTED
         cells = tuple(r.id for r in runs[0].results if any(row.status == "audit_failed" for row in r.rows))
-        return RuleFinding(str(rule), verdict, reason=f"no score: {refusal}", cells=cells)
+        return RuleFinding(str(rule), refused, reason=f"no score: {refusal}", cells=cells)
     verdict, settling = decide(rule, measured)
     estimate = measured.estimate
     return RuleFinding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
                    "ratio" if measured.ratio else "value", measured.unit, measured.how, "", settling, measured.cells)
 
 
-def decide(rule: Rule, measured: Measurement) -> tuple[str, str]:
+def decide(rule: Rule, measured: Measurement) -> tuple[Judgement, str]:
     """The verdict, and what would settle an inconclusive one."""
     estimate, low, high = measured.estimate, *_zone(rule, measured.ratio)
     tested = measured.tight if rule.confirms == "equals" else estimate

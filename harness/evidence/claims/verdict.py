@@ -12,10 +12,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+from ...untrusted import Finite
 from ..format import format_value
 
-VERDICTS = ("confirmed", "refuted", "inconclusive", "unmeasurable", "not run")
+Judgement = Literal["confirmed", "refuted", "inconclusive", "unmeasurable", "not run"]
+VERDICTS: tuple[Judgement, ...] = get_args(Judgement)
 CONFIRMED, REFUTED, INCONCLUSIVE, UNMEASURABLE, NOT_RUN = VERDICTS
 
 
@@ -24,11 +27,11 @@ class RuleFinding:
     """What became of one rule under a protocol: the number with its 95 % interval, its cells, what would settle it."""
 
     rule: str
-    verdict: str
+    verdict: Judgement
     protocol: str = ""
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
+    value: Finite | None = None
+    low: Finite | None = None
+    high: Finite | None = None
     scale: str = ""                         # ratio | value
     unit: str = ""
     how: str = ""
@@ -53,7 +56,7 @@ class Verdict:
     claim: str
     quote: str
     source: str
-    verdict: str
+    verdict: Judgement
     form: str = ""
     scale: str = ""
     reason: str = ""

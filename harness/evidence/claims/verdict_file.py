@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ...errors import FileError
 from ...store import finite, write_atomically
-from .verdict import RuleFinding, Verdict
+from ...untrusted import Malformed, parse_json, read_bounded
+from .verdict import Verdict
 
 FILE = "verdicts.json"
 
@@ -44,18 +44,15 @@ def _place(verdict: Verdict) -> tuple[str, str]:
 def load_verdicts(directory: Path) -> list[Verdict]:
     """The verdicts beside a run, [] where there are none. Raises FileError where the file is corrupt."""
     path = directory / FILE
-    if not path.exists():
-        return []
     try:
-        records = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
-        return [_verdict(record) for record in records]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is corrupt ({type(error).__name__}: {error}); delete it, "
+        return parse_json(read_bounded(path), _VerdictFile).verdicts
+    except FileNotFoundError:
+        return []
+    except Malformed as wrong:
+        raise FileError(f"{path} is corrupt ({wrong}); delete it, "
                         "`harness reproduce` makes it anew from the cells") from None
 
 
-def _verdict(record: dict[str, Any]) -> Verdict:
-    names, own = {f.name for f in fields(RuleFinding)}, {f.name for f in fields(Verdict)}
-    findings = tuple(RuleFinding(**{**{k: v for k, v in one.items() if k in names}, "cells": tuple(one["cells"])})
-                     for one in record["findings"])
-    return Verdict(**{**{k: v for k, v in record.items() if k in own}, "findings": findings})
+@dataclass
+class _VerdictFile:
+    verdicts: list[Verdict]
