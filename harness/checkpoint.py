@@ -115,14 +115,23 @@ def read_learned(directory: Path, config: RunConfig) -> Any:
 
 
 def trained_spec(models: Mapping[str, ModelSpec], config: RunConfig, name: str) -> ModelSpec:
-    """The plugin that a config names. Raises FileError where it is not registered, PluginError where it is unavailable.
-    """
+    """The plugin that a config names. Raises FileError where it is not registered or does not take the config,
+    PluginError where it is unavailable."""
     spec = models.get(config.plugin)
     if spec is None:
         raise FileError(f"{name} holds a trained {config.plugin!r}, which is not registered here; "
                         "load its file with -p")
     require(spec)
+    trained_config(spec, config, name)
     return spec
+
+
+def trained_config(spec: ModelSpec, config: RunConfig, name: str) -> Any:
+    """The model's config that was trained. Raises FileError where the plugin does not take it."""
+    try:
+        return make_config(spec, config.model)
+    except UsageError as error:
+        raise FileError(f"{name} has a config that {spec.name} does not take: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -175,7 +184,7 @@ class Checkpoint:
         if spec.name != self.config.plugin:
             raise UsageError(f"{self.name} holds a trained {self.config.plugin}, not {spec.name}")
         asked = parse_options(config_class(spec), dict(selector.options), spec.name)
-        trained = make_config(spec, self.config.model)
+        trained = trained_config(spec, self.config, self.name)
         for key, value in asked.items():
             if getattr(trained, key) != value:
                 own = format_option(getattr(trained, key))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from .errors import FileError
 from .records import ABSENT, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
-from .untrusted import LARGEST, Finite, Int64, Malformed, bounded, held_to, parse_json, read_bounded
+from .untrusted import LARGEST, Finite, Int64, Malformed, Measured, Positive, bounded, held_to, parse_json, read_bounded
 
 if TYPE_CHECKING:
     import pandas
@@ -111,6 +111,22 @@ class CellResult:
     @property
     def ok(self) -> bool:
         return all(row.status == "ok" for row in self.rows)
+
+    def series(self, key: str, kind: Any = Measured) -> list[float]:
+        """The numbers that were measured under a key of `raw`, of every document say; [] for none.
+
+        Raises FileError where there is something else.
+        """
+        try:
+            found: list[float] = held_to(self.raw.get(key, []), list[kind])
+        except Malformed as wrong:
+            raise FileError(f"cell {self.id} is corrupt: raw {key!r}: {wrong}; delete it and run again") from None
+        return found
+
+    def rounds(self, key: str) -> list[float]:
+        """The seconds, or other positive numbers, of every round under a key of `raw`; [] for none. Raises FileError.
+        """
+        return self.series(key, Positive)
 
 
 def finite(value: Any) -> Any:

@@ -24,6 +24,8 @@ DEEPEST = 32                            # lists and tables in each other
 Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]       # what a table's column can hold
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 Finite = Annotated[float, msgspec.Meta(ge=-1.7e308, le=1.7e308)]            # neither infinite nor NaN
+Measured = Annotated[float, msgspec.Meta(ge=-1e100, le=1e100)]              # whose square is finite as well
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e100)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 WORDS = {"str": "text", "int": "an integer", "float": "a number", "bool": "true or false", "array": "a list",
@@ -108,7 +110,7 @@ def held_to(value: Any, kind: type[T]) -> T:
 def bounded(value: T) -> T:
     """`value`, whose lists and tables nest no deeper than DEEPEST. Raises Malformed."""
     level: list[Any] = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [inner for outer in level if isinstance(outer, dict | list)
                  for inner in (outer.values() if isinstance(outer, dict) else outer)]
     if any(isinstance(inner, dict | list) for inner in level):

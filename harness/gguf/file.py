@@ -111,6 +111,8 @@ class GGUFFile:
 def read_gguf(path: Path) -> GGUFFile:
     """Read the header of a file. Raises FileError where it is missing, truncated, corrupt or not GGUF."""
     require_gguf()
+    if path.exists() and not path.is_file():
+        raise FileError(f"cannot read {path}: it is no regular file")
     try:
         with path.open("rb") as file:
             return _parse(path, file, path.stat().st_size)

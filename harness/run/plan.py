@@ -33,7 +33,10 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
         selector = _canonical(spec, selector)
         options = dict(selector.options)
         if selector.checkpoint:
-            options = open_checkpoint(selector.checkpoint).config.model
+            checkpoint = open_checkpoint(selector.checkpoint)
+            if not missing(spec):
+                checkpoint.hold_to(spec, selector)
+            options = checkpoint.config.model
         code = model_digest(registry, spec, options)
         choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint)))
     labels = [choice.label for choice in choices]
@@ -64,7 +67,6 @@ def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -
             make_config(choice.spec, dict(choice.selector.options), preset)
             continue
         checkpoint = open_checkpoint(choice.selector.checkpoint)
-        checkpoint.hold_to(choice.spec, choice.selector)
         if tokenizer and checkpoint.config.tokenizer != tokenizer:
             raise UsageError(f"{checkpoint.name} was trained with --tokenizer {checkpoint.config.tokenizer}, "
                              f"not {tokenizer}")

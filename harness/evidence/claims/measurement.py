@@ -149,7 +149,7 @@ def _one_value(value: float) -> Estimate:
 
 def _rounds(reading: Reading) -> list[float]:
     how = reading.compared
-    return reading.result.raw.get(how.key, []) if isinstance(how, ByRound) else []
+    return reading.result.rounds(how.key) if isinstance(how, ByRound) else []
 
 
 def _slope(readings: Sequence[Reading]) -> Measurement:

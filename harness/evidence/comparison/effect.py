@@ -98,7 +98,7 @@ def _measured_once(pair: ReadingPair) -> bool:
 
 def _by_round(pair: ReadingPair, key: str, a: Run, b: Run) -> Effect | None:
     one, other = pair.a[0].result, pair.b[0].result
-    x, y = one.raw.get(key), other.raw.get(key)
+    x, y = one.rounds(key), other.rounds(key)
     if not x or not y:
         return None
     noise_a, noise_b = control_noise(a, one, key), control_noise(b, other, key)
@@ -109,7 +109,7 @@ def _by_round(pair: ReadingPair, key: str, a: Run, b: Run) -> Effect | None:
                       f"paired by round, {len(x)} rounds", noise_a, stats.minimum_detectable(ratio, noise_a))
     words = f"unpaired, {len(x)} and {len(y)} rounds"
     if third := unchanged(a, b, one, other, key):
-        x, y = ([own / its for own, its in zip(rounds, cell.raw[key], strict=True)]
+        x, y = ([own / its for own, its in zip(rounds, cell.rounds(key), strict=True)]
                 for rounds, cell in zip((x, y), third, strict=True))
         words += f"; each is divided by {third[0].label}, timed beside it"
     top, bottom, noise = *_oriented(pair, x, y), noise_a * noise_b
@@ -127,7 +127,7 @@ def _oriented(pair: ReadingPair, x: Sequence[float], y: Sequence[float]) -> tupl
 def control_noise(run: Run, result: CellResult, key: str) -> float:
     """The factor by which identical code appeared to differ in the rounds of this cell; SINGLE without a control."""
     for member in run.groups.get(result.cell["group"], ()):
-        own, twin = member.raw.get(key), member.raw.get(timing.CONTROL + key)
+        own, twin = member.rounds(key), member.rounds(timing.CONTROL + key)
         if own and twin and len(own) == len(twin):
             return stats.noise_floor((own, twin))
     return SINGLE
@@ -140,7 +140,7 @@ def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> t
         (here, there) for here in groups[0] for there in groups[1]
         if all(here.cell.get(name) == there.cell.get(name) for name in PROGRAM)
         and here.label not in (one.label, other.label)
-        and all(len(cell.raw.get(key, ())) == len(own.raw[key]) for cell, own in ((here, one), (there, other)))]
+        and all(len(cell.rounds(key)) == len(own.rounds(key)) for cell, own in ((here, one), (there, other)))]
     return min(found, key=lambda cells: timing.CONTROL + key not in cells[0].raw, default=None)
 
 
@@ -154,12 +154,12 @@ def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
         common = sides[0].keys() & sides[1].keys()
         sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
     used = [r for side in sides for r in side.values()]
-    if not used or any(not r.result.raw.get(name) for r in used for name in (how.key, how.size) if name):
+    if not used or any(not r.result.series(name) for r in used for name in (how.key, how.size) if name):
         return None
-    sizes = {tuple(r.result.raw[how.size]) if how.size else len(r.result.raw[how.key]) for r in used}
+    sizes = {tuple(r.result.series(how.size)) if how.size else len(r.result.series(how.key)) for r in used}
     if len(sizes) > 1:
         raise Incomparable("other documents were scored")
-    a, b = (np.array([r.result.raw[how.key] for r in side.values()], float) for side in sides)      # (S, N)
+    a, b = (np.array([r.result.series(how.key) for r in side.values()], float) for side in sides)      # (S, N)
     found = contrast.by_document(
         a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested, same_seeds=_same_seeds(pair))
     each = " of each seed" if how.nested else ""

@@ -37,13 +37,13 @@ def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row
         if base is None:
             continue
         for phase in phases:
-            reference, twin = base.raw.get(phase), base.raw.get(CONTROL + phase)
+            reference, twin = base.rounds(phase), base.rounds(CONTROL + phase)
             if not reference or not twin or len(reference) != len(twin):
                 continue
             floor = stats.noise_floor((reference, twin))
             rows.append(derived_row(base, "noise_floor", _finite(floor), unit="x", better="lower", phase=phase))
             for member in members:
-                own = member.raw.get(phase)
+                own = member.rounds(phase)
                 if member is base or not own or len(own) != len(reference):
                     continue
                 ratio = stats.paired_ratio(own, reference)
@@ -86,9 +86,9 @@ def relative_rows(results: Sequence[CellResult], name: str, other: str, phase: s
 
 
 def _relative_exponent_rows(members: Sequence[CellResult], base: Sequence[CellResult], phase: str) -> list[Row]:
-    partner = {r.cell["group"]: r.raw.get(phase, []) for r in base}
-    pairs = [(r, partner[r.cell["group"]]) for r in members if r.raw.get(phase) and partner.get(r.cell["group"])]
-    ratios = [[a / b for a, b in zip(r.raw[phase], rounds, strict=False)] for r, rounds in pairs]
+    partner = {r.cell["group"]: r.rounds(phase) for r in base}
+    pairs = [(r, partner[r.cell["group"]]) for r in members if r.rounds(phase) and partner.get(r.cell["group"])]
+    ratios = [[a / b for a, b in zip(r.rounds(phase), rounds, strict=False)] for r, rounds in pairs]
     if len(pairs) < 2:
         return []
     lengths = [r.cell["seq_len"] for r, _ in pairs]
@@ -104,15 +104,15 @@ def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, li
     groups = by_timing_group(results)
     beside = {group: tuple(sorted(member.label for member in members)) for group, members in groups.items()}
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
-    for result in sorted(results, key=lambda r: r.cell["seq_len"]):
+    for result in sorted((r for r in results if r.cell["seq_len"]), key=lambda r: r.cell["seq_len"]):
         common = (*(result.cell[key] for key in SAME), beside.get(result.cell["group"]))
         table.setdefault(common, {}).setdefault(result.label, []).append(result)
     return table
 
 
 def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
-    measured = [r for r in members if r.raw.get(phase)]
-    lengths, costs = [r.cell["seq_len"] for r in measured], [r.raw[phase] for r in measured]
+    measured = [r for r in members if r.rounds(phase)]
+    lengths, costs = [r.cell["seq_len"] for r in measured], [r.rounds(phase) for r in measured]
     rows = []
     for (shorter, longer), slope in zip(pairwise(measured), growth.local_slopes(lengths, costs), strict=True):
         rows.append(derived_row(
@@ -130,7 +130,7 @@ def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
             unit=f"{fit.a:.3g} + {fit.b:.3g} T^p s"))
     if len(members) > len(measured) and measured:
         largest = growth.largest_fit(
-            [r.cell["seq_len"] for r in members], [bool(r.raw.get(phase)) for r in members])
+            [r.cell["seq_len"] for r in members], [bool(r.rounds(phase)) for r in members])
         rows.append(derived_row(
             measured[-1], "largest_length", largest.value, unit="tokens", better="higher", phase=phase,
             ci_low=largest.low, ci_high=largest.high))
@@ -139,19 +139,19 @@ def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
 
 def _bounds(members: Sequence[CellResult], phase: str) -> dict[int, float]:
     """What a timeout tells: the step took at least as long as the longest step that was measured before it."""
-    slowest = max((max(r.raw[phase]) for r in members if r.raw.get(phase)), default=0.0)
+    slowest = max((max(r.rounds(phase)) for r in members if r.rounds(phase)), default=0.0)
     return {r.cell["seq_len"]: slowest for r in members if any(row.status == "timeout" for row in r.rows)}
 
 
 def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], phase: str) -> list[Row]:
     other = {r.cell["group"]: r for r in base}
     pairs = [(r, other[r.cell["group"]]) for r in members if r.cell["group"] in other]
-    pairs = [(a, b) for a, b in pairs if a.raw.get(phase) or b.raw.get(phase)]
+    pairs = [(a, b) for a, b in pairs if a.rounds(phase) or b.rounds(phase)]
     if len(pairs) < 2:
         return []
     found = growth.crossover(
-        [a.cell["seq_len"] for a, _ in pairs], [a.raw.get(phase, []) for a, _ in pairs],
-        [b.raw.get(phase, []) for _, b in pairs])
+        [a.cell["seq_len"] for a, _ in pairs], [a.rounds(phase) for a, _ in pairs],
+        [b.rounds(phase) for _, b in pairs])
     words = {
         "between": "cheaper from here on", "below the shortest": "cheaper at every length measured",
         "beyond the longest": "dearer at every length measured; the gap closes", "none": "dearer at the longest length",

@@ -66,9 +66,11 @@ def student_difference(a: Sequence[float], b: Sequence[float]) -> Student:
 
 def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, int]:
     """The sum of variances and its degrees of freedom, rounded down (Satterthwaite 1946). From (variance, degrees)."""
-    total = sum(variance for variance, _ in parts)
-    spread = sum(variance**2 / degrees for variance, degrees in parts)
-    return total, max(1, int(total**2 / spread + 1e-9)) if spread else int(sum(degrees for _, degrees in parts))
+    total, largest = sum(variance for variance, _ in parts), max((variance for variance, _ in parts), default=0.0)
+    if not largest or not math.isfinite(total):
+        return total, int(sum(degrees for _, degrees in parts))
+    spread = sum((variance / largest)**2 / degrees for variance, degrees in parts)      # its square may overflow
+    return total, max(1, int((total / largest)**2 / spread + 1e-9))
 
 
 def normal_quantile(confidence: float) -> float:
