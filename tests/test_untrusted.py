@@ -53,7 +53,8 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path, name):
 
 
 @pytest.mark.parametrize("text", [
-    "", "{", '{"a": NaN}', "[1e999]", '{"a": 1,}', '"\\ud800"', "[" * 100_000, '{"a":' * 100_000, "9" * 5000 + "x", "\x00",
+    "", "{", '{"a": NaN}', "[1e999]", '{"a": 1,}', '"\\ud800"', "[" * 100_000, '{"a":' * 100_000, "9" * 5000 + "x",
+    "\x00",
 ])
 def test_json_that_is_none_is_malformed(text):
     with pytest.raises(Malformed) as told:
@@ -95,7 +96,8 @@ def test_depth_is_counted_in_lists_and_tables(levels, fits):
     ({"count": 1.5}, "count", "must be an integer"), ({"share": "x"}, "share", "must be a number, not text"),
     ({"share": float("nan")}, "share", "must be a number"), ({"share": float("inf")}, "share", "must be a number"),
     ({"names": "ab"}, "names", "must be a list"), ({"names": ["a", 1]}, "names[1]", "must be text, not an integer"),
-    ({"other": []}, "other", "not a list"), ({"cuont": 1}, "cuont", "did you mean 'count'"), ([], "", "must be a table"),
+    ({"other": []}, "other", "not a list"), ({"cuont": 1}, "cuont", "did you mean 'count'"),
+    ([], "", "must be a table"),
 ])
 def test_a_value_of_another_type_is_told_with_its_place(value, place, words):
     with pytest.raises(Malformed) as told:
