@@ -1,6 +1,7 @@
 """The report of one or several runs: what it says and in which order; html and markdown write it down. (no torch)
 
-    summary      verdicts where there are any, the headline numbers, what did not finish
+    summary      the headline numbers, what did not finish
+    verdicts     where there are any: each claim with its rule, number, source, failure and cells
     a section    per suite: its figures, its tables
     audits       what was audited, what failed where, what else gave no number
     rows         every row; every number above links to its own
@@ -16,10 +17,10 @@ from typing import Any
 
 from ...reading import Run
 from ...registry import Registry
-from ..claims.verdict import VERDICTS, Verdict
+from ..claims.verdict import Verdict
 from ..tables.pivot import Pivot, metric_name
 from .citation import CITED_CONTEXT, CitedRow, cited_rows, read_runs
-from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
+from .document import Block, Code, Document, Paragraph, Section, Table, TextSpan, plain
 from .figures import (
     Styles,
     case_figures,
@@ -31,6 +32,7 @@ from .figures import (
 )
 from .quality import quality_figures
 from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
+from .verdicts import verdict_counts, verdict_section
 
 
 def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
@@ -42,7 +44,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     styles = Styles()
     for row in rows:
         styles.of(row.label)
-    sections = [summary(rows, suites, verdicts)]
+    sections = [summary(rows, suites, verdicts), *([verdict_section(rows, verdicts)] if verdicts else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
     sections.append(audits(rows))
@@ -71,7 +73,7 @@ def machine(environment: Mapping[str, Any]) -> str:
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
     section = Section("summary", "Summary")
     if verdicts:
-        section.blocks += verdict_blocks(rows, verdicts)
+        section.blocks.append(verdict_counts(verdicts))
     counts = {status: [row for row in rows if row.status == status] for status in dict.fromkeys(r.status for r in rows)}
     spans = [TextSpan(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
              for status, own in counts.items()]
@@ -79,26 +81,6 @@ def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[
     if headline := headline_table(rows, suites):
         section.blocks.append(headline)
     return section
-
-
-def verdict_blocks(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Iterator[Block]:
-    """A badge for every verdict that was given, and the claims in a table, the clear ones first."""
-    order = {verdict: number for number, verdict in enumerate(VERDICTS)}
-    counts = {name: sum(one.verdict == name for one in verdicts) for name in order}
-    yield Paragraph(tuple(TextSpan(f"{count} {name}", badge(name)) for name, count in counts.items() if count))
-    first: dict[str, CitedRow] = {}
-    for row in rows:
-        first.setdefault(row.cell_id, row)
-    table = []
-    for one in sorted(verdicts, key=lambda one: order.get(one.verdict, len(order))):
-        cells = [TextSpan(cell + " ", "cell", cite([first[cell]])[0] if cell in first else None) for cell in one.cells]
-        table.append([plain(one.verdict, badge(one.verdict), order=order.get(one.verdict)), plain(one.name),
-                      plain(one.quote), plain(one.effect), TableCell(tuple(cells))])
-    yield Table("verdicts", ["verdict", "claim", "what it says", "measured", "cells"], table)
-
-
-def badge(verdict: str) -> str:
-    return "badge " + verdict.replace(" ", "-")
 
 
 def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Registry, styles: Styles) -> Section:

@@ -10,12 +10,13 @@ from ..drawing.canvas import Drawing
 
 @dataclass(frozen=True)
 class TextSpan:
-    """A piece of text: its kind, what it links to ("#row-12") and what is read on hovering."""
+    """A piece of text: its kind, what it links to ("#row-12"), what is read on hovering; `line`: it begins one."""
 
     text: str
     kind: str = ""
     href: str | None = None
     title: str = ""
+    line: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TableCell:
 
     @property
     def text(self) -> str:
-        return "".join(span.text for span in self.spans)
+        return "".join("\n" * (span.line and number > 0) + span.text for number, span in enumerate(self.spans))
 
 
 def plain(text: object, kind: str = "", href: str | None = None, order: float | None = None) -> TableCell:

@@ -77,7 +77,7 @@ def render_row(table: Table, number: int) -> list[str]:
 
 
 def render_cell(cell: TableCell) -> str:
-    return "".join(map(render_span, cell.spans))
+    return "".join("<br>" * (span.line and number > 0) + render_span(span) for number, span in enumerate(cell.spans))
 
 
 def render_span(span: TextSpan) -> str:
