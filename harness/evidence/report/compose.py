@@ -1,7 +1,8 @@
 """The report of one or several runs: what it says and in which order; html and markdown write it down. (no torch)
 
-    summary      the headline numbers, what did not finish
+    summary      what is decided against the baseline, the headline numbers, what did not finish
     verdicts     where there are any: each claim with its rule, number, source, failure and cells
+    comparison   every plugin beside the baseline, metric by metric
     a section    per suite: its figures, its tables
     audits       what was audited, what failed where, what else gave no number
     rows         every row; every number above links to its own
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,16 @@ from .figures import (
     numbered_figures,
     swept_figures,
 )
+from .header import facts, question
 from .quality import quality_figures
 from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
 from .verdicts import verdict_counts, verdict_section
+from .versus import Versus, beside_baseline
+from .versus_tables import comparison_section, takeaway_blocks
 
 
-def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
+def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = (), title: str = "",
+          ) -> Document:
     """The report of results directories. Raises FileError where one holds no results."""
     runs = read_runs(directories, registry)
     rows = cited_rows(runs)
@@ -44,39 +49,27 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     styles = Styles()
     for row in rows:
         styles.of(row.label)
-    sections = [summary(rows, suites, verdicts), *([verdict_section(rows, verdicts)] if verdicts else [])]
+    pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
+    sections = [summary(rows, suites, verdicts, pairs), *([verdict_section(rows, verdicts)] if verdicts else []),
+                *([comparison_section(pairs)] if pairs else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
     sections.append(audits(rows))
     intro = f"{len(rows)} rows, in full. A mean links to the first of its rows; hovering over it names them all."
     sections.append(Section("rows", "All rows", intro, [row_table(rows)] if rows else []))
     sections.append(Section("repeat", "Environment and repetition", blocks=list(repetition(runs))))
-    return Document(" + ".join(run.name for run in runs), list(facts(runs, rows)), sections)
+    return Document(title or " + ".join(run.name for run in runs), question(pairs, suites, verdicts),
+                    list(facts(runs, rows)), sections)
 
 
-def facts(runs: Sequence[Run], rows: Sequence[CitedRow]) -> Iterator[str]:
-    """When, where, how much: the line below the title."""
-    yield from dict.fromkeys(str(run.manifest.get("created", ""))[:10] for run in runs if run.manifest.get("created"))
-    machines = (place for run in runs for place in run.environments.values())
-    yield from dict.fromkeys(filter(None, map(machine, machines)))
-    cells = sum(len(run.results) for run in runs)
-    yield f"{cells} cells, {len(rows)} rows"
-
-
-def machine(environment: Mapping[str, Any]) -> str:
-    """The processors of an environment in a few words."""
-    cpu, gpus = environment.get("cpu") or {}, environment.get("gpu") or []
-    names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
-    return ", ".join([f"{cpu.get('model', '')} × {cpu.get('cores', '?')}"] * bool(cpu) + names)
-
-
-def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
-    section = Section("summary", "Summary")
+def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
+            ) -> Section:
+    section = Section("summary", "Summary", blocks=list(takeaway_blocks(pairs)))
     if verdicts:
         section.blocks.append(verdict_counts(verdicts))
     counts = {status: [row for row in rows if row.status == status] for status in dict.fromkeys(r.status for r in rows)}
-    spans = [TextSpan(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
-             for status, own in counts.items()]
+    spans = [TextSpan(f"{len(own)} row{'s' * (len(own) != 1)} {status}",
+                      f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0]) for status, own in counts.items()]
     section.blocks.append(Paragraph(tuple(spans) or (TextSpan("There is no row: nothing was measured."),)))
     if headline := headline_table(rows, suites):
         section.blocks.append(headline)

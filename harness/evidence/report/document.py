@@ -38,7 +38,10 @@ def plain(text: object, kind: str = "", href: str | None = None, order: float | 
 
 @dataclass
 class Table:
-    """A table under its name; `numeric` are the columns set flush right, `ids` the anchors of its rows."""
+    """A table under its name; `numeric` are the columns set flush right, `ids` the anchors of its rows.
+
+    `folded` says what it is where a page shows it on demand only.
+    """
 
     name: str
     headings: Sequence[str]
@@ -47,6 +50,7 @@ class Table:
     caption: str = ""
     notes: Sequence[str] = ()
     ids: Sequence[str] = ()
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,9 @@ class Section:
 
 @dataclass
 class Document:
+    """A report; `question` is what it answers."""
+
     title: str
+    question: str
     facts: Sequence[str]
     sections: list[Section]

@@ -42,6 +42,7 @@ def masthead(body: Element, document: Document) -> None:
     header = add(body, "header")
     title = add(header, "div", class_="title")
     add(title, "h1", document.title)
+    add(title, "p", document.question, class_="question")
     add(title, "p", " · ".join(document.facts))
     bar = add(header, "nav", aria_label="Sections")
     for section in document.sections:
@@ -96,6 +97,9 @@ def write_spans(parent: Element, spans: Iterable[TextSpan]) -> None:
 
 def write_table(parent: Element, table: Table, name: str) -> None:
     """A table that scrolls by itself, with buttons to sort it and, where it is long, a filter."""
+    if table.folded:
+        parent = add(parent, "details")
+        add(parent, "summary", table.folded)
     frame = add(parent, "div", class_="table", id=name)
     if len(table.rows) >= LONG:
         tools = add(frame, "div", class_="tools", hidden="hidden")

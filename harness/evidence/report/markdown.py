@@ -37,6 +37,7 @@ def file_name(text: str) -> str:
 def paragraphs(document: Document, folder: str, names: dict[int, str]) -> Iterator[str]:
     """The paragraphs of the report."""
     yield f"# {escape(document.title)}"
+    yield f"**{escape(document.question)}**"
     yield escape(" · ".join(document.facts))
     for section in document.sections:
         yield from render_section(section, folder, names)
@@ -60,6 +61,8 @@ def render_block(block: Block) -> Iterator[str]:
     elif isinstance(block, Paragraph):
         yield " · ".join(map(render_span, block.spans))
     elif isinstance(block, Table):
+        if block.folded:
+            yield f"*{escape(block.folded)}*"
         if block.caption:
             yield escape(block.caption)
         rule = ["---:" if column in block.numeric else "---" for column in range(len(block.headings))]
