@@ -100,18 +100,29 @@ def audits(rows: Sequence[CitedRow]) -> Section:
 
 
 def repetition(runs: Sequence[Run]) -> Iterator[Block]:
-    """How each run came about: its commands, then its machine, versions and measured limits."""
+    """How each run came about: its commands with the files of --config, then machine, versions, measured limits."""
     for run in runs:
         if len(runs) > 1:
             yield Paragraph((TextSpan(run.name, "strong"),))
         commands = [shlex.join(command["argv"]) for command in run.manifest.get("commands", ())]
         if commands:
             yield Code("\n".join(dict.fromkeys(commands)))
+        for name, digest, text in config_files(run):
+            yield Paragraph((TextSpan(name, "cell"), TextSpan(f" of --config, sha256 {digest}", "muted")))
+            yield Code(text.strip("\n"), "toml")
         for place, environment in run.environments.items():
             told = {**environment, "harness": run.manifest.get("harness", ""),
                     "limits": run.manifest.get("limits", {}).get(place, {})}
             lines = [[plain(key), plain(value)] for key, value in flat(told) if value not in ("", None)]
             yield Table(f"environment {run.name} {place}", ["fact", "value"], lines)
+
+
+def config_files(run: Run) -> list[tuple[str, ...]]:
+    """Name, digest and text of every file that gave a command its options, each once."""
+    records = [command.get("config") for command in run.manifest.get("commands", ())]
+    found = [tuple(record.get(key) for key in ("name", "sha256", "text")) for record in records
+             if isinstance(record, dict)]
+    return list(dict.fromkeys(one for one in found if all(isinstance(words, str) for words in one)))
 
 
 def flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

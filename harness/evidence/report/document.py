@@ -69,9 +69,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Code:
-    """Commands to copy."""
+    """Text to copy, such as commands."""
 
     text: str
+    language: str = "sh"
 
 
 Block = Table | Figure | Paragraph | Code

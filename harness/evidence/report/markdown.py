@@ -57,7 +57,8 @@ def render_section(section: Section, folder: str, names: dict[int, str]) -> Iter
 
 def render_block(block: Block) -> Iterator[str]:
     if isinstance(block, Code):
-        yield f"```sh\n{block.text}\n```"
+        fence = max(["```", *(run + "`" for run in re.findall("`{3,}", block.text))], key=len)
+        yield f"{fence}{block.language}\n{block.text}\n{fence}"
     elif isinstance(block, Paragraph):
         yield " · ".join(map(render_span, block.spans))
     elif isinstance(block, Table):
