@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ...reading import Run
 from ...registry import Registry
 from ..claims.verdict import Verdict
 from ..tables.pivot import Pivot, metric_name
-from .citation import CITED_CONTEXT, CitedRow, cited_rows, read_runs
+from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
 from .document import Block, Code, Document, Paragraph, Section, Table, TextSpan, plain
 from .figures import (
     Styles,
@@ -38,12 +39,15 @@ from .verdicts import verdict_counts, verdict_section
 from .versus import Versus, beside_baseline
 from .versus_tables import comparison_section, takeaway_blocks
 
+MOST_LINES = 500                            # of a table other than that of the rows
+
 
 def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = (), title: str = "",
           ) -> Document:
     """The report of results directories. Raises FileError where one holds no results."""
     runs = read_runs(directories, registry)
     rows = cited_rows(runs)
+    shown = choose_shown(rows, {cell for verdict in verdicts for cell in verdict.cells})
     measured = dict.fromkeys(row.suite for row in rows)
     suites = sorted(measured, key=[*registry.suites, *measured].index)
     styles = Styles()
@@ -54,12 +58,29 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
                 *([comparison_section(pairs)] if pairs else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
-    sections.append(audits(rows))
-    intro = f"{len(rows)} rows, in full. A mean links to the first of its rows; hovering over it names them all."
-    sections.append(Section("rows", "All rows", intro, [row_table(rows)] if rows else []))
-    sections.append(Section("repeat", "Environment and repetition", blocks=list(repetition(runs))))
+    sections += [audits(rows), row_section(rows, shown),
+                 Section("repeat", "Environment and repetition", blocks=list(repetition(runs)))]
+    for section in sections:
+        section.blocks = [shortened(block) for block in section.blocks]
     return Document(title or " + ".join(run.name for run in runs), question(pairs, suites, verdicts),
-                    list(facts(runs, rows)), sections)
+                    list(facts(runs, rows)), sections, runs, pairs, verdicts, shown, len(rows) - len(shown))
+
+
+def row_section(rows: Sequence[CitedRow], shown: Sequence[CitedRow]) -> Section:
+    """The rows, folded; where they are many, the first of each kind and what failed."""
+    intro = f"{len(rows)} rows, in full." if len(rows) == len(shown) else (
+        f"{len(shown)} of {len(rows)} rows: those of verdicts, the first of each kind, what failed. The other "
+        f"{len(rows) - len(shown)} stand in table.csv and table.parquet of the run.")
+    intro += " A mean links to the first of its rows; hovering over it names them all."
+    return Section("rows", "All rows", intro, [row_table(shown)] if shown else [])
+
+
+def shortened(block: Block) -> Block:
+    """A table of at most MOST_LINES lines, which says what it leaves out."""
+    if not isinstance(block, Table) or len(block.rows) <= MOST_LINES or block.name == "rows":
+        return block
+    note = f"{MOST_LINES} of {len(block.rows)} lines; table.csv of the run holds every row"
+    return replace(block, rows=block.rows[:MOST_LINES], notes=[note, *block.notes])
 
 
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
@@ -117,12 +138,13 @@ def repetition(runs: Sequence[Run]) -> Iterator[Block]:
             yield Table(f"environment {run.name} {place}", ["fact", "value"], lines)
 
 
-def config_files(run: Run) -> list[tuple[str, ...]]:
+def config_files(run: Run) -> list[tuple[str, str, str]]:
     """Name, digest and text of every file that gave a command its options, each once."""
     records = [command.get("config") for command in run.manifest.get("commands", ())]
-    found = [tuple(record.get(key) for key in ("name", "sha256", "text")) for record in records
+    found = [(record.get("name"), record.get("sha256"), record.get("text")) for record in records
              if isinstance(record, dict)]
-    return list(dict.fromkeys(one for one in found if all(isinstance(words, str) for words in one)))
+    return list(dict.fromkeys((name, digest, text) for name, digest, text in found
+                              if isinstance(name, str) and isinstance(digest, str) and isinstance(text, str)))
 
 
 def flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...reading import Run
+from ..claims.verdict import Verdict
 from ..drawing.canvas import Drawing
+from .citation import CitedRow
+from .versus import Versus
+
+TAKEAWAY = "takeaway"                       # the kind of a span that holds one
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,21 @@ class Section:
 
 @dataclass
 class Document:
-    """A report; `question` is what it answers."""
+    """A report; `question` is what it answers. Beside its sections stands what they were made of: runs, plugins beside
+    the baseline, verdicts, the rows that are shown, and how many are left out."""
 
     title: str
     question: str
     facts: Sequence[str]
     sections: list[Section]
+    runs: Sequence[Run] = ()
+    pairs: Sequence[Versus] = ()
+    verdicts: Sequence[Verdict] = ()
+    rows: Sequence[CitedRow] = ()
+    left_out: int = 0
+
+    @property
+    def takeaways(self) -> list[str]:
+        """What is decided, a sentence for each run."""
+        return [block.spans[0].text for section in self.sections for block in section.blocks
+                if isinstance(block, Paragraph) and block.spans[:1] and block.spans[0].kind == TAKEAWAY]

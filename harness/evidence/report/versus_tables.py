@@ -7,7 +7,7 @@ from itertools import groupby
 
 from ..comparison.compare import Comparison
 from ..comparison.table import effect_text, page
-from .document import Block, Paragraph, Section, Table, TableCell, TextSpan, plain
+from .document import TAKEAWAY, Block, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .tables import HEADLINES, LAST
 from .takeaway import chief, takeaway
 from .versus import MOST, Versus
@@ -24,7 +24,7 @@ def takeaway_blocks(pairs: Sequence[Versus]) -> Iterator[Block]:
         own = list(found)
         several = len({pair.run for pair in pairs}) > 1
         if sentence := takeaway(own, NAMES):
-            yield Paragraph((TextSpan(f"{run}: " * several + sentence, "takeaway"),))
+            yield Paragraph((TextSpan(f"{run}: " * several + sentence, TAKEAWAY),))
         if table := headline_comparison(own, f"{run}, " * several):
             yield table
 
