@@ -15,8 +15,9 @@ _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "ComponentSpec": "specs", "CorpusSpec": "specs",
     "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
     "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
-    "load_results": "evidence.report.notebook", "Unsupported": "errors", "UsageError": "errors", "ByRound": "suite",
-    "ByDocument": "suite", "ByValue": "suite", "Counted": "suite", "EncodingSpec": "specs", "EncodedMatrix": "specs",
+    "load_results": "evidence.report.notebook", "verdict_table": "evidence.report.notebook", "Unsupported": "errors",
+    "UsageError": "errors", "ByRound": "suite", "ByDocument": "suite", "ByValue": "suite", "Counted": "suite",
+    "EncodingSpec": "specs", "EncodedMatrix": "specs",
     "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
 }
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .errors import UsageError as UsageError
     from .evidence.comparison import timing as timing
     from .evidence.report.notebook import load_results as load_results
+    from .evidence.report.notebook import verdict_table as verdict_table
     from .evidence.statistics import intervals as stats  # noqa: F401
     from .executor import Events as Events
     from .executor import Executor as Executor

@@ -242,6 +242,7 @@ def test_a_claim_of_another_scale_names_the_command():
 def test_an_unmeasurable_claim_says_why():
     one, = judged(claim=replace(CLAIM, unmeasurable="it names no number"))
     assert (one.verdict, one.effect) == ("unmeasurable", "it names no number")
+    assert one.place == "a paper, Abstract"
 
 
 def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_path):

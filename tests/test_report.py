@@ -11,10 +11,13 @@ from typer.testing import CliRunner
 from harness import registry as registries
 from harness.cli import app
 from harness.errors import FileError
+from harness.evidence.claims.file import load_claims
 from harness.evidence.claims.verdict import RuleFinding, Verdict
+from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
 from harness.evidence.report import html, markdown
 from harness.evidence.report.citation import CitedRow, give_settings
 from harness.evidence.report.compose import build
+from harness.evidence.report.notebook import verdict_table
 from harness.reading import read_run
 from harness.store import SCHEMA, CellResult, Row, Store
 
@@ -182,6 +185,45 @@ def test_verdicts_become_badges_that_lead_to_their_cells(tmp_path, registry):
     assert re.search(r'<a class="cell" href="#row-\d+">t128 </a>', text)
     assert re.search(r'<span class="cell">gone </span>', text)
     assert "badge not-run" in text
+
+
+CLAIM = {"quote": "half the memory", "source": "our paper", "section": "Abstract", "failure": "It takes as much."}
+FINDINGS = (RuleFinding("memory of a / b < 0.5", "refuted", "params 100k", 0.914791, 0.630713, 0.963370, "ratio", "B",
+                        "paired by round, 7 rounds", cells=("t128",)),
+            RuleFinding("calls of a = 0", "refuted", "size small", 4.0, 4.0, 4.0, "value", "calls", "counted"),
+            RuleFinding("score of a < 2", "not run", reason="no cell is there"))
+TOLD = ("half the memory", "our paper, Abstract", "memory of a / b < 0.5", "0.9148× [0.6307, 0.9634]", "params 100k",
+        "paired by round, 7 rounds", "calls of a = 0", "4 calls, exact", "no cell is there", "t128")
+
+
+@pytest.mark.parametrize(("verdict", "failing"), [("refuted", True), ("confirmed", False)])
+def test_a_verdict_stands_with_everything_it_rests_on_in_every_form(tmp_path, registry, verdict, failing):
+    """Rule with threshold, number with interval, protocol, method, source, section, quote, cells; the failure sentence
+    where it is refuted, and there only."""
+    directory = write(tmp_path / "run", *sample())
+    verdicts = [Verdict("memory-half", verdict=verdict, findings=FINDINGS, **CLAIM)]
+    document = build([directory], registry, verdicts)
+    made = Page(html.render_html(document))
+    written = markdown.write(document, tmp_path / "report.md")[0].read_text().replace("\\", "")
+    save_verdicts(directory, verdicts)
+    notebook = verdict_table(directory)
+    cells = " ".join(map(str, notebook.to_numpy().ravel()))
+    for words in TOLD:
+        assert words in made.text, words
+        assert words in written, words
+        assert words in cells or "[" in words or "exact" in words or "," in words, words
+    for text in (made.text, written, cells):
+        assert (CLAIM["failure"] in text) == failing
+    assert notebook[["value", "low", "high"]].iloc[0].tolist() == [0.914791, 0.630713, 0.963370]
+    assert notebook[["source", "section"]].iloc[0].tolist() == ["our paper", "Abstract"]
+    assert "verdict-1" in made.ids
+    assert "#verdict-1" in made.links
+
+
+def test_every_verdict_that_is_shipped_tells_its_section():
+    verdicts = load_verdicts(REFERENCE / "claims")
+    sections = {claim.id: claim.section for claim in load_claims(registries.load())[0].values()}
+    assert {one.claim: one.section for one in verdicts} == {one.claim: sections[one.claim] for one in verdicts}
 
 
 def test_runs_are_told_apart_by_name(tmp_path, registry):

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..evidence.format import span
 from ..quantities import format_count
 from ..run.training_log import Event
 
@@ -54,14 +55,6 @@ def summary(events: Sequence[Event]) -> list[str]:
 
 def number(value: float | None, form: str) -> str:
     return "not finite" if value is None else format(value, form)
-
-
-def span(seconds: float) -> str:
-    """ "1 h 02 min", "3 min 05 s", "12 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
 class Display:

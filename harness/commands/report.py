@@ -1,44 +1,81 @@
-"""`harness report`: one or several runs as a page or as Markdown."""
+"""`harness report`: one or several runs as a page, as Markdown, or as JSON."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
 from .options import PluginFiles, load_registry
 
-SUFFIXES = {".html": False, ".htm": False, ".md": True}
+if TYPE_CHECKING:
+    from ..evidence.report.document import Document
+
+FORMS = {".html": "html", ".htm": "html", ".md": "md", ".json": "json"}
+STDOUT = Path("-")
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(help="Results directories; several are told apart by name.")],
     out: Annotated[Path | None, typer.Option(
-        "-o", "--out", help="The file to write, .html or .md; default: report.html.")] = None,
+        "-o", "--out", help="The file to write, .html, .md or .json, or - for stdout; default: report.html.")] = None,
     markdown: Annotated[bool, typer.Option(
-        "--markdown", help="Write Markdown, with the plots as SVG files beside it.")] = False,
+        "--markdown", help="Write Markdown, with the plots as SVG files beside it; on stdout without them.")] = False,
+    as_json: Annotated[bool, typer.Option(
+        "--json", help="Write everything it says as one JSON document; without -o to stdout.")] = False,
+    title: Annotated[str, typer.Option(help="The title; default: the names of the directories.")] = "",
     plugin_file: PluginFiles = None,
 ) -> None:
-    """Write a report: headline numbers, plots, audits, every row, and how to repeat it. One file, no network."""
-    path = out or Path("report.md" if markdown else "report.html")
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"-o must name a .html or .md file, not {path}")
-    if markdown and not SUFFIXES[path.suffix]:
-        raise UsageError(f"--markdown writes a .md file, not {path}")
+    """Write a report: what is decided against the baseline, verdicts, headline numbers, plots, audits, every row, and
+    how to repeat it. One file, no network."""
+    path = out or (STDOUT if as_json else Path("report.md" if markdown else "report.html"))
+    form = _form(path, markdown, as_json)
     from ..evidence.claims.verdict_file import load_verdicts
     from ..evidence.report.compose import build
 
-    document = build(runs, load_registry(plugin_file), [verdict for run in runs for verdict in load_verdicts(run)])
-    if SUFFIXES[path.suffix]:
+    verdicts = [verdict for run in runs for verdict in load_verdicts(run)]
+    document = build(runs, load_registry(plugin_file), verdicts, title)
+    if form == "md" and path != STDOUT:
         from ..evidence.report.markdown import write
 
         written = write(document, path)
         print(path, *[f"and {len(written) - 1} figures in {written[1].parent}"] * (len(written) > 1))
+    elif path == STDOUT:
+        sys.stdout.buffer.write(_rendered(document, form).encode())     # UTF-8, whatever the terminal takes
     else:
-        from ..evidence.report.html import render_html
         from ..store import write_atomically
 
-        write_atomically(path, render_html(document))
+        write_atomically(path, _rendered(document, form))
         print(path)
+
+
+def _form(path: Path, markdown: bool, as_json: bool) -> str:
+    """html, md or json: what the flags say, else the name of the file. Raises UsageError where they disagree."""
+    if markdown and as_json:
+        raise UsageError("--json and --markdown exclude each other")
+    asked = "json" if as_json else "md" if markdown else ""
+    if path == STDOUT:
+        return asked or "html"
+    named = FORMS.get(path.suffix)
+    if named is None:
+        raise UsageError(f"-o must name a .html or .md file, not {path}; .json, and - for stdout, are taken too")
+    if asked and named != asked:
+        raise UsageError(f"{'--json' if as_json else '--markdown'} writes a .{asked} file, not {path}")
+    return named
+
+
+def _rendered(document: Document, form: str) -> str:
+    if form == "json":
+        from ..evidence.report.record import render_json
+
+        return render_json(document) + "\n"
+    if form == "md":
+        from ..evidence.report.markdown import render_alone
+
+        return render_alone(document)
+    from ..evidence.report.html import render_html
+
+    return render_html(document)

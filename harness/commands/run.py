@@ -16,6 +16,7 @@ from .options import Json, given, load_registry, print_json, with_flags
 
 if TYPE_CHECKING:
     from ..registry import Registry
+    from ..run.config_file import ConfigFile
     from ..run.plan import Plan
     from ..store import Store
 
@@ -31,10 +32,12 @@ def run(
     """Run suites over plugins and write the tables."""
     from ..export import make_exporters
     from ..run import plan as planning
+    from ..run.config_file import read_config
     from ..run.request import make_request, with_config
     from ..store import Store
 
-    options = with_config(options, config, given(context))
+    file = read_config(config) if config else None
+    options = with_config(options, file, given(context))
     files = [Path(file) for file in options.plugin_file]
     registry = load_registry(files)
     for exporter in make_exporters(split(options.export)):
@@ -53,11 +56,12 @@ def run(
     if dry_run or store is None:
         print_matrix(planned, directory, as_json)
         return
-    raise typer.Exit(_execute(registry, planned, store, options, files, as_json))
+    raise typer.Exit(_execute(registry, planned, store, options, files, file, as_json))
 
 
 def _execute(
-    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path], as_json: bool,
+    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path],
+    config: ConfigFile | None, as_json: bool,
 ) -> int:
     from ..run import plan as planning
     from ..run.request import make_executor, pick_executor
@@ -68,7 +72,7 @@ def _execute(
     with Reporter(planned) as reporter:
         rows = planning.execute(
             planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]],
-            reporter.note)
+            reporter.note, config.record if config else None)
         stop = reporter.stop
     if as_json:
         print_json(rows)

@@ -42,6 +42,14 @@ def format_value(value: float, unit: str = "", low: float | None = None, high: f
     return f"{text} {half}{symbol}" if joint == " " else f"{text}{symbol}{joint}{half}"
 
 
+def span(seconds: float) -> str:
+    """ "1 h 02 min", "3 min 05 s", "12 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
 def _magnitude(value: float) -> int:
     return math.floor(math.log10(abs(value))) if value else 0
 

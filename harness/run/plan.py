@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -138,9 +138,13 @@ def execute(
     plan: Plan, registry: Registry, store: Store, executor: Executor, events: Events, stop: Stop,
     command: Sequence[str],
     note: Callable[[str], None] = lambda text: None,
+    config: Mapping[str, str] | None = None,
 ) -> list[Row]:
-    """Run what is missing and write the tables. Returns every row of the plan, derived ones last."""
-    manifest = _open_manifest(store, command)
+    """Run what is missing and write the tables. Returns every row of the plan, derived ones last.
+
+    The manifest keeps the command, with the record of the file that gave it options.
+    """
+    manifest = _open_manifest(store, {"argv": list(command), **({"config": dict(config)} if config else {})})
     where = environment()
     place = environment_id(where)
     manifest["environments"][place] = where
@@ -182,13 +186,13 @@ def _guarded(hook: Callable[[], Any], note: Callable[[str], None]) -> Any:
         return None
 
 
-def _open_manifest(store: Store, command: Sequence[str]) -> dict[str, Any]:
+def _open_manifest(store: Store, command: Mapping[str, Any]) -> dict[str, Any]:
     manifest = store.manifest() or {
         "schema": SCHEMA, "run_id": "r" + uuid.uuid4().hex[:12], "created": now(),
         "commands": [], "environments": {}, "limits": {},
     }
     manifest["harness"] = __version__
-    manifest["commands"].append({"at": now(), "argv": list(command)})
+    manifest["commands"].append({"at": now(), **command})
     return manifest
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tomllib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ..errors import FileError, PluginError, UsageError, unknown
+from ..errors import PluginError, UsageError, unknown
 from ..executor import Executor
 from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
 from .cells import Request
+from .config_file import ConfigFile
 from .executors import LocalExecutor
 from .flags import RunOptions as RunOptions
 from .flags import check
@@ -28,25 +28,19 @@ LEAST_BUDGET = 100
 FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
-def with_config(options: RunOptions, path: Path | None, given: set[str]) -> RunOptions:
-    """`options` with what a TOML file sets; what was `given` on the command line wins. Raises FileError, UsageError."""
-    if path is None:
+def with_config(options: RunOptions, config: ConfigFile | None, given: set[str]) -> RunOptions:
+    """`options` with what a TOML file sets; what was `given` on the command line wins. Raises UsageError."""
+    if config is None:
         return options
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))      # some editors begin a file with a BOM
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} is not TOML: {error}") from None
     known, hints = {f.name.replace("_", "-"): f.name for f in fields(options)}, get_type_hints(RunOptions)
     values: dict[str, Any] = {}
-    for key, value in table.items():
+    for key, value in config.table.items():
         flag = key.replace("_", "-")
         if flag not in known:
-            raise unknown(f"option in {path}", key, known)
+            raise unknown(f"option in {config.path}", key, known)
         name = known[flag]
         if name not in given:
-            values[name] = _typed(value, hints[name], f"{key} in {path}")
+            values[name] = _typed(value, hints[name], f"{key} in {config.path}")
     return replace(options, **values)
 
 

@@ -25,7 +25,8 @@ Measurements = Callable[[ClaimTest], Sides | str]       # of a test, or what is 
 
 def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: dict[str, Suite]) -> list[Verdict]:
     """A verdict for every form in which the claim is tested at this scale; one that says why where it is not."""
-    plain = Verdict(claim.id, claim.quote, claim.source, UNMEASURABLE, reason=claim.unmeasurable, failure=claim.failure)
+    plain = Verdict(claim.id, claim.quote, claim.source, UNMEASURABLE, reason=claim.unmeasurable,
+                    failure=claim.failure, section=claim.section)
     if claim.unmeasurable:
         return [plain]
     forms: dict[str, list[ClaimTest]] = {}

@@ -61,12 +61,18 @@ class Verdict:
     scale: str = ""
     reason: str = ""
     failure: str = ""
+    section: str = ""                       # of the source
     findings: tuple[RuleFinding, ...] = ()
 
     @property
     def name(self) -> str:
         """The claim with its form and scale: "wave-quality · by default · cpu"."""
         return " · ".join(filter(None, (self.claim, self.form, self.scale)))
+
+    @property
+    def place(self) -> str:
+        """Where the claim stands: "seed 003, Performance Characteristics"."""
+        return ", ".join(filter(None, (self.source, self.section)))
 
     @property
     def effect(self) -> str:

@@ -52,7 +52,7 @@ def page(rows: Sequence[Comparison], growth: Sequence[Row] = (),
         mark = footnotes.setdefault(row.how or row.reason, len(footnotes) + 1)
         found.lines.append([
             written_metric(row), where, *([] if names else [row.plugin_b]), _value_text(row.a, row),
-            _value_text(row.b, row), _effect_text(row), _detects(row), f"{row.verdict} [{mark}]"])
+            _value_text(row.b, row), effect_text(row), _detects(row), f"{row.verdict} [{mark}]"])
     found.notes += [f"[{number}] {text}" for text, number in footnotes.items()]
     found.notes += _set_apart(rows) + [_growth(row) for row in growth] + [_tuned(*pair) for pair in budgets]
     found.notes.append(_summary(rows))
@@ -64,7 +64,7 @@ def _value_text(value: float | None, row: Comparison) -> str:
     return "–" if value is None else format_value(value, row.unit)
 
 
-def _effect_text(row: Comparison) -> str:
+def effect_text(row: Comparison) -> str:
     """The ratio, or the difference with its sign, and its interval."""
     if row.effect is None:
         return ""

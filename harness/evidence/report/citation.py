@@ -6,8 +6,9 @@ between rows that would otherwise be taken for repetitions of each other becomes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,26 @@ from ...errors import FileError
 from ...quantities import format_count
 from ...reading import Run, read_run
 from ...registry import Registry
-from ...store import Row, finite
+from ...store import Row
 from ..tables.pivot import CONTEXT
 
 IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
 DIFFERENCES = ("preset", "params", "threads", "code", "suite_code", "text", "tokenizer_code", "weights", "engine")
+MOST_ROWS = 2_000                           # that a report shows
 CITED_CONTEXT = (*CONTEXT, "setting", "run")
 
 
 @dataclass
 class CitedRow(Row):
-    """A row with its number in the report, its run (where there are several) and its setting."""
+    """A row with its number in the report, its run (where there are several) and its setting.
+
+    `shown`: it stands in the table of rows, so that it can be linked to.
+    """
 
     number: int = 0
     run: str = ""
     setting: str = ""
+    shown: bool = True
 
     @property
     def anchor(self) -> str:
@@ -52,11 +58,30 @@ def cited_rows(runs: Sequence[Run]) -> list[CitedRow]:
     rows: list[CitedRow] = []
     for run in runs:
         name, following = run.name if len(runs) > 1 else "", len(rows) + 1
-        own = [CitedRow(**finite(vars(row)), number=number, run=name) for number, row in enumerate(run.rows, following)]
+        own = [CitedRow(**_finite_fields(row), number=number, run=name)
+               for number, row in enumerate(run.rows, following)]
         fill_in_phases(own)
         give_settings(own, {result.id: result.cell for result in run.results})
         rows += own
     return rows
+
+
+def _finite_fields(row: Row) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and not isfinite(value) else value
+            for name, value in vars(row).items()}
+
+
+def choose_shown(rows: Sequence[CitedRow], cells: Collection[str] = ()) -> list[CitedRow]:
+    """At most MOST_ROWS rows, the only ones to be shown: of these cells, the first of each kind, failed, any others."""
+    kinds: set[tuple[Any, ...]] = set()
+    ranks: list[tuple[int, CitedRow]] = []
+    for row in rows:
+        kind = (row.run, row.suite, row.label, row.setting, row.metric, row.phase, row.seq_len, row.n_qubits, row.depth)
+        ranks.append((0 if row.cell_id in cells else 1 if kind not in kinds else 2 if row.status != "ok" else 3, row))
+        kinds.add(kind)
+    for _, row in sorted(ranks, key=lambda one: one[0])[MOST_ROWS:]:
+        row.shown = False
+    return [row for row in rows if row.shown]
 
 
 def _names(directories: Sequence[Path]) -> list[str]:
@@ -90,10 +115,14 @@ def give_settings(rows: Iterable[CitedRow], cells: dict[str, dict[str, Any]]) ->
             every_name = {name for fact in facts for name in fact}
             differing.setdefault(group[0].suite, set()).update(
                 name for name in every_name if len({str(fact.get(name)) for fact in facts}) > 1)
+    settings: dict[tuple[str, str], str] = {}
     for row in rows:
-        own = _distinctions(cells[row.cell_id]) if row.cell_id in cells else {}
-        names = [name for name in sorted(differing.get(row.suite, ())) if own.get(name) not in (None, "", 0)]
-        row.setting = " ".join(f"{name}={_setting_text(name, own[name])}" for name in names)
+        place = row.suite, row.cell_id
+        if place not in settings:
+            own = _distinctions(cells[row.cell_id]) if row.cell_id in cells else {}
+            names = [name for name in sorted(differing.get(row.suite, ())) if own.get(name) not in (None, "", 0)]
+            settings[place] = " ".join(f"{name}={_setting_text(name, own[name])}" for name in names)
+        row.setting = settings[place]
 
 
 def _distinctions(cell: dict[str, Any]) -> dict[str, Any]:

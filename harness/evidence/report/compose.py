@@ -1,6 +1,8 @@
 """The report of one or several runs: what it says and in which order; html and markdown write it down. (no torch)
 
-    summary      verdicts where there are any, the headline numbers, what did not finish
+    summary      what is decided against the baseline, the headline numbers, what did not finish
+    verdicts     where there are any: each claim with its rule, number, source, failure and cells
+    comparison   every plugin beside the baseline, metric by metric
     a section    per suite: its figures, its tables
     audits       what was audited, what failed where, what else gave no number
     rows         every row; every number above links to its own
@@ -10,16 +12,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...reading import Run
 from ...registry import Registry
-from ..claims.verdict import VERDICTS, Verdict
+from ..claims.verdict import Verdict
 from ..tables.pivot import Pivot, metric_name
-from .citation import CITED_CONTEXT, CitedRow, cited_rows, read_runs
-from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
+from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
+from .document import Block, Code, Document, Paragraph, Section, Table, TextSpan, plain
 from .figures import (
     Styles,
     case_figures,
@@ -29,76 +32,69 @@ from .figures import (
     numbered_figures,
     swept_figures,
 )
+from .header import facts, question
 from .quality import quality_figures
 from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
+from .verdicts import verdict_counts, verdict_section
+from .versus import Versus, beside_baseline
+from .versus_tables import comparison_section, takeaway_blocks
+
+MOST_LINES = 500                            # of a table other than that of the rows
 
 
-def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = ()) -> Document:
+def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Verdict] = (), title: str = "",
+          ) -> Document:
     """The report of results directories. Raises FileError where one holds no results."""
     runs = read_runs(directories, registry)
     rows = cited_rows(runs)
+    shown = choose_shown(rows, {cell for verdict in verdicts for cell in verdict.cells})
     measured = dict.fromkeys(row.suite for row in rows)
     suites = sorted(measured, key=[*registry.suites, *measured].index)
     styles = Styles()
     for row in rows:
         styles.of(row.label)
-    sections = [summary(rows, suites, verdicts)]
+    pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
+    sections = [summary(rows, suites, verdicts, pairs), *([verdict_section(rows, verdicts)] if verdicts else []),
+                *([comparison_section(pairs)] if pairs else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
-    sections.append(audits(rows))
-    intro = f"{len(rows)} rows, in full. A mean links to the first of its rows; hovering over it names them all."
-    sections.append(Section("rows", "All rows", intro, [row_table(rows)] if rows else []))
-    sections.append(Section("repeat", "Environment and repetition", blocks=list(repetition(runs))))
-    return Document(" + ".join(run.name for run in runs), list(facts(runs, rows)), sections)
+    sections += [audits(rows), row_section(rows, shown),
+                 Section("repeat", "Environment and repetition", blocks=list(repetition(runs)))]
+    for section in sections:
+        section.blocks = [shortened(block) for block in section.blocks]
+    return Document(title or " + ".join(run.name for run in runs), question(pairs, suites, verdicts),
+                    list(facts(runs, rows)), sections, runs, pairs, verdicts, shown, len(rows) - len(shown))
 
 
-def facts(runs: Sequence[Run], rows: Sequence[CitedRow]) -> Iterator[str]:
-    """When, where, how much: the line below the title."""
-    yield from dict.fromkeys(str(run.manifest.get("created", ""))[:10] for run in runs if run.manifest.get("created"))
-    machines = (place for run in runs for place in run.environments.values())
-    yield from dict.fromkeys(filter(None, map(machine, machines)))
-    cells = sum(len(run.results) for run in runs)
-    yield f"{cells} cells, {len(rows)} rows"
+def row_section(rows: Sequence[CitedRow], shown: Sequence[CitedRow]) -> Section:
+    """The rows, folded; where they are many, the first of each kind and what failed."""
+    intro = f"{len(rows)} rows, in full." if len(rows) == len(shown) else (
+        f"{len(shown)} of {len(rows)} rows: those of verdicts, the first of each kind, what failed. The other "
+        f"{len(rows) - len(shown)} stand in table.csv and table.parquet of the run.")
+    intro += " A mean links to the first of its rows; hovering over it names them all."
+    return Section("rows", "All rows", intro, [row_table(shown)] if shown else [])
 
 
-def machine(environment: Mapping[str, Any]) -> str:
-    """The processors of an environment in a few words."""
-    cpu, gpus = environment.get("cpu") or {}, environment.get("gpu") or []
-    names = [str(gpu.get("name", gpu)) if isinstance(gpu, dict) else str(gpu) for gpu in gpus]
-    return ", ".join([f"{cpu.get('model', '')} × {cpu.get('cores', '?')}"] * bool(cpu) + names)
+def shortened(block: Block) -> Block:
+    """A table of at most MOST_LINES lines, which says what it leaves out."""
+    if not isinstance(block, Table) or len(block.rows) <= MOST_LINES or block.name == "rows":
+        return block
+    note = f"{MOST_LINES} of {len(block.rows)} lines; table.csv of the run holds every row"
+    return replace(block, rows=block.rows[:MOST_LINES], notes=[note, *block.notes])
 
 
-def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict]) -> Section:
-    section = Section("summary", "Summary")
+def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
+            ) -> Section:
+    section = Section("summary", "Summary", blocks=list(takeaway_blocks(pairs)))
     if verdicts:
-        section.blocks += verdict_blocks(rows, verdicts)
+        section.blocks.append(verdict_counts(verdicts))
     counts = {status: [row for row in rows if row.status == status] for status in dict.fromkeys(r.status for r in rows)}
-    spans = [TextSpan(f"{len(own)} rows {status}", f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0])
-             for status, own in counts.items()]
+    spans = [TextSpan(f"{len(own)} row{'s' * (len(own) != 1)} {status}",
+                      f"badge {'ok' if status == 'ok' else 'failed'}", cite(own)[0]) for status, own in counts.items()]
     section.blocks.append(Paragraph(tuple(spans) or (TextSpan("There is no row: nothing was measured."),)))
     if headline := headline_table(rows, suites):
         section.blocks.append(headline)
     return section
-
-
-def verdict_blocks(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Iterator[Block]:
-    """A badge for every verdict that was given, and the claims in a table, the clear ones first."""
-    order = {verdict: number for number, verdict in enumerate(VERDICTS)}
-    counts = {name: sum(one.verdict == name for one in verdicts) for name in order}
-    yield Paragraph(tuple(TextSpan(f"{count} {name}", badge(name)) for name, count in counts.items() if count))
-    first: dict[str, CitedRow] = {}
-    for row in rows:
-        first.setdefault(row.cell_id, row)
-    table = []
-    for one in sorted(verdicts, key=lambda one: order.get(one.verdict, len(order))):
-        cells = [TextSpan(cell + " ", "cell", cite([first[cell]])[0] if cell in first else None) for cell in one.cells]
-        table.append([plain(one.verdict, badge(one.verdict), order=order.get(one.verdict)), plain(one.name),
-                      plain(one.quote), plain(one.effect), TableCell(tuple(cells))])
-    yield Table("verdicts", ["verdict", "claim", "what it says", "measured", "cells"], table)
-
-
-def badge(verdict: str) -> str:
-    return "badge " + verdict.replace(" ", "-")
 
 
 def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Registry, styles: Styles) -> Section:
@@ -125,18 +121,30 @@ def audits(rows: Sequence[CitedRow]) -> Section:
 
 
 def repetition(runs: Sequence[Run]) -> Iterator[Block]:
-    """How each run came about: its commands, then its machine, versions and measured limits."""
+    """How each run came about: its commands with the files of --config, then machine, versions, measured limits."""
     for run in runs:
         if len(runs) > 1:
             yield Paragraph((TextSpan(run.name, "strong"),))
         commands = [shlex.join(command["argv"]) for command in run.manifest.get("commands", ())]
         if commands:
             yield Code("\n".join(dict.fromkeys(commands)))
+        for name, digest, text in config_files(run):
+            yield Paragraph((TextSpan(name, "cell"), TextSpan(f" of --config, sha256 {digest}", "muted")))
+            yield Code(text.strip("\n"), "toml")
         for place, environment in run.environments.items():
             told = {**environment, "harness": run.manifest.get("harness", ""),
                     "limits": run.manifest.get("limits", {}).get(place, {})}
             lines = [[plain(key), plain(value)] for key, value in flat(told) if value not in ("", None)]
             yield Table(f"environment {run.name} {place}", ["fact", "value"], lines)
+
+
+def config_files(run: Run) -> list[tuple[str, str, str]]:
+    """Name, digest and text of every file that gave a command its options, each once."""
+    records = [command.get("config") for command in run.manifest.get("commands", ())]
+    found = [(record.get("name"), record.get("sha256"), record.get("text")) for record in records
+             if isinstance(record, dict)]
+    return list(dict.fromkeys((name, digest, text) for name, digest, text in found
+                              if isinstance(name, str) and isinstance(digest, str) and isinstance(text, str)))
 
 
 def flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

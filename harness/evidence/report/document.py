@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...reading import Run
+from ..claims.verdict import Verdict
 from ..drawing.canvas import Drawing
+from .citation import CitedRow
+from .versus import Versus
+
+TAKEAWAY = "takeaway"                       # the kind of a span that holds one
 
 
 @dataclass(frozen=True)
 class TextSpan:
-    """A piece of text: its kind, what it links to ("#row-12") and what is read on hovering."""
+    """A piece of text: its kind, what it links to ("#row-12"), what is read on hovering; `line`: it begins one."""
 
     text: str
     kind: str = ""
     href: str | None = None
     title: str = ""
+    line: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class TableCell:
 
     @property
     def text(self) -> str:
-        return "".join(span.text for span in self.spans)
+        return "".join("\n" * (span.line and number > 0) + span.text for number, span in enumerate(self.spans))
 
 
 def plain(text: object, kind: str = "", href: str | None = None, order: float | None = None) -> TableCell:
@@ -37,7 +44,10 @@ def plain(text: object, kind: str = "", href: str | None = None, order: float | 
 
 @dataclass
 class Table:
-    """A table under its name; `numeric` are the columns set flush right, `ids` the anchors of its rows."""
+    """A table under its name; `numeric` are the columns set flush right, `ids` the anchors of its rows.
+
+    `folded` says what it is where a page shows it on demand only.
+    """
 
     name: str
     headings: Sequence[str]
@@ -46,6 +56,7 @@ class Table:
     caption: str = ""
     notes: Sequence[str] = ()
     ids: Sequence[str] = ()
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,9 +75,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Code:
-    """Commands to copy."""
+    """Text to copy, such as commands."""
 
     text: str
+    language: str = "sh"
 
 
 Block = Table | Figure | Paragraph | Code
@@ -82,6 +94,21 @@ class Section:
 
 @dataclass
 class Document:
+    """A report; `question` is what it answers. Beside its sections stands what they were made of: runs, plugins beside
+    the baseline, verdicts, the rows that are shown, and how many are left out."""
+
     title: str
+    question: str
     facts: Sequence[str]
     sections: list[Section]
+    runs: Sequence[Run] = ()
+    pairs: Sequence[Versus] = ()
+    verdicts: Sequence[Verdict] = ()
+    rows: Sequence[CitedRow] = ()
+    left_out: int = 0
+
+    @property
+    def takeaways(self) -> list[str]:
+        """What is decided, a sentence for each run."""
+        return [block.spans[0].text for section in self.sections for block in section.blocks
+                if isinstance(block, Paragraph) and block.spans[:1] and block.spans[0].kind == TAKEAWAY]

@@ -70,7 +70,7 @@ def cite(rows: Sequence[Row]) -> tuple[str | None, str]:
     if not cited:
         return None, ""
     numbers = ", ".join(str(row.number) for row in cited[:6]) + " …" * (len(cited) > 6)
-    return f"#{cited[0].anchor}", f"row {numbers} · cell {cited[0].cell_id}"
+    return f"#{cited[0].anchor}" if cited[0].shown else None, f"row {numbers} · cell {cited[0].cell_id}"
 
 
 def exactly(estimate: Estimate, unit: str) -> str:

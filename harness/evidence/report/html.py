@@ -42,6 +42,7 @@ def masthead(body: Element, document: Document) -> None:
     header = add(body, "header")
     title = add(header, "div", class_="title")
     add(title, "h1", document.title)
+    add(title, "p", document.question, class_="question")
     add(title, "p", " · ".join(document.facts))
     bar = add(header, "nav", aria_label="Sections")
     for section in document.sections:
@@ -85,16 +86,20 @@ def write_figure(grid: Element, figure: Figure, name: str) -> None:
 def write_spans(parent: Element, spans: Iterable[TextSpan]) -> None:
     """Text as it is; spans with a kind, a link or a title as elements."""
     for span in spans:
-        if not (span.kind or span.href or span.title):
+        if not (span.kind or span.href or span.title or span.line):
             append_text(parent, span.text)
             continue
         note = re.fullmatch(r" \[(\d+)\]", span.text) if span.kind == "note" else None
         add(parent, "a" if span.href else "sup" if note else "span", note[1] if note else span.text,
-            class_=span.kind or None, href=span.href, title=span.title or None)
+            class_=" ".join(filter(None, ["line" * span.line, span.kind])) or None, href=span.href,
+            title=span.title or None)
 
 
 def write_table(parent: Element, table: Table, name: str) -> None:
     """A table that scrolls by itself, with buttons to sort it and, where it is long, a filter."""
+    if table.folded:
+        parent = add(parent, "details")
+        add(parent, "summary", table.folded)
     frame = add(parent, "div", class_="table", id=name)
     if len(table.rows) >= LONG:
         tools = add(frame, "div", class_="tools", hidden="hidden")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ...errors import FileError
 from ...store import write_atomically
@@ -30,36 +31,46 @@ def write(document: Document, path: Path) -> list[Path]:
     return [path, *drawn]
 
 
+def render_alone(document: Document) -> str:
+    """The report as one text; of its figures their names."""
+    return "\n\n".join(paragraphs(document)) + "\n"
+
+
 def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()[:60]
 
 
-def paragraphs(document: Document, folder: str, names: dict[int, str]) -> Iterator[str]:
-    """The paragraphs of the report."""
+def paragraphs(document: Document, folder: str = "", names: Mapping[int, str] = MappingProxyType({})) -> Iterator[str]:
+    """The paragraphs of the report; `names` are the files of its figures in `folder`."""
     yield f"# {escape(document.title)}"
+    yield f"**{escape(document.question)}**"
     yield escape(" · ".join(document.facts))
     for section in document.sections:
         yield from render_section(section, folder, names)
 
 
-def render_section(section: Section, folder: str, names: dict[int, str]) -> Iterator[str]:
+def render_section(section: Section, folder: str, names: Mapping[int, str]) -> Iterator[str]:
     yield f"## {escape(section.title)}"
     if section.intro:
         yield escape(section.intro)
     for block in section.blocks:
         if isinstance(block, Figure):
-            yield f"![{escape(block.name)}]({folder}/{names[id(block)]})" + f"\n\n{escape(block.caption)}" * bool(
-                block.caption)
+            name = escape(block.name)
+            drawn = f"![{name}]({folder}/{names[id(block)]})" if names else f"*Figure: {name}*, drawn with -o FILE.md"
+            yield drawn + f"\n\n{escape(block.caption)}" * bool(block.caption)
         else:
             yield from render_block(block)
 
 
 def render_block(block: Block) -> Iterator[str]:
     if isinstance(block, Code):
-        yield f"```sh\n{block.text}\n```"
+        fence = max(["```", *(run + "`" for run in re.findall("`{3,}", block.text))], key=len)
+        yield f"{fence}{block.language}\n{block.text}\n{fence}"
     elif isinstance(block, Paragraph):
         yield " · ".join(map(render_span, block.spans))
     elif isinstance(block, Table):
+        if block.folded:
+            yield f"*{escape(block.folded)}*"
         if block.caption:
             yield escape(block.caption)
         rule = ["---:" if column in block.numeric else "---" for column in range(len(block.headings))]
@@ -77,7 +88,7 @@ def render_row(table: Table, number: int) -> list[str]:
 
 
 def render_cell(cell: TableCell) -> str:
-    return "".join(map(render_span, cell.spans))
+    return "".join("<br>" * (span.line and number > 0) + render_span(span) for number, span in enumerate(cell.spans))
 
 
 def render_span(span: TextSpan) -> str:

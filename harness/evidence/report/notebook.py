@@ -3,6 +3,7 @@
     results = load_results("results/first")
     results[results.suite == "throughput"].wide()               # a row per plugin, a column per metric and length
     results.ratio(to="ssm").plot("tokens_per_s", phase="decode")
+    verdict_table("results/claims")                              # a row per rule: what it says, rests on and gave
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import pandas
 from ...errors import UsageError, unknown
 from ...reading import read_table
 from ...store import COLUMNS as ROW_COLUMNS
+from ..claims.verdict import REFUTED
+from ..claims.verdict_file import load_verdicts
 from ..drawing.canvas import Drawing
 from ..drawing.lines import Label, Point, chart
 from ..tables.pivot import CONTEXT, Place, as_rows
@@ -99,3 +102,19 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
 def load_results(directory: Path | str) -> Results:
     """The long table of a run. Raises FileError where `directory` holds no results."""
     return Results(read_table(directory))
+
+
+def verdict_table(directory: Path | str) -> pandas.DataFrame:
+    """The verdicts beside a run, a row per rule: what the claim says and where, the rule with its threshold, the number
+    with its interval, the cells, and of a refuted claim what that means. Raises FileError."""
+    columns = ["claim", "form", "scale", "verdict", "rule", "protocol", "value", "low", "high", "unit", "how", "reason",
+               "quote", "source", "section", "failure", "cells"]
+    records = []
+    for one in load_verdicts(Path(directory)):
+        told = {**vars(one), "failure": one.failure if one.verdict == REFUTED else "", "cells": ()}
+        for finding in one.findings:
+            unit = "x" if finding.scale == "ratio" else finding.unit
+            records.append({**vars(finding), **told, "unit": unit, "cells": finding.cells,
+                            "reason": "; ".join(filter(None, (finding.reason, finding.further)))})
+        records += [told] * (not one.findings)
+    return pandas.DataFrame(records, columns=columns)

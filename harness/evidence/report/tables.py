@@ -192,7 +192,8 @@ def row_table(rows: Sequence[CitedRow]) -> Table:
               _count(row.bytes_seen), _count(row.params), plain(row.corpus), plain(row.device), plain(row.dtype),
               plain(row.cell_id, "cell")] for row in rows]
     flush = {headings.index(name) for name in ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")}
-    return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows])
+    return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows],
+                 folded=f"Show {len(rows)} rows")
 
 
 def _count(value: int | None) -> TableCell:

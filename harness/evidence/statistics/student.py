@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 CONFIDENCE = 0.95
 
@@ -78,6 +79,7 @@ def normal_quantile(confidence: float) -> float:
     return statistics.NormalDist().inv_cdf((1 + confidence) / 2)
 
 
+@cache
 def student_t(confidence: float, degrees: int) -> float:
     """The t with P(|T| <= t) = confidence, by bisection."""
     low, high = 0.0, math.pi / 2

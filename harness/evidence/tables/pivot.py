@@ -116,17 +116,22 @@ class Pivot:
         for key in self.keys:
             if (place := self.at(key, length, column)).measured:
                 rivals.setdefault(key[1:], {})[key] = place
-        return {key for group in rivals.values() for key in group if _beats_all(key, group)}
+        winners = map(_beating_all, rivals.values())
+        return {key for key in winners if key is not None}
 
 
-def _beats_all(key: RowKey, group: dict[RowKey, Place]) -> bool:
-    better = group[key].measured[0].better
-    ends = {k: (e.low, e.high) for k, place in group.items() if (e := place.estimate) and e.low is not None
+def _beating_all(group: dict[RowKey, Place]) -> RowKey | None:
+    """The key whose interval lies on the better side of every other; None where there is none, or one has none."""
+    better = next(iter(group.values())).measured[0].better
+    ends = {key: (e.low, e.high) for key, place in group.items() if (e := place.estimate) and e.low is not None
             and e.high is not None}
     if len(ends) < max(2, len(group)) or better not in ("lower", "higher"):
-        return False
-    low, high = ends.pop(key)
-    return all(high < other_low if better == "lower" else low > other_high for other_low, other_high in ends.values())
+        return None
+    lower = better == "lower"
+    best = min(ends, key=lambda key: ends[key][1] if lower else -ends[key][0])
+    low, high = ends.pop(best)
+    told = all(high < other if lower else low > further for other, further in ends.values())
+    return best if told else None
 
 
 def extent(row: Row) -> int:
