@@ -149,8 +149,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
+    """Always UTF-8: what of a foreign name is not, is escaped. Raises FileError."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 class Store:
@@ -240,8 +241,8 @@ class Store:
         """table.parquet and table.csv: the rows of every cell, then the derived ones."""
         table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
         for suffix, write in (("parquet", table.to_parquet), ("csv", inert(table).to_csv)):
-            with replacing(self.directory / f"table.{suffix}") as temporary:
-                write(temporary, index=False)
+            with replacing(self.directory / f"table.{suffix}") as temporary, temporary.open("wb") as file:
+                write(file, index=False)
         return table
 
 
