@@ -13,6 +13,7 @@ import typer
 
 from ..errors import FileError, HarnessError, UsageError, one_line
 from ..reading import Run, conclude
+from ..selector import join_selectors
 from .options import Json, PluginFiles, load_registry
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Reproduction:
 
         flags: dict[str, Any] = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
         options = replace(
-            RunOptions(), plugins=",".join(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
+            RunOptions(), plugins=join_selectors(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
         try:
             plan = planning.make_plan(self.registry, test.suites, make_request(self.registry, options), None, False)
         except HarnessError as error:

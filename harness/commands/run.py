@@ -11,6 +11,7 @@ import typer
 from ..errors import UsageError
 from ..quantities import split
 from ..run.flags import RunOptions
+from ..selector import split_selectors
 from .matrix import print_matrix
 from .options import Json, given, load_registry, print_json, with_flags
 
@@ -42,7 +43,7 @@ def run(
     names = split(options.suite)
     if not names:
         raise UsageError("--suite names no suite; `harness suites` lists them")
-    if not split(options.corpus):
+    if not split_selectors(options.corpus):
         raise UsageError("--corpus names no corpus; `harness corpora` lists them")
     for name in names:
         registry.suite(name)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import HarnessError, UsageError
-from ..quantities import split
 from ..run.flags import TrainOptions
+from ..selector import split_selectors, unquoted
 from .options import Device, PluginFiles, given, load_registry, with_flags
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def generate(
     if tokens < 1:
         raise UsageError(f"--tokens must be at least 1, got {tokens}")
     registry = load_registry(plugin_file)
-    checkpoints = [open_checkpoint(name) for name in (checkpoint, *split(compare))]
+    checkpoints = [open_checkpoint(name) for name in (checkpoint, *map(unquoted, split_selectors(compare)))]
     place = resolve_device(device)
     import torch
 
