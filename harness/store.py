@@ -287,7 +287,13 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    return with_column_types(pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+    return with_column_types(pandas.DataFrame([encodable(asdict(row)) for row in rows], columns=list(COLUMNS)))
+
+
+def encodable(record: dict[str, Any]) -> dict[str, Any]:
+    """A record whose texts are UTF-8: half a character, which a path may hold, is escaped."""
+    return {key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+            for key, value in record.items()}
 
 
 def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:

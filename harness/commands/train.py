@@ -211,10 +211,10 @@ def _side_by_side(names: list[str], texts: list[str]) -> None:
     if not sys.stdout.isatty():
         print("\n\n".join(f"== {name} ==\n{text}" for name, text in zip(names, texts, strict=True)))
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(*names, show_lines=False)
-    table.add_row(*map(Text, texts))
-    Console().print(table)
+    from ..console import make_console
+
+    table = Table(*names)
+    table.add_row(*texts)
+    make_console().print(table)
