@@ -32,6 +32,11 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def format_number(count: int, noun: str) -> str:
+    """ "1 row", "2 rows"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def format_count(value: float) -> str:
     """1234567 -> "1.23M"."""
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

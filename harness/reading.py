@@ -79,7 +79,8 @@ def read_table(directory: Path | str) -> pandas.DataFrame:
     if not path.exists():
         return to_frame(row for result in store.results() for row in result.rows)
     try:
-        table = pandas.read_parquet(path).reindex(columns=list(COLUMNS))         # an older table has fewer
+        with path.open("rb") as file:
+            table = pandas.read_parquet(file).reindex(columns=list(COLUMNS))     # an older table has fewer
         return with_column_types(table)
     except (OSError, ValueError) as error:
         raise FileError(f"{path} is corrupt ({error}); delete it, the cells are kept") from None

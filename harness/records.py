@@ -63,6 +63,7 @@ class CommandRecord(TypedDict, total=False):
 
     at: str
     argv: Required[list[str]]
+    config: dict[str, str]              # the file of --config: name, sha256, text
 
 
 class ProcessorRecord(TypedDict, total=False):

@@ -108,6 +108,10 @@ class Registry:
         if selector.name not in self.corpora:
             raise unknown("corpus", selector.name, self.corpora)
         spec = self.corpora[selector.name]
+        if spec.argument and not selector.argument and selector.options:
+            key, value = selector.options[0]
+            raise UsageError(f"corpus {spec.name!r} needs {spec.argument}; where that is {key}={value}, quote it: "
+                             f"{Selector(spec.name, f'{key}={value}')}")
         spec.check(selector.argument)
         require(spec)
         return spec, selector

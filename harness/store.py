@@ -165,8 +165,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
+    """Always UTF-8: what of a foreign name is not, is escaped. Raises FileError."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 class Store:
@@ -256,8 +257,8 @@ class Store:
         """table.parquet and table.csv: the rows of every cell, then the derived ones."""
         table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
         for suffix, write in (("parquet", table.to_parquet), ("csv", inert(table).to_csv)):
-            with replacing(self.directory / f"table.{suffix}") as temporary:
-                write(temporary, index=False)
+            with replacing(self.directory / f"table.{suffix}") as temporary, temporary.open("wb") as file:
+                write(file, index=False)
         return table
 
 
@@ -302,7 +303,13 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    return with_column_types(pandas.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+    return with_column_types(pandas.DataFrame([encodable(asdict(row)) for row in rows], columns=list(COLUMNS)))
+
+
+def encodable(record: dict[str, Any]) -> dict[str, Any]:
+    """A record whose texts are UTF-8: half a character, which a path may hold, is escaped."""
+    return {key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+            for key, value in record.items()}
 
 
 def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:

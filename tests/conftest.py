@@ -41,11 +41,11 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
 
 
-def start(*arguments, cwd=None):
-    """The command as a running process with its outputs as text pipes."""
+def start(*arguments, cwd=None, **variables):
+    """The command as a running process with its outputs as text pipes, and with these environment variables."""
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, env=environment(), text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        [sys.executable, "-m", "harness", *map(str, arguments)], cwd=cwd, env={**environment(), **variables}, text=True,
+        errors="surrogateescape", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +53,8 @@ def command(tmp_path_factory):
     """Run `harness ARGUMENTS…` to its end, in an empty folder unless told otherwise."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def run(*arguments, cwd=elsewhere, timeout=120):
-        process = start(*arguments, cwd=cwd)
+    def run(*arguments, cwd=elsewhere, timeout=120, **variables):
+        process = start(*arguments, cwd=cwd, **variables)
         try:
             out, err = process.communicate(timeout=timeout)
         finally:

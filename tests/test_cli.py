@@ -13,6 +13,7 @@ from conftest import start
 from harness import __main__ as entry
 from harness import registry
 from harness.errors import HarnessError
+from harness.selector import Selector
 
 
 @pytest.fixture
@@ -383,3 +384,17 @@ def test_a_config_may_begin_with_a_byte_order_mark(invoke, tmp_path):
     (tmp_path / "c.toml").write_bytes(b"\xef\xbb\xbf" + b'suite = "counts"\nplugins = "baseline"\n')
     code, out, _ = invoke("run", "--config", tmp_path / "c.toml", "--dry-run", "--out", tmp_path / "out")
     assert code == 0 and "counts" in out
+
+
+@pytest.mark.parametrize("name", ["a,b.txt", "lr=3.txt", "x:y@z.txt", "it's \"so\".txt", " edge .txt"])
+def test_a_text_may_have_any_name(invoke, tmp_path, name):
+    (tmp_path / name).write_text("words " * 400)
+    quoted, items = str(Selector("file", name)), json.dumps(["pydoc", "file:" + name])
+    (tmp_path / "c.toml").write_text(f"plugins = ['ssm']\ncorpus = {items}")
+    in_a_file = [] if "=" in name else [["--config", "c.toml"]]
+    for flags in (["--plugins", "ssm", "--corpus", f"pydoc,{quoted}"], *in_a_file):
+        code, out, err = invoke("run", "--suite", "perplexity", *flags, "--dry-run", "--json")
+        assert code == 0, err
+        assert {json.loads(line)["corpus"] for line in out.splitlines()} == {"pydoc", quoted}
+    if "=" in name:
+        refused(invoke(*SSM, "--corpus", f"file:{name}", "--dry-run"), 2, f"quote it: {quoted}")

@@ -11,8 +11,8 @@ from harness.errors import FileError
 from harness.evidence.report import html, markdown
 from harness.evidence.report.compose import build
 from harness.registry import load
-from harness.run import config_file
-from harness.run.config_file import read_config
+from harness.run.config_file import read_config_file
+from harness.untrusted import LARGEST_TEXT
 
 EXECUTOR = """
 from types import SimpleNamespace
@@ -84,25 +84,26 @@ def test_the_report_shows_the_file_in_both_forms(finished, tmp_path):
     assert "my run.toml" in text
 
 
-def test_a_manifest_whose_record_is_odd_has_a_report(finished):
+def test_a_manifest_whose_record_is_odd_is_one_line(finished):
     directory = finished(TEXT.encode())
     path = directory / "manifest.json"
     manifest = json.loads(path.read_text())
     manifest["commands"][0]["config"] = {"name": 7}
     path.write_text(json.dumps(manifest))
-    assert "of --config" not in html.render_html(build([directory], load()))
+    with pytest.raises(FileError, match=r"commands\[0\]\.config.* must be text, not an integer"):
+        build([directory], load())
 
 
 @pytest.mark.parametrize(("data", "words"), [
     (TEXT.encode("utf-16"), "is UTF-16 text; TOML is UTF-8: save it as UTF-8"),
     (b"a = ", "is not TOML"), (b"\xff = 1", "is not TOML"), (b"a = " + b"[" * 100_000, "is not TOML"),
-    (b"#" * (config_file.MOST + 1), "has more than 1048576 bytes; --config takes a TOML file of options"),
-    (None, "No such file"),
+    (b"#" * (LARGEST_TEXT + 1), "larger than the 1 MiB"),
+    (None, "there is no such file"),
 ], ids=["utf-16", "torn", "latin", "deep", "large", "absent"])
 def test_what_is_no_file_of_options_is_one_line(tmp_path, data, words):
     path = tmp_path / "run.toml"
     if data is not None:
         path.write_bytes(data)
     with pytest.raises(FileError, match=words) as refused:
-        read_config(path)
+        read_config_file(path)
     assert "\n" not in str(refused.value)

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import FileError, HarnessError, UsageError, one_line
+from ..quantities import format_number
 from ..reading import Run, conclude
+from ..selector import join_selectors
+from .listing import Entry, print_listing, print_text
 from .options import Json, PluginFiles, load_registry
 
 if TYPE_CHECKING:
@@ -46,10 +49,11 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
             tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests]
             print(json.dumps({**asdict(claim), "tests": tests}))
     else:
-        from ..evidence.claims.claim import claim_lines
+        from ..evidence.claims.claim import tests_in_words
 
-        print("\n".join(claim_lines(chosen)))
-        print(f"{len(chosen)} claims; harness reproduce ID tests one")
+        print_listing([Entry((claim.id, claim.source, f'"{claim.quote}"'), tuple(tests_in_words(claim)))
+                       for claim in chosen])
+        print_text(f"{format_number(len(chosen), 'claim')}; harness reproduce ID tests one")
     raise typer.Exit(FileError.exit_code if problems else 0)
 
 
@@ -160,7 +164,7 @@ class Reproduction:
 
         flags: dict[str, Any] = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
         options = replace(
-            RunOptions(), plugins=",".join(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
+            RunOptions(), plugins=join_selectors(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
         try:
             plan = planning.make_plan(self.registry, test.suites, make_request(self.registry, options), None, False)
         except HarnessError as error:

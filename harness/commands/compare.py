@@ -13,6 +13,7 @@ import typer
 from ..errors import FileError, UsageError
 from ..quantities import split
 from ..reading import Run, read_run
+from ..selector import split_selectors
 from .options import Json, PluginFiles, complete_suites, load_registry
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def open_runs(registry: Registry, a: str, b: str, plugins: str) -> tuple[Run, Ru
     """Both runs (one object where they are one directory) and the plugins chosen. Raises UsageError, FileError."""
     (here, x), (there, y) = parse_side(a), parse_side(b) if b else (Path(), "")
     if plugins:
-        named = split(plugins)
+        named = split_selectors(plugins)
         if b or x:
             raise UsageError("--plugins chooses two plugins of one directory; write A --plugins X,Y or A:X B:Y")
         if len(named) != 2:

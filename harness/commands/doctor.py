@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .listing import Entry, print_listing
 from .options import Json, load_registry
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"environment": facts, "unavailable": lacking, "broken": broken}, indent=1))
     else:
-        for key, value in facts.items():
-            if isinstance(value, dict):
-                value = ", ".join(f"{k} {v}" for k, v in value.items() if v)
-            elif isinstance(value, list):
-                value = ", ".join(map(str, value))
-            print(f"{key:<16} {value if value not in ('', None) else '-'}")
+        listed = [Entry((key, in_words(value))) for key, value in facts.items()]
         for title, table in (("unavailable", lacking), ("broken", broken)):
-            for name, reason in table.items():
-                print(f"{title:<16} {name}: {reason}")
+            listed += [Entry((title, f"{name}: {reason}")) for name, reason in table.items()]
+        print_listing(listed)
     if broken:
         raise typer.Exit(3)
+
+
+def in_words(value: Any) -> str:
+    """A fact in words: what is nested between brackets, what is not known as "-"."""
+    if isinstance(value, dict):
+        parts = [f"{key} {in_words(one)}" for key, one in value.items() if one not in ("", None, [], {})]
+    elif isinstance(value, list):
+        parts = [f"({in_words(one)})" if isinstance(one, dict) else in_words(one) for one in value]
+    else:
+        return f"{value:.4g}" if isinstance(value, float) else "-" if value in ("", None) else str(value)
+    return ", ".join(parts) or "-"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import PluginError
+from .listing import Entry, print_listing
 from .options import Json, PluginFiles, load_listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..registry import Registry
     from ..specs import CorpusSpec, TokenizerSpec
@@ -31,32 +32,34 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
     if as_json:
         print(json.dumps(entries + broken, indent=1))
         return
-    for entry in entries:
-        print(f"{entry['name']:<14} {entry['family']:<10} {entry['summary']}")
-        if entry["unavailable"]:
-            print(f"{'':<14} unavailable: {entry['unavailable']}")
-        if options and not entry["unavailable"]:
-            _print_options(registry, entry["name"])
-    for entry in broken:
-        print(f"{entry['name']:<14} broken     {entry['broken']}")
+    listed = [Entry((entry["name"], entry["family"], entry["summary"]), (
+        f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else
+        tuple(_option_lines(registry, entry["name"])) if options else ()) for entry in entries]
+    print_listing([*listed, *(Entry((b["name"], "broken", b["broken"])) for b in broken)])
 
 
-def _print_options(registry: Registry, name: str) -> None:
+def _option_lines(registry: Registry, name: str) -> Iterator[str]:
+    """The options of a plugin under their headings, then the parts and the sizes that it takes."""
     from ..options import config_class, describe_options
 
     try:
         kind = config_class(registry.models[name])
     except PluginError as error:
-        print(f"{'':<14}   {error}")
+        yield str(error)
         return
-    for key, words, default in describe_options(kind):
-        print(f"{'':<14}   {key}={default:<14} {words}")
-    for component in registry.components.values():
-        if component.model == name:
-            print(f"{'':<14}   {component.place} {component.name:<14} {component.summary}")
-    presets = getattr(kind, "PRESETS", {})
-    if presets:
-        print(f"{'':<14}   --size {', '.join(presets)}")
+    yield from _aligned([("option=default", "values"), *(
+        (f"{key}={default}", words) for key, words, default in describe_options(kind))])
+    components = [spec for spec in registry.components.values() if spec.model == name]
+    if components:
+        yield from _aligned([("component", "what it is"), *(
+            (f"{component.place} {component.name}", component.summary) for component in components)])
+    if presets := getattr(kind, "PRESETS", {}):
+        yield f"--size {', '.join(presets)}"
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    size = max(len(first) for first, _ in rows)
+    return (f"{first:<{size}}  {second}" for first, second in rows)
 
 
 def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
@@ -66,8 +69,7 @@ def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
         entries = [{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()]
         print(json.dumps(entries, indent=1))
         return
-    for suite in registry.suites.values():
-        print(f"{suite.name:<14} {suite.summary}")
+    print_listing([Entry((suite.name, suite.summary)) for suite in registry.suites.values()])
 
 
 def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
@@ -84,7 +86,6 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(entries, indent=1))
         return
-    for entry in entries:
-        print(f"{entry['kind']:<10} {entry['name']:<13} {entry['summary']}")
-        if entry["unavailable"]:
-            print(f"{'':<24} unavailable: {entry['unavailable']}")
+    print_listing([Entry((entry["kind"], entry["name"], entry["summary"]),
+                         (f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else ())
+                   for entry in entries])

@@ -67,11 +67,12 @@ class Display:
 
     def __enter__(self) -> Display:
         if self.terminal:
-            from rich.console import Console
             from rich.progress import BarColumn, Progress, TextColumn
 
+            from ..console import make_console
+
             self._bar = Progress(BarColumn(20), TextColumn("{task.description}", markup=False),
-                                 console=Console(stderr=True), transient=True)
+                                 console=make_console(stderr=True), transient=True)
             self._task = self._bar.add_task("", total=1.0)
             self._bar.start()
         return self
@@ -94,7 +95,7 @@ class Display:
 
     def note(self, text: str) -> None:
         if self._bar:
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(text)
         else:
             print(text, file=sys.stderr, flush=True)
 

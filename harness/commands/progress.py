@@ -32,7 +32,6 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         if self.terminal:
-            from rich.console import Console
             from rich.progress import (
                 BarColumn,
                 MofNCompleteColumn,
@@ -42,9 +41,12 @@ class Reporter:
                 TimeRemainingColumn,
             )
 
+            from ..console import make_console
+
             self._bar = Progress(
-                BarColumn(24), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-                TextColumn("left"), TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+                BarColumn(24), MofNCompleteColumn(), TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=make_console(stderr=True),
+                transient=True)
             self._task = self._bar.add_task("", total=self.total - self.resumed)
             self._bar.start()
         if self.resumed:
@@ -62,7 +64,7 @@ class Reporter:
 
     def note(self, text: str) -> None:
         if self._bar:
-            self._bar.console.print(text, markup=False, highlight=False)
+            self._bar.console.print(text)
         else:
             print(text, file=sys.stderr, flush=True)
 

@@ -11,6 +11,7 @@ import typer
 from ..errors import UsageError
 from ..quantities import split
 from ..run.flags import RunOptions
+from ..selector import split_selectors
 from .matrix import print_matrix
 from .options import Json, given, load_registry, print_json, with_flags
 
@@ -32,11 +33,11 @@ def run(
     """Run suites over plugins and write the tables."""
     from ..export import make_exporters
     from ..run import plan as planning
-    from ..run.config_file import read_config
+    from ..run.config_file import read_config_file
     from ..run.request import make_request, with_config
     from ..store import Store
 
-    file = read_config(config) if config else None
+    file = read_config_file(config) if config else None
     options = with_config(options, file, given(context))
     files = [Path(file) for file in options.plugin_file]
     registry = load_registry(files)
@@ -45,7 +46,7 @@ def run(
     names = split(options.suite)
     if not names:
         raise UsageError("--suite names no suite; `harness suites` lists them")
-    if not split(options.corpus):
+    if not split_selectors(options.corpus):
         raise UsageError("--corpus names no corpus; `harness corpora` lists them")
     for name in names:
         registry.suite(name)

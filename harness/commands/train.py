@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import HarnessError, UsageError
-from ..quantities import split
 from ..run.flags import TrainOptions
+from ..selector import split_selectors, unquoted
 from .options import Device, PluginFiles, given, load_registry, with_flags
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def generate(
     if tokens < 1:
         raise UsageError(f"--tokens must be at least 1, got {tokens}")
     registry = load_registry(plugin_file)
-    checkpoints = [open_checkpoint(name) for name in (checkpoint, *split(compare))]
+    checkpoints = [open_checkpoint(name) for name in (checkpoint, *map(unquoted, split_selectors(compare)))]
     place = resolve_device(device)
     import torch
 
@@ -211,10 +211,10 @@ def _side_by_side(names: list[str], texts: list[str]) -> None:
     if not sys.stdout.isatty():
         print("\n\n".join(f"== {name} ==\n{text}" for name, text in zip(names, texts, strict=True)))
         return
-    from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(*names, show_lines=False)
-    table.add_row(*map(Text, texts))
-    Console().print(table)
+    from ..console import make_console
+
+    table = Table(*names)
+    table.add_row(*texts)
+    make_console().print(table)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
-
-MOST = 1 << 20                              # bytes
+from ..untrusted import LARGEST_TEXT, Malformed, parse_toml, read_bounded
 
 
 @dataclass(frozen=True)
@@ -29,20 +27,16 @@ class ConfigFile:
         return {"name": self.path.name, "sha256": self.sha256, "text": self.text}
 
 
-def read_config(path: Path) -> ConfigFile:
+def read_config_file(path: Path) -> ConfigFile:
     """Raises FileError where it cannot be read, is no TOML, or is too large to be options."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MOST + 1)
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    if len(data) > MOST:
-        raise FileError(f"{path} has more than {MOST} bytes; --config takes a TOML file of options")
+        data = read_bounded(path, LARGEST_TEXT)
+    except FileNotFoundError:
+        raise FileError(f"cannot read {path}: there is no such file") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileError(f"{path} is UTF-16 text; TOML is UTF-8: save it as UTF-8")
     try:
-        text = data.decode("utf-8-sig")                                 # some editors begin a file with a BOM
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FileError(f"{path} is not TOML: {error}") from None
-    return ConfigFile(path, text, hashlib.sha256(data).hexdigest(), table)
+        table = parse_toml(data)
+    except Malformed as wrong:
+        raise FileError(f"{path} is not TOML: {wrong}") from None
+    return ConfigFile(path, data.decode("utf-8-sig"), hashlib.sha256(data).hexdigest(), table)

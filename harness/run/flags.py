@@ -70,9 +70,11 @@ class RunOptions:
 
     suite: Annotated[str, Flag("Suites to run, separated by commas.", complete="suites")] = ""
     plugins: Annotated[str, Flag(
-        "Plugins, separated by commas; NAME:KEY=VALUE sets options.", complete="models")] = ""
+        "Plugins, separated by commas; NAME:KEY=VALUE sets options. What holds a comma stands in quotes.",
+        complete="models")] = ""
     out: Annotated[str, Flag("Results directory; the same command again resumes it.", metavar="PATH")] = ""
-    corpus: Annotated[str, Flag("Corpora, separated by commas: pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc"
+    corpus: Annotated[str, Flag(
+        "Corpora, separated by commas: pydoc, markov, file:PATH, file:\"a,b.txt\", hf:NAME, ...")] = "pydoc"
     tokenizer: Annotated[str, TOKENIZER] = "bytes"
     field: Annotated[str, Flag("The text field of a file:PATH with JSON lines.")] = ""
     params: Annotated[str, PARAMS] = "300k"
@@ -106,7 +108,7 @@ class TrainOptions:
     """The flags that say what `harness train` trains, and how; they are kept beside the weights."""
 
     plugin: Annotated[str, Flag("A plugin; NAME:KEY=VALUE sets options.", complete="models", argument=True)]
-    corpus: Annotated[str, Flag("pydoc, markov, file:PATH, hf:NAME, …")] = "pydoc"
+    corpus: Annotated[str, Flag("pydoc, markov, file:PATH, hf:NAME, ...")] = "pydoc"
     tokenizer: Annotated[str, TOKENIZER] = "bytes"
     bytes: Annotated[str, Flag("Bytes of text to train on, e.g. 10M.")] = ""
     minutes: Annotated[float, Flag(

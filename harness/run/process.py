@@ -11,10 +11,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing import forkserver
 from typing import Any
 
+from ..errors import FileError
 from ..records import Status
 from . import worker
 from .cells import Cell
@@ -22,6 +25,9 @@ from .cells import Cell
 SPAWN_LIMIT_S = 120.0
 # By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
 IMPORTED_ONCE = ("harness.bench.workbench", "torch._dynamo")
+# A socket's path has at most 103 bytes on macOS, 107 on Linux; the server's own part takes up to 40 of them.
+LONGEST_FOLDER = 60
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def process_context() -> Any:
@@ -33,11 +39,31 @@ def process_context() -> Any:
     before = dict(os.environ)
     os.environ.update(dict.fromkeys(worker.THREADS, "1"))
     try:
-        forkserver.ensure_running()
+        with _short_temporary_folder():
+            forkserver.ensure_running()
     finally:
         os.environ.clear()
         os.environ.update(before)
     return context
+
+
+@contextlib.contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Within it sockets get a path that is not too long for them, whatever TMPDIR says. Raises FileError."""
+    try:
+        usual = tempfile.gettempdir()
+    except OSError:
+        raise FileError("no temporary folder can be written; name one with TMPDIR") from None
+    folders = [usual] if len(os.fsencode(usual)) <= LONGEST_FOLDER else SHORT_FOLDERS
+    folder = next((folder for folder in folders if os.access(folder, os.W_OK | os.X_OK)), None)
+    if folder is None:
+        raise FileError(f"TMPDIR {usual} is too long for the sockets of the workers; name one of at most "
+                        f"{LONGEST_FOLDER} bytes")
+    tempfile.tempdir = folder
+    try:
+        yield
+    finally:
+        tempfile.tempdir = usual
 
 
 class Worker:

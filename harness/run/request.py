@@ -12,8 +12,9 @@ from typing import Any, get_type_hints
 
 from ..errors import PluginError, UsageError, unknown
 from ..executor import Executor
-from ..quantities import parse_count, parse_counts, split
+from ..quantities import parse_count, parse_counts
 from ..registry import Registry
+from ..selector import join_selectors, split_selectors, written
 from .cells import Request
 from .config_file import ConfigFile
 from .executors import LocalExecutor
@@ -40,6 +41,8 @@ def with_config(options: RunOptions, config: ConfigFile | None, given: set[str])
             raise unknown(f"option in {config.path}", key, known)
         name = known[flag]
         if name not in given:
+            if isinstance(value, list) and hints[name] is str:
+                value = join_selectors(map(str, value), argument=name == "corpus")
             values[name] = _typed(value, hints[name], f"{key} in {config.path}")
     return replace(options, **values)
 
@@ -49,8 +52,6 @@ def _typed(value: Any, kind: Any, what: str) -> Any:
     plain = isinstance(value, str | int | float) and not isinstance(value, bool)
     if kind == tuple[str, ...]:
         return tuple(map(str, value)) if isinstance(value, list) else (str(value),)
-    if kind is str and isinstance(value, list):
-        return ",".join(map(str, value))
     if kind is str and plain:
         return str(value)
     if kind is bool and isinstance(value, bool):
@@ -68,18 +69,19 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     check(options)
     if options.lr is not None and not 0 < options.lr < 100:
         raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
-    if not split(options.plugins):
+    plugins = split_selectors(options.plugins)
+    if not plugins:
         raise UsageError("--plugins names no plugin; `harness plugins` lists them")
     if options.size and options.state_bytes:
         raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
-    models = choose(registry, split(options.plugins))
+    models = choose(registry, plugins)
     tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
     check_options(models, options.size, str(tokenizer))
     device = resolve_device(options.device)
     corpora = []
-    for text in split(options.corpus):
+    for text in split_selectors(options.corpus):
         if options.field and ":field=" not in text:
-            text += f":field={options.field}"
+            text += f":field={written(options.field, ':')}"
         corpora.append(registry.corpus(text))
     texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
     return Request(

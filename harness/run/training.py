@@ -53,6 +53,10 @@ def make_job(registry: Registry, options: TrainOptions) -> Job:
     device = resolve_device(options.device)
     corpus = registry.corpus(options.corpus)
     options = replace(options, dtype=resolve_dtype(options.dtype, device), corpus=str(_absolute(*corpus)))
+    try:
+        "".join(value for value in asdict(options).values() if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the name in {options.corpus!r} is not UTF-8, so {CONFIG} cannot keep it") from None
     return Job(
         options, spec, selector, registry.corpus(options.corpus), registry.tokenizer(options.tokenizer), device,
         params=0 if options.size else parse_count(options.params, "--params"),

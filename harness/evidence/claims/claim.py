@@ -5,7 +5,6 @@ How they are written down: claim_file.py. What becomes of them: verdict.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,14 +112,8 @@ class Claim:
     origin: str = ""
 
 
-def claim_lines(claims: Iterable[Claim]) -> list[str]:
-    """A line a claim, and below it how it is tested."""
-    lines = []
-    for claim in claims:
-        lines.append(f'{claim.id:<28} {claim.source:<9} "{claim.quote}"')
-        if claim.unmeasurable:
-            lines.append(f"{'':<38} unmeasurable: {claim.unmeasurable}")
-        for test in claim.tests:
-            form = ", ".join(filter(None, [test.form, test.scale, "quick" * test.quick]))
-            lines.append(f"{'':<38} {form}: {test.rule}")
-    return lines
+def tests_in_words(claim: Claim) -> list[str]:
+    """How a claim is tested, a line a test; or why it cannot be."""
+    lines = [f"unmeasurable: {claim.unmeasurable}"] if claim.unmeasurable else []
+    return lines + [", ".join(filter(None, [test.form, test.scale, "quick" * test.quick])) + f": {test.rule}"
+                    for test in claim.tests]

@@ -45,7 +45,7 @@ def load_verdicts(directory: Path) -> list[Verdict]:
     """The verdicts beside a run, [] where there are none. Raises FileError where the file is corrupt."""
     path = directory / FILE
     try:
-        return parse_json(read_bounded(path), _VerdictFile).verdicts
+        return parse_json(read_bounded(path), _VerdictFile).verdicts if directory.is_dir() else []
     except FileNotFoundError:
         return []
     except Malformed as wrong:

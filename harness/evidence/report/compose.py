@@ -140,11 +140,9 @@ def repetition(runs: Sequence[Run]) -> Iterator[Block]:
 
 def config_files(run: Run) -> list[tuple[str, str, str]]:
     """Name, digest and text of every file that gave a command its options, each once."""
-    records = [command.get("config") for command in run.manifest.get("commands", ())]
-    found = [(record.get("name"), record.get("sha256"), record.get("text")) for record in records
-             if isinstance(record, dict)]
-    return list(dict.fromkeys((name, digest, text) for name, digest, text in found
-                              if isinstance(name, str) and isinstance(digest, str) and isinstance(text, str)))
+    records = [command.get("config", {}) for command in run.manifest.get("commands", ())]
+    return list(dict.fromkeys((one["name"], one.get("sha256", ""), one.get("text", ""))
+                              for one in records if "name" in one))
 
 
 def flat(facts: dict[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ...console import make_console
 from ...store import Row
 from ...suite import Suite
 from ..drawing.plot import plot
@@ -17,10 +18,8 @@ WIDTH_WITHOUT_TERMINAL = 120
 
 
 def wide_console() -> Console:
-    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL. Text is text there: names, paths and reasons
-    come from elsewhere and may hold brackets."""
-    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
+    return make_console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
 
 
 def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
