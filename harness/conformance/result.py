@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["ok", "note", "fail", "unavailable"]
+Status = Literal["ok", "note", "fail", "skipped", "unavailable"]
 
 MENDS = {                               # line -> what to do where it fails
     "loads": "mend the module that the entry point or the file names",
@@ -14,7 +14,8 @@ MENDS = {                               # line -> what to do where it fails
     "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of "
                "these, and refuse impossible values in __post_init__ with a ValueError of one line",
     "builds": "mend __init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
-    "sizing": "let `dim` or `width` in the config decide the size, and build the same parameters on every device",
+    "sizing": "let `dim` or `width` in the config decide the size, in multiples of its `width_step` (its heads, say; "
+              "`harness new NAME --heads` shows it), and build the same parameters on every device",
     "contract": "return (logits of shape (B, T, vocab_size), a nest of tensors), finite and without writing to tokens",
     "causality": "no position may see a later token: look for a mean over time, a roll, an unmasked attention",
     "batch independence": "no row may see another: look for statistics over the batch",
@@ -24,9 +25,28 @@ MENDS = {                               # line -> what to do where it fails
     "gradients": "keep the loss finite: clamp what is divided by, or whose logarithm is taken",
     "live parameters": "use the parameter, drop it, or make it a buffer",
     "beyond the length": "read the position from the state instead of a table that ends",
+    "device": "make tensors on the device of what they meet: zeros_like(x), x.new_zeros(…), device=x.device; what is "
+              "kept between calls is a parameter, a buffer (register_buffer), or in the state",
+    "dtype": "make tensors in the dtype of what they meet: zeros_like(x), x.new_zeros(…), dtype=x.dtype, or say "
+             "dtype=torch.float32 where that is meant",
     "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
     "checkpoint": "keep what logits depend on in parameters or buffers (register_buffer), and the rest in the config",
 }
+
+NEEDS = {                               # line -> those that it says nothing beside where they fail
+    "options": ("builds",), "sizing": ("builds",), "contract": ("builds",),
+    "determinism": ("contract",), "causality": ("contract", "determinism"),
+    "batch independence": ("contract", "determinism"),
+    "split law": ("contract", "determinism", "causality"), "beyond the length": ("split law",),
+    "train = eval": ("contract", "determinism"), "gradients": ("contract",),
+    "live parameters": ("contract", "train = eval", "gradients"),
+    "device": ("contract",), "dtype": ("contract",), "state": ("contract",),
+    "checkpoint": ("contract", "determinism", "gradients"),
+}
+
+
+class CheckFailed(Exception):
+    """A promise that is not kept; the text says how."""
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,14 @@ def _loaded(registry: Registry, name: str, models: tuple[str, ...] = ()) -> Subj
     return Subject(name, f"import importlib\nplugin = importlib.import_module({module!r})", models=models)
 
 
-def check(registry: Registry, subjects: list[Subject]) -> Iterator[CheckResult]:
-    """Every line, as it is found."""
-    from .checks import check_model
+def check(
+    registry: Registry, subjects: list[Subject], lengths: Sequence[int] = (), device: str = "cpu",
+    dtype: str = "float32",
+) -> Iterator[CheckResult]:
+    """Every line, as it is found. The models are checked at these lengths, there, in that dtype."""
+    from .checks import Conditions, check_model
+
+    conditions = Conditions(tuple(lengths) or Conditions.lengths, device, dtype)
 
     for subject in subjects:
         if subject.name in registry.broken:
@@ -88,7 +93,7 @@ def check(registry: Registry, subjects: list[Subject]) -> Iterator[CheckResult]:
         required = [package for spec in models for package in spec.requires]
         yield check_import(subject.name, subject.statement, subject.single_file, required)
         for spec in models:
-            yield from check_model(registry, spec)
+            yield from check_model(registry, spec, conditions)
 
 
 def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> CheckResult:
