@@ -7,7 +7,7 @@ size can be solved for, no parameter is dead, the state is measured, and a check
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,16 +26,17 @@ from ..checkpoint import BEST, RunConfig, model_options, open_checkpoint
 from ..data.batches import uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.tokenizers import make_tokenizer, vocabulary
-from ..errors import HarnessError, one_line
+from ..errors import one_line
 from ..frames import place
 from ..model import LanguageModel, count_parameters, state_bytes
 from ..options import make_config, step_of, width_of
 from ..registry import Registry
 from ..sizing import StepRefused, count_on_meta, match_parameters
 from ..specs import ModelSpec, missing, resolve
+from .lines import Lines
 from .option_checks import check_options
 from .placement import CPU, Devices, Dtypes, Misplaced
-from .result import NEEDS, CheckFailed, CheckResult, Status
+from .result import CheckFailed, CheckResult, Status
 
 SIZES = (20_000, 60_000)                # non-embedding parameters that are solved for; the first is what is checked
 PREFILL = 17                            # tokens of a first call
@@ -77,44 +78,16 @@ def check_model(registry: Registry, spec: ModelSpec, conditions: Conditions) -> 
     yield checks.line("checkpoint", checks.checkpoint)
 
 
-class _Checks:
+class _Checks(Lines):
     def __init__(self, registry: Registry, spec: ModelSpec, conditions: Conditions):
+        super().__init__(spec.name, spec.target.partition(":")[0])
         self.spec, self.conditions = spec, conditions
-        self.module = spec.target.partition(":")[0]
         self.tokenizer = make_tokenizer(registry.tokenizers["bytes"])
         documents = load_documents(*registry.corpus(DEFAULT))
         self.text = torch.from_numpy(self.tokenizer.encode(b"\n".join(documents.heldout)[:8192]).copy()).long()
-        self.failed: set[str] = set()                       # lines that failed, or were skipped
         self.refused = ""                                   # why the size that is to be checked cannot be
         self.callable = True
         self.built: Built
-
-    def line(self, name: str, check: Callable[[], str | CheckResult]) -> CheckResult:
-        """The check's line: it returns what was found, raises CheckFailed, or breaks."""
-        found = self._line(name, check)
-        if not found.ok:
-            self.failed.add(name)
-        return found
-
-    def _line(self, name: str, check: Callable[[], str | CheckResult]) -> CheckResult:
-        for needed in NEEDS.get(name, ()):
-            if needed in self.failed:
-                return CheckResult(self.spec.name, name, "skipped", f"needs {needed}")
-        try:
-            found = check()
-        except CheckFailed as fail:
-            return CheckResult(self.spec.name, name, "fail", str(fail))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:                      # also what a model leaves by, such as SystemExit
-            return CheckResult(self.spec.name, name, "fail", self.told(error))
-        return found if isinstance(found, CheckResult) else CheckResult(self.spec.name, name, "ok", found)
-
-    def told(self, error: BaseException) -> str:
-        """An exception with the line of the author's that it came from."""
-        where = "" if isinstance(error, HarnessError) else place(error, self.module)
-        text = str(error) if isinstance(error, Misplaced) else one_line(error)
-        return f"{text} ({where})" if where else text
 
     def build(self, seed: int = 0, device: str = "") -> Built:
         sized = not self.refused and bool(width_of(make_config(self.spec, {})))
@@ -223,8 +196,8 @@ class _Checks:
         try:
             with book:
                 logits = self._called(model, tokens)
-        except Misplaced:
-            raise
+        except Misplaced as error:
+            raise CheckFailed(f"{error} ({place(error, self.module)})") from None
         except Exception as error:                          # the device is pretended, which not all code bears
             return CheckResult(self.spec.name, "device", "note", f"cannot be followed: {self.told(error)}")
         if book.side(logits) is CPU:
@@ -233,8 +206,11 @@ class _Checks:
 
     def in_bfloat16(self) -> str:
         model = self.build(device="cpu").model.eval()
-        with torch.autocast("cpu", torch.bfloat16), Dtypes(model):
-            self._called(model, self.tokens(2, PREFILL).cpu())
+        try:
+            with torch.autocast("cpu", torch.bfloat16), Dtypes(model):
+                self._called(model, self.tokens(2, PREFILL).cpu())
+        except Misplaced as error:
+            raise CheckFailed(f"{error} ({place(error, self.module)})") from None
         return "what a call makes leaves bfloat16 as it is"
 
     @torch.no_grad()

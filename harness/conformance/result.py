@@ -30,6 +30,23 @@ MENDS = {                               # line -> what to do where it fails
     "dtype": "make tensors in the dtype of what they meet: zeros_like(x), x.new_zeros(…), dtype=x.dtype, or say "
              "dtype=torch.float32 where that is meant",
     "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
+    "tokenizer": "let target return a harness.data.tokenizers.Tokenizer, made of what learn returns if there is such",
+    "round trip": "map bytes, not characters: what is not UTF-8, blanks, and the names of special tokens are text too",
+    "vocabulary": "let vocab_size be the number of ids, token_bytes the bytes that each stands for, 0 for bos and "
+                  "others that stand for none",
+    "repeatable": "draw nothing and keep no order of a set: sort what ties",
+    "learned table": "let learn return what JSON keeps: dicts with text keys, lists, text and numbers",
+    "corpus": "let target(argument, **options) return Documents(name, train, heldout) of tuples of bytes, none empty",
+    "same text": "draw from random.Random(seed), sort files and sets, and find files from __file__",
+    "held-out text": "split by document or source, and drop from training what is held out",
+    "repeated documents": "drop what stands there already: a text seen twice is weighed twice",
+    "fixed": "drop fixed=True, so that the text is hashed before a run, or write the text into the source",
+    "identity": "write what measuring uses as plain imports, which the identity of a cell follows",
+    "plan": "yield request.cell(NAME, choice, …) for the models that can be measured, the same on every call",
+    "rows": "let measure(cell, bench) leave bench.row(metric, value, unit, better), or bench.fail(metric, reason)",
+    "conclusions": "let conclude(results) return a list of rows that the results decide",
+    "claims": "mend the file where the line says",
+    "named": "name plugins, options, suites and metrics that there are: harness plugins, harness suites",
     "checkpoint": "keep what logits depend on in parameters or buffers (register_buffer), and the rest in the config",
 }
 
@@ -42,6 +59,11 @@ NEEDS = {                               # line -> those that it says nothing bes
     "live parameters": ("contract", "train = eval", "gradients"),
     "device": ("contract",), "dtype": ("contract",), "state": ("contract",),
     "checkpoint": ("contract", "determinism", "gradients"),
+    "round trip": ("tokenizer",), "vocabulary": ("tokenizer",), "repeatable": ("tokenizer",),
+    "learned table": ("tokenizer", "repeatable"),
+    "same text": ("corpus",), "held-out text": ("corpus",), "repeated documents": ("corpus",),
+    "fixed": ("corpus", "same text"),
+    "rows": ("plan",), "conclusions": ("plan", "rows"), "named": ("claims",),
 }
 
 
