@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from .model import LanguageModel, ParameterCount, count_parameters
 from .options import make_config
 from .sizing import match_parameters, match_state
 from .specs import ModelSpec, resolve
+
+SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let width_step of the config give the "
+                 "multiple that the width must be of, such as heads")
 
 
 @dataclass(frozen=True)
@@ -49,3 +52,17 @@ def build(
         model.read_vocabulary(vocabulary)
     model = model.to(device)
     return Built(model, config, count_parameters(model), note)
+
+
+def blame_size(
+    spec: ModelSpec, options: Mapping[str, str], vocab_size: int, solved: Any, call: Callable[[LanguageModel], object],
+) -> str:
+    """SIZE_TO_BLAME where `call`, which broke on a model of the config `solved`, works on one that nobody solved a size
+    for; else ""."""
+    if make_config(spec, options) == solved:
+        return ""
+    try:
+        call(build(spec, options, vocab_size).model)
+    except Exception:                                       # it is broken whatever its size
+        return ""
+    return SIZE_TO_BLAME

@@ -120,6 +120,16 @@ def width_of(config: Any) -> str:
     return next((name for name in ("dim", "width") if name in names), "")
 
 
+def step_of(config: Any, name: str) -> int:
+    """In multiples of what a size that is solved for may go: `hidden_step` of the config for `hidden`, `width_step` for
+    its width, 1 where it says nothing. Raises PluginError for what is no such number."""
+    attribute = "hidden_step" if name == "hidden" else "width_step"
+    step = getattr(config, attribute, 1)
+    if not isinstance(step, int) or step < 1:
+        raise PluginError(f"{attribute} of {type(config).__name__} must be a whole number of at least 1, is {step!r}")
+    return step
+
+
 def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -> Any:
     """The config of `spec`: its defaults, then the published preset, then the user's options.
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .errors import Unsupported, UsageError
+from .errors import HarnessError, PluginError, Unsupported, UsageError, one_line
 from .model import ParameterCount, count_parameters, state_bytes
-from .options import width_of
+from .options import step_of, width_of
 from .specs import ModelSpec, resolve
 
 WIDEST = 1 << 20
@@ -44,10 +44,21 @@ class Match:
         return f"nearest reachable to {self.target} parameters is {self.count.non_embedding} ({self.error:+.1%})"
 
 
+class StepRefused(PluginError):
+    """A size that was solved for and that the model does not take, although it takes its default."""
+
+    def __init__(self, model: str, field: str, value: int, step: int, error: Exception):
+        name = "hidden_step" if field == "hidden" else "width_step"
+        tried = f"multiples of its {name} ({step})" if step > 1 else f"every value, for its config has no {name}"
+        super().__init__(f"{model} does not take {field}={value} ({one_line(error)}); sizes are solved for in {tried}: "
+                         f"let {name} of the config give the multiple that {field} must be of, such as heads")
+
+
 def match_parameters(spec: ModelSpec, config: Any, fixed: set[str], vocab_size: int, target: int) -> Match:
     """Solve the width (`dim` or `width`), then `hidden` if there is one, for `target` non-embedding parameters.
 
-    Fields the user fixed are not touched. Raises UsageError where the config has no width.
+    Fields the user fixed are not touched. Raises UsageError where the config has no width, StepRefused where the model
+    does not take a size that is tried.
     """
     width, names = width_of(config), {f.name for f in fields(config)}
     if not width:
@@ -56,15 +67,16 @@ def match_parameters(spec: ModelSpec, config: Any, fixed: set[str], vocab_size: 
     def count(candidate: Any) -> ParameterCount:
         return count_on_meta(spec, candidate, vocab_size)
 
-    def nearest_count(start: Any, name: str, step: int) -> Any:
-        return nearest(start, name, step, lambda candidate: count(candidate).non_embedding, target,
-                       f"{spec.name} cannot reach {target} parameters")
+    def solved(start: Any, name: str) -> Any:
+        field = Field(spec.name, start, name, lambda candidate: count(candidate).non_embedding)
+        if name == "hidden" and field.value(1) == field.value(2):           # it has no MLP
+            return start
+        return field.nearest(target, f"{target} parameters")
 
     if width not in fixed:
-        config = nearest_count(config, width, getattr(config, "width_step", 1))
-    solvable = "hidden" in names and "hidden" not in fixed
-    if solvable and count(replace(config, hidden=1)) != count(replace(config, hidden=2)):   # equal without an MLP
-        config = nearest_count(config, "hidden", 1)
+        config = solved(config, width)
+    if "hidden" in names and "hidden" not in fixed:
+        config = solved(config, "hidden")
     return Match(config, count(config), target)
 
 
@@ -75,9 +87,9 @@ def match_state(
     nearest is, "" within Match.TOLERANCE.
 
     Raises UsageError where the width is fixed, Unsupported where the state does not depend on it, or takes a model of
-    more than MOST_PARAMETERS.
+    more than MOST_PARAMETERS, StepRefused where the model does not take a width that is tried.
     """
-    width, step = width_of(config), getattr(config, "width_step", 1)
+    width = width_of(config)
     if width in fixed:
         raise UsageError(f"{spec.name}:{width}={getattr(config, width)} fixes what --state-bytes solves for")
 
@@ -89,9 +101,10 @@ def match_state(
         with torch.no_grad():
             return state_bytes(model(torch.zeros(1, seq_len, dtype=torch.int64))[1])
 
-    if not width or size(replace(config, **{width: step})) == size(replace(config, **{width: 4 * step})):
+    field = Field(spec.name, config, width, size)
+    if not width or field.value(1) == field.value(4):
         raise Unsupported(f"the state of {spec.name} does not depend on its width")
-    found = nearest(config, width, step, size, target, f"{spec.name} cannot reach a state of {target} bytes")
+    found = field.nearest(target, f"a state of {target} bytes")
     reached = size(found)
     if abs(reached / target - 1) <= Match.TOLERANCE:
         return found, ""
@@ -113,18 +126,38 @@ def count_on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> ParameterCou
         return count_parameters(resolve(spec.target)(config, vocab_size))
 
 
-def nearest(config: Any, name: str, step: int, value: Callable[[Any], int], target: int, refusal: str) -> Any:
-    """`config` with the value of field `name`, in multiples of `step`, at which `value`, which grows, is nearest to the
-    target: doubled until it is exceeded, then bisected. Raises UsageError(refusal) beyond WIDEST."""
-    def at(count: int) -> Any:
-        return replace(config, **{name: count * step})
+class Field:
+    """A field of a model's config that a size is solved for, in multiples of its step; `size`, of a config, grows with
+    it. Raises UsageError for a step that is none."""
 
-    low, high = 1, 2
-    while value(at(high)) < target:
-        low, high = high, high * 2
-        if high * step > WIDEST:
-            raise UsageError(refusal)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if value(at(middle)) < target else (low, middle)
-    return min((at(low), at(high)), key=lambda candidate: abs(value(candidate) - target))
+    def __init__(self, model: str, config: Any, name: str, size: Callable[[Any], int]):
+        self.model, self.config, self.name, self.size = model, config, name, size
+        self.step = step_of(config, name)
+
+    def at(self, count: int) -> Any:
+        return replace(self.config, **{self.name: count * self.step})
+
+    def value(self, count: int) -> int:
+        """The size at so many steps. Raises StepRefused where only the value of the field is what the model refuses."""
+        try:
+            return self.size(self.at(count))
+        except HarnessError:
+            raise
+        except Exception as error:
+            self.size(self.config)                          # what is wrong by default is raised as it is
+            raise StepRefused(self.model, self.name, count * self.step, self.step, error) from error
+
+    def nearest(self, target: int, what: str) -> Any:
+        """The config whose size is nearest to the target: doubled until it is exceeded, then bisected.
+
+        Raises UsageError beyond WIDEST.
+        """
+        low, high = 1, 2
+        while self.value(high) < target:
+            low, high = high, high * 2
+            if high * self.step > WIDEST:
+                raise UsageError(f"{self.model} cannot reach {what}")
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.value(middle) < target else (low, middle)
+        return self.at(min((low, high), key=lambda count: abs(self.value(count) - target)))

@@ -22,7 +22,9 @@ class ModelSpec:
     """A model plugin.
 
     `target` names a `LanguageModel` subclass; `config` a frozen dataclass whose fields are the options a user may set
-    and whose optional `PRESETS` (name -> field values) are the published sizes. `kernels` names a function that returns
+    and whose optional `PRESETS` (name -> field values) are the published sizes. Sizes are solved for in its field `dim`
+    or `width`, in multiples of its `width_step` (an attribute or property: the heads, say; 1 without one), and in its
+    field `hidden`, in multiples of `hidden_step`. `kernels` names a function that returns
     the plugin's kernel cases for `--suite kernels`, `circuits` one that takes a config and returns the circuits for
     `--suite circuit`. `places` names the parts of the model that components may take.
     `requires` are importable names, whose versions take part in a cell's identity; `extra` is the extra that brings

@@ -7,6 +7,7 @@ import tomllib
 import pytest
 import torch
 
+from harness.build import build
 from harness.conformance.scaffold import create
 from harness.errors import FileError, UsageError
 from harness.registry import load
@@ -32,6 +33,20 @@ def test_the_new_plugin_installs_through_the_entry_point(tmp_path):
     table = tomllib.loads(create("my_model", tmp_path)[-1].read_text())
     assert table["project"]["entry-points"]["harness"] == {"my_model": "my_model"}
     assert table["tool"]["setuptools"]["packages"] == ["my_model"]
+
+
+def test_a_model_with_heads_keeps_the_law_at_every_size_that_is_solved_for(tmp_path, monkeypatch):
+    create("my_heads", tmp_path, heads=True)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    spec = load([tmp_path]).models["my_heads"]
+    own = importlib.import_module("test_my_heads")
+    own.test_splitting_a_text_changes_nothing()
+    for params, heads in [(5_000, 4), (20_000, 3), (60_000, 5)]:
+        model = build(spec, {"heads": str(heads), "dim": str(2 * heads)}, 11).model
+        assert model(torch.zeros(1, 3, dtype=torch.int64))[0].shape == (1, 3, 11)
+        assert build(spec, {}, 11, params=params).config.dim % 4 == 0
+    for name in ("my_heads", "my_heads.model", "test_my_heads"):
+        del sys.modules[name]
 
 
 @pytest.mark.parametrize("name", [

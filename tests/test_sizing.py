@@ -9,11 +9,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import sizing
 from harness.build import build
-from harness.errors import Unsupported, UsageError
+from harness.errors import PluginError, Unsupported, UsageError
 from harness.model import LanguageModel, count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
-from harness.sizing import count_on_meta, match_state
+from harness.sizing import StepRefused, count_on_meta, match_state
 from harness.specs import ModelSpec
 
 MODELS = load().models
@@ -63,6 +63,77 @@ def test_what_cannot_be_is_told(monkeypatch):
     monkeypatch.setattr(sizing, "MOST_PARAMETERS", 100_000)
     with pytest.raises(Unsupported, match="a state of 100000 bytes takes ssm more than 100,000 parameters"):
         build(MODELS["ssm"], {}, VOCAB, state_bytes=100_000, seq_len=LENGTH)
+
+
+@dataclass(frozen=True)
+class HeadsConfig:
+    """Refuses widths that the heads do not divide, and hidden sizes that the groups do not, and says no steps."""
+
+    dim: int = 12
+    hidden: int | None = None
+    heads: int = 3
+    groups: int = 4
+
+    def __post_init__(self):
+        if self.dim % self.heads or (self.hidden or 0) % self.groups:
+            raise ValueError(f"dim {self.dim} is no multiple of heads {self.heads}, or hidden of groups")
+
+
+class StepConfig(HeadsConfig):
+    width_step = property(lambda self: self.heads)
+    hidden_step = property(lambda self: self.groups)
+
+
+class WidthStepConfig(HeadsConfig):
+    width_step = property(lambda self: self.heads)
+
+
+class WrongStepConfig(HeadsConfig):
+    width_step = 0.5
+
+
+class Headed(LanguageModel):
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        hidden = config.hidden or 4 * config.dim
+        self.up, self.down = nn.Linear(config.dim, hidden), nn.Linear(hidden, config.dim)
+
+    def forward(self, tokens, state=None):
+        return torch.zeros(*tokens.shape, VOCAB), torch.zeros(len(tokens), self.config.dim)
+
+
+def headed(config):
+    return ModelSpec("headed", f"{__name__}:Headed", f"{__name__}:{config.__name__}", "classical", "", "")
+
+
+@pytest.mark.parametrize("target", [500, 3_000, 40_000])
+def test_width_and_hidden_go_in_the_steps_of_the_config(target):
+    config = build(headed(StepConfig), {}, VOCAB, params=target).config
+    assert config.dim % 3 == 0 and config.hidden % 4 == 0
+
+
+@pytest.mark.parametrize(("config", "words"), [
+    (HeadsConfig, r"headed does not take dim=\d+ \(ValueError: dim \d+ is no multiple.*width_step"),
+    (WidthStepConfig, r"headed does not take hidden=\d+ .*hidden_step"),
+    (WrongStepConfig, r"width_step of WrongStepConfig must be a whole number of at least 1, is 0.5"),
+])
+def test_a_size_that_is_refused_names_the_step(config, words):
+    with pytest.raises(PluginError, match=words):
+        build(headed(config), {}, VOCAB, params=5_000)
+
+
+def test_a_state_is_solved_for_in_steps_too():
+    assert build(headed(StepConfig), {}, VOCAB, state_bytes=400, seq_len=LENGTH).config.dim in (99, 102)
+    with pytest.raises(StepRefused, match=r"headed does not take dim=1 .*width_step"):
+        build(headed(HeadsConfig), {}, VOCAB, state_bytes=400, seq_len=LENGTH)
+
+
+def test_what_is_wrong_at_every_size_is_raised_as_it_is():
+    def broken(config):
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        sizing.Field("headed", HeadsConfig(), "dim", broken).value(1)
 
 
 class Filled(LanguageModel):

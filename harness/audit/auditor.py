@@ -281,7 +281,8 @@ class Auditor:
             except (torch.OutOfMemoryError, MemoryError):
                 raise
             except Exception as error:
-                raise ContractBroken.by(error, f"the backward pass of {self.rows} x {length} tokens") from error
+                action = f"the backward pass of {self.rows} x {length} tokens"
+                raise ContractBroken.by(error, action, model) from error
         model.eval()
         found = Difference.between(self.probe.logits(tokens), scored[self.probe.dtype], spread(expected), SAME_SHAPE)
         passed &= self.record("train = eval", length, found, SAME_SHAPE, "a training forward leaves its mark: later "

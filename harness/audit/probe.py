@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ..frames import place
 from ..model import LanguageModel
 
 DTYPES = ("float32", "bfloat16")
@@ -28,10 +27,9 @@ class ContractBroken(Exception):
         self.check, self.detail, self.position = check, detail, position
 
     @classmethod
-    def by(cls, error: Exception, action: str) -> ContractBroken:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
+    def by(cls, error: Exception, action: str, model: nn.Module) -> ContractBroken:
         text = " ".join(str(error).split()) or "no message"
-        where = f"{Path(frame.filename).name}:{frame.lineno}"
+        where = place(error, type(model).__module__)
         return cls("raises", f"{action} raises {type(error).__name__}: {text} ({where})")
 
 
@@ -55,7 +53,7 @@ class Probe:
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:
-            raise ContractBroken.by(error, action) from error
+            raise ContractBroken.by(error, action, self.model) from error
         if not (isinstance(output, tuple) and len(output) == 2 and isinstance(output[0], Tensor)):
             raise ContractBroken("contract", f"{action} returns {type(output).__name__}, not (logits, state)")
         logits, state = output
@@ -84,7 +82,7 @@ class Probe:
         except (torch.OutOfMemoryError, MemoryError):
             raise
         except Exception as error:
-            raise ContractBroken.by(error, "a float64 copy of the model") from error
+            raise ContractBroken.by(error, "a float64 copy of the model", self.model) from error
 
 
 def spread(logits: Tensor) -> float:

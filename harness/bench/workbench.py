@@ -19,7 +19,7 @@ from torch import Tensor
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
 from ..audit.probe import ContractBroken, Probe
-from ..build import Built, build
+from ..build import Built, blame_size, build
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
@@ -144,11 +144,17 @@ class TorchWorkbench(Workbench):
         if self._unproven:
             self._unproven = False
             try:
-                with torch.no_grad():
-                    Probe(model.eval(), torch.device(self.cell.device), "float32")(self.tokens(2, 3))
+                self._short_call(model)
             except ContractBroken as broken:
-                raise HarnessError(f"the model breaks the contract: {broken.detail}") from broken
+                blame = "" if self.checkpoint or self.cell.preset else blame_size(
+                    self.spec, dict(self.cell.options), model.vocab_size, model.config, self._short_call)
+                raise HarnessError("; ".join(filter(None, [
+                    f"the model breaks the contract: {broken.detail}", blame]))) from broken
         return model
+
+    @torch.no_grad()
+    def _short_call(self, model: LanguageModel) -> None:
+        Probe(model.eval().to(self.cell.device), torch.device(self.cell.device), "float32")(self.tokens(2, 3))
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
         return model_flops(model, batch, seq_len, phase)

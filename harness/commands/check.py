@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from .options import Json
+from ..errors import UsageError
+from ..run import flags
+from ..run.flags import CheckOptions
+from .options import Json, with_flags
 
 if TYPE_CHECKING:
     from ..conformance.result import CheckResult
 
-WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unavailable": "unavailable"}
-STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "unavailable": "yellow"}
+WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "skipped": "skipped", "unavailable": "unavailable"}
+STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "skipped": "dim", "unavailable": "yellow"}
 
 
-def check(
-    plugin: Annotated[str, typer.Argument(
-        help="A project's folder, a .py file, an installed package, or the name of a plugin or model.")],
-    as_json: Json = False,
-) -> None:
+@with_flags
+def check(options: CheckOptions, as_json: Json = False) -> None:
     """Check a plugin against everything that the harness asks of one, before others use it.
 
     Exit code 1 where a line fails, 3 where the plugin does not load or something that it needs is not installed.
@@ -30,10 +30,16 @@ def check(
 
     from ..conformance.subjects import check as lines_of
     from ..conformance.subjects import find
+    from ..quantities import parse_counts
+    from ..run.request import resolve_device, resolve_dtype
 
+    flags.check(options)
+    lengths, device = parse_counts(options.seq_len, "--seq-len"), resolve_device(options.device)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch.cuda.is_available() is false; use --device cpu")
     torch.set_num_threads(1)
     lines: list[CheckResult] = []
-    for line in lines_of(*find(plugin)):
+    for line in lines_of(*find(options.plugin), lengths, device, resolve_dtype(options.dtype, device)):
         lines.append(line)
         if as_json:
             record = {"subject": line.subject, "check": line.check, "status": line.status, "detail": line.detail,
@@ -66,6 +72,6 @@ def print_lines(lines: Sequence[CheckResult]) -> None:
             found.append(f"\n-> {line.mend}", style="italic")
         table.add_row(first, line.check, Text(WORDS[line.status], style=STYLES[line.status]), found)
     wide_console().print(table)
-    failed = [line for line in lines if not line.ok]
-    print(f"{len(lines) - len(failed)} of {len(lines)} lines hold"
+    failed = [line for line in lines if line.status in ("fail", "unavailable")]
+    print(f"{sum(line.ok for line in lines)} of {len(lines)} lines hold"
           + (f"; look at {', '.join(dict.fromkeys(line.check for line in failed))}" if failed else ""))

@@ -7,10 +7,8 @@ size can be solved for, no parameter is dead, the state is measured, and a check
 from __future__ import annotations
 
 import tempfile
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,83 +18,84 @@ from torch.utils import _pytree as pytree
 
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
-from ..audit.probe import add_noise
+from ..audit.probe import ContractBroken, Probe, add_noise
 from ..bench.train import TrainStep
 from ..bench.weights import build_trained, model_tensors, save
-from ..build import Built, build
+from ..build import SIZE_TO_BLAME, Built, blame_size, build
 from ..checkpoint import BEST, RunConfig, model_options, open_checkpoint
 from ..data.batches import uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.tokenizers import make_tokenizer, vocabulary
-from ..errors import HarnessError, one_line
-from ..model import count_parameters, state_bytes
-from ..options import config_class, describe_options, make_config, width_of
+from ..errors import one_line
+from ..frames import place
+from ..model import LanguageModel, count_parameters, state_bytes
+from ..options import make_config, step_of, width_of
 from ..registry import Registry
-from ..sizing import count_on_meta, match_parameters
-from ..specs import ModelSpec, missing
-from .result import CheckResult, Status
+from ..sizing import StepRefused, count_on_meta, match_parameters
+from ..specs import ModelSpec, missing, resolve
+from .lines import Lines
+from .option_checks import check_options
+from .placement import CPU, Devices, Dtypes, Misplaced
+from .result import CheckFailed, CheckResult, Status
 
 SIZES = (20_000, 60_000)                # non-embedding parameters that are solved for; the first is what is checked
-LENGTHS = (17, 64)                      # that are audited
+PREFILL = 17                            # tokens of a first call
 STATE_LENGTHS, BATCH = (16, 32, 64), 5
 JITTER = 0.02                           # so that branches behind a zero are open
 LONGEST_SUMMARY = 110
 
 OF_THE_AUDIT = {                        # line -> the checks of the audit that it stands for
-    "contract": ("raises", "contract", "finite"), "causality": ("suffix perturbation",),
-    "batch independence": ("batch independence",), "split law": ("split law",), "determinism": ("determinism",),
+    "contract": ("raises", "contract", "finite"), "determinism": ("determinism",),
+    "causality": ("suffix perturbation",), "batch independence": ("batch independence",), "split law": ("split law",),
     "train = eval": ("train = eval",), "gradients": ("gradients",), "live parameters": ("live parameters",),
     "beyond the length": ("beyond the length",),
 }
 
 
-class CheckFailed(Exception):
-    """A promise that is not kept; the text says how."""
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a model is checked: the lengths that are audited, the device, and the dtype that it computes in."""
+
+    lengths: tuple[int, ...] = (17, 64)
+    device: str = "cpu"
+    dtype: str = "float32"
 
 
-def check_model(registry: Registry, spec: ModelSpec) -> Iterator[CheckResult]:
-    """Every line of one model, in order. What a check raises is its failure; what needs a built model then ends."""
-    checks = _Checks(registry, spec)
+def check_model(registry: Registry, spec: ModelSpec, conditions: Conditions) -> Iterator[CheckResult]:
+    """Every line of one model, in order. What a check raises is its failure; what rests on a failed one is skipped."""
+    checks = _Checks(registry, spec, conditions)
     yield checks.line("summary", checks.summary)
     if reason := missing(spec):
         yield CheckResult(spec.name, "builds", "unavailable", reason)
         return
-    built = checks.line("builds", checks.builds)
-    yield built
-    if not built.ok:
-        return
+    yield checks.line("builds", checks.builds)
     yield checks.line("options", checks.options)
     yield checks.line("sizing", checks.sizing)
     yield from checks.audited()
+    yield checks.line("device", checks.on_another_device)
+    yield checks.line("dtype", checks.in_bfloat16)
     yield checks.line("state", checks.state)
     yield checks.line("checkpoint", checks.checkpoint)
 
 
-class _Checks:
-    def __init__(self, registry: Registry, spec: ModelSpec):
-        self.spec = spec
+class _Checks(Lines):
+    def __init__(self, registry: Registry, spec: ModelSpec, conditions: Conditions):
+        super().__init__(spec.name, spec.target.partition(":")[0])
+        self.spec, self.conditions = spec, conditions
         self.tokenizer = make_tokenizer(registry.tokenizers["bytes"])
         documents = load_documents(*registry.corpus(DEFAULT))
         self.text = torch.from_numpy(self.tokenizer.encode(b"\n".join(documents.heldout)[:8192]).copy()).long()
+        self.refused = ""                                   # why the size that is to be checked cannot be
+        self.callable = True
         self.built: Built
 
-    def line(self, name: str, check: Callable[[], str | CheckResult]) -> CheckResult:
-        """The check's line: it returns what was found, raises CheckFailed, or breaks."""
-        try:
-            found = check()
-        except CheckFailed as fail:
-            return CheckResult(self.spec.name, name, "fail", str(fail))
-        except Exception as error:
-            return CheckResult(self.spec.name, name, "fail", where(error))
-        return found if isinstance(found, CheckResult) else CheckResult(self.spec.name, name, "ok", found)
-
-    def build(self, seed: int = 0) -> Built:
-        sized = bool(width_of(make_config(self.spec, {})))
+    def build(self, seed: int = 0, device: str = "") -> Built:
+        sized = not self.refused and bool(width_of(make_config(self.spec, {})))
         return build(self.spec, {}, self.tokenizer.vocab_size, params=SIZES[0] if sized else 0, seed=seed,
-                     vocabulary=vocabulary(self.tokenizer))
+                     device=device or self.conditions.device, vocabulary=vocabulary(self.tokenizer))
 
     def tokens(self, batch: int, length: int) -> Tensor:
-        return uniform_tokens(self.tokenizer.vocab_size, batch, length, 0)
+        return uniform_tokens(self.tokenizer.vocab_size, batch, length, 0).to(self.conditions.device)
 
     def summary(self) -> str:
         for name in ("summary", "source"):
@@ -108,86 +107,121 @@ class _Checks:
         return self.spec.summary
 
     def options(self) -> str:
-        kind = config_class(self.spec)
-        config = make_config(self.spec, {})
-        model_options(self.spec, config)
-        for preset in getattr(kind, "PRESETS", {}):
-            count_on_meta(self.spec, make_config(self.spec, {}, preset), self.tokenizer.vocab_size)
-        refused = 0
-        for f in fields(kind):
-            for text in ("no such value", "0", "-1"):
-                if not isinstance(getattr(config, f.name), int | float) and text != "no such value":
-                    continue
-                refused += self._refuses(f.name, text)
-        names = ", ".join(name for name, _, _ in describe_options(kind)) or "none"
-        return f"{names}; {refused} bad values refused in a line"
-
-    def _refuses(self, name: str, text: str) -> bool:
-        """Whether an option's value is refused, by the config or with a ValueError by the model. Else it must build."""
-        try:
-            config = make_config(self.spec, {name: text})
-        except HarnessError as error:
-            if "\n" in str(error):
-                raise CheckFailed(f"{name}={text} is refused in several lines") from None
-            return True
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                count_on_meta(self.spec, config, self.tokenizer.vocab_size)
-        except (HarnessError, ValueError):
-            return True
-        except Exception as error:
-            raise CheckFailed(f"{name}={text} is accepted, and then building raises {one_line(error)}") from None
-        return False
+        return check_options(self.spec, self.tokenizer.vocab_size)
 
     def builds(self) -> str:
+        """At a size that is solved for; where that is what it does not take, at its default size."""
         try:
             self.built = self.build()
+            self._short_call(self.built.model)
+        except StepRefused as error:
+            self.refused = str(error)
+        except ContractBroken as broken:
+            blame = blame_size(self.spec, {}, self.tokenizer.vocab_size, self.built.config, self._short_call)
+            self.refused, self.callable = f"{broken.detail}; {blame}" if blame else "", bool(blame)
         except ModuleNotFoundError as error:
             raise CheckFailed(f"{one_line(error)}, which requires of its ModelSpec does not name") from None
+        if self.refused:
+            self.built = self.build()
         count = self.built.count
         name = type(self.built.model).__name__
         return f"{name}: {count.non_embedding:,} parameters and {count.embedding:,} of vocabulary tables"
+
+    @torch.no_grad()
+    def _short_call(self, model: LanguageModel) -> None:
+        device = self.conditions.device
+        Probe(model.eval().to(device), torch.device(device), "float32")(self.tokens(2, 3))
 
     def sizing(self) -> str | CheckResult:
         config, vocab = make_config(self.spec, {}), self.tokenizer.vocab_size
         if not width_of(config):
             raise CheckFailed("its config has no dim or width, so no size can be solved for")
+        if self.refused:
+            raise CheckFailed(self.refused)
         meta = count_on_meta(self.spec, self.built.config, vocab)
         if meta != count_parameters(self.built.model):
             raise CheckFailed(
                 f"it has {meta.total:,} parameters on the meta device and {self.built.count.total:,} when built")
         matches = [match_parameters(self.spec, config, set(), vocab, size) for size in SIZES]
+        for match in matches if self.callable else ():      # else the contract is broken whatever the size
+            self._takes(match.config)
         if notes := [match.note for match in matches if match.note]:
             return CheckResult(self.spec.name, "sizing", "note", "; ".join(notes))
         return ", ".join(f"{match.target:,} -> {match.count.non_embedding:,}" for match in matches)
 
+    def _takes(self, config: Any) -> None:
+        """Raise CheckFailed where a model of a width that was solved for, or of the next one, cannot be called."""
+        width = width_of(config)
+        wider = replace(config, **{width: getattr(config, width) + step_of(config, width)})
+        for one in (config, wider):
+            try:
+                self._short_call(resolve(self.spec.target)(one, self.tokenizer.vocab_size))
+            except ContractBroken as broken:
+                raise CheckFailed(f"{width}={getattr(one, width)}: {broken.detail}; {SIZE_TO_BLAME}") from None
+
     def audited(self) -> Iterator[CheckResult]:
-        """The lines that the audit of fresh weights gives; one that it never came to is missing."""
+        """The lines that the audit of fresh weights gives, what others rest on before them."""
         report: AuditReport | None = None
 
-        def run() -> str:
+        def run() -> str | CheckResult:
             nonlocal report
-            report = audit(self.built.model, LENGTHS, corpus_tokens=self.text, jitter=JITTER)
-            return ""
+            at = self.conditions
+            report = audit(self.built.model, at.lengths, device=at.device, dtype=at.dtype, corpus_tokens=self.text,
+                           jitter=JITTER)
+            return self._judged("contract", report)
 
-        broken = self.line("contract", run)
-        if report is None:
-            yield broken
-            return
-        for name, checks in OF_THE_AUDIT.items():
-            found = [finding for finding in report.findings if finding.check in checks]
-            bad = [finding for finding in found if not finding.passed]
-            if bad:
-                status: Status = "note" if name == "beyond the length" else "fail"
-                yield CheckResult(self.spec.name, name, status, f"T={bad[0].length}: {bad[0].detail}")
-            elif found or name == "live parameters":
-                yield CheckResult(self.spec.name, name, "ok", self._passed(name, found))
+        yield self.line("contract", run)
+        for name in OF_THE_AUDIT:
+            if name != "contract":
+                yield self.line(name, lambda name=name: self._judged(name, report))  # type: ignore[misc]
+
+    def _judged(self, name: str, report: AuditReport | None) -> str | CheckResult:
+        assert report is not None                           # else the contract failed, which every other line needs
+        found = [finding for finding in report.findings if finding.check in OF_THE_AUDIT[name]]
+        bad = [finding for finding in found if not finding.passed]
+        if bad:
+            status: Status = "note" if name == "beyond the length" else "fail"
+            return CheckResult(self.spec.name, name, status, f"T={bad[0].length}: {bad[0].detail}")
+        return self._passed(name, found)
 
     def _passed(self, name: str, found: list[Any]) -> str:
         if name == "live parameters":
             return f"a gradient reaches all {sum(1 for _ in self.built.model.parameters())}"
         size = max((finding.size for finding in found), default=0.0)
-        return f"T={', '.join(map(str, LENGTHS))}" + (f"; within {size:.1g} std" if size else "")
+        return f"T={', '.join(map(str, self.conditions.lengths))}" + (f"; within {size:.1g} std" if size else "")
+
+    def on_another_device(self) -> str | CheckResult:
+        model, tokens = self.build(device="cpu").model.eval(), self.tokens(2, PREFILL).cpu()
+        book = Devices(model, tokens)
+        try:
+            with book:
+                logits = self._called(model, tokens)
+        except Misplaced as error:
+            raise CheckFailed(f"{error} ({place(error, self.module)})") from None
+        except Exception as error:                          # the device is pretended, which not all code bears
+            return CheckResult(self.spec.name, "device", "note", f"cannot be followed: {self.told(error)}")
+        if book.side(logits) is CPU:
+            raise CheckFailed(f"{book.origin(logits)} lies on the CPU, and so do the logits")
+        return "what a call makes lies where the weights lie"
+
+    def in_bfloat16(self) -> str:
+        model = self.build(device="cpu").model.eval()
+        try:
+            with torch.autocast("cpu", torch.bfloat16), Dtypes(model):
+                self._called(model, self.tokens(2, PREFILL).cpu())
+        except Misplaced as error:
+            raise CheckFailed(f"{error} ({place(error, self.module)})") from None
+        return "what a call makes leaves bfloat16 as it is"
+
+    @torch.no_grad()
+    def _called(self, model: LanguageModel, tokens: Tensor) -> Tensor:
+        """The logits of a text, after which it goes on twice, and of a token alone."""
+        logits: Tensor
+        logits, state = model(tokens)
+        for _ in range(2):
+            _, state = model(tokens[:, :1], state)
+        model(tokens[:, :1])
+        return logits
 
     @torch.no_grad()
     def state(self) -> str:
@@ -211,7 +245,8 @@ class _Checks:
 
     def checkpoint(self) -> str:
         """Trained a little, kept, and built anew from the file: the same logits to the last bit."""
-        model, tokens, tokenizer = self.build(seed=1).model, self.tokens(2, LENGTHS[0] + 1), self.tokenizer
+        model, tokenizer = self.build(seed=1).model, self.tokenizer
+        tokens = self.tokens(2, PREFILL + 1)
         add_noise(model, JITTER, torch.Generator().manual_seed(0))
         TrainStep(model.train(), lr=1e-2)(tokens[:, :-1], tokens[:, 1:])
         with tempfile.TemporaryDirectory() as folder:
@@ -219,20 +254,10 @@ class _Checks:
                                model=model_options(self.spec, model.config))
             config.write(Path(folder))
             save(Path(folder) / BEST, model_tensors(model), {"run_id": "check", "bytes_seen": 0})
-            again = build_trained(self.spec, open_checkpoint(folder), tokenizer).model
+            again = build_trained(self.spec, open_checkpoint(folder), tokenizer, self.conditions.device).model
         with torch.no_grad():
             ours, theirs = (m.eval()(tokens)[0] for m in (model, again))
         if not torch.equal(ours, theirs):
             largest = (ours - theirs).abs().max()
             raise CheckFailed(f"weights that were kept and read give logits that differ by {largest:.2g}")
         return "the same logits to the last bit"
-
-
-def where(error: Exception) -> str:
-    """An exception with the last place that it came from."""
-    if isinstance(error, HarnessError):
-        return one_line(error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{one_line(error)} ({Path(frame.filename).name}:{frame.lineno})"
-
-

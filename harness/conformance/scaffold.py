@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import FileError, UsageError
+from .scaffold_heads import HEADED_MODEL, HEADED_SPEC
 
 TAKEN = ("None", "True", "False", "Config")             # class names that the plugin's model cannot have
 
@@ -101,13 +102,17 @@ packages = ["{name}"]
 '''
 
 
-def create(name: str, directory: Path) -> list[Path]:
-    """Write the four files. Raises UsageError for a bad name, FileError where a file exists or cannot be written."""
+def create(name: str, directory: Path, heads: bool = False) -> list[Path]:
+    """Write the four files, of a model with several heads where asked for.
+
+    Raises UsageError for a bad name, FileError where a file exists or cannot be written.
+    """
     title = "".join(part.capitalize() for part in name.split("_"))
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name) or title in TAKEN:
         raise UsageError(f"a plugin's name is a lower-case identifier such as mymodel, got {name!r}")
     words = {"name": name, "title": title, "dashed": name.replace("_", "-")}
-    files = {f"{name}/__init__.py": SPEC, f"{name}/model.py": MODEL, f"test_{name}.py": TEST,
+    spec, model = (HEADED_SPEC, HEADED_MODEL) if heads else (SPEC, MODEL)
+    files = {f"{name}/__init__.py": spec, f"{name}/model.py": model, f"test_{name}.py": TEST,
              "pyproject.toml": PYPROJECT}
     for file in files:
         if (directory / file).exists():

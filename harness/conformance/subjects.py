@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError, unknown
 from ..hookspecs import PROJECT
@@ -18,6 +20,7 @@ from .result import CheckResult, Status
 HEAVY = ("torch", "jax", "tensorflow", "transformers", "pandas", "scipy")       # and what a model requires
 LISTINGS = ("harness_models", "harness_components", "harness_suites", "harness_corpora", "harness_tokenizers",
             "harness_encodings", "harness_claims")
+KINDS = ("models", "tokenizers", "corpora", "suites", "claims")                   # that are checked
 IMPORT_TIMEOUT_S = 120
 
 
@@ -30,6 +33,7 @@ class Subject:
     statement: str
     single_file: bool = False
     models: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()            # that a worker is told of
 
 
 def find(text: str) -> tuple[Registry, list[Subject]]:
@@ -43,13 +47,13 @@ def find(text: str) -> tuple[Registry, list[Subject]]:
         entries = project_entries(project)
         return load([project]), [
             Subject(name, f"from pathlib import Path; from harness.importing import import_entry\n"
-                          f"plugin = import_entry(Path({str(project)!r}), {target!r})")
+                          f"plugin = import_entry(Path({str(project)!r}), {target!r})", files=(project,))
             for name, target in entries.items()]
     if path.suffix == ".py":
         file = path.resolve()
         source = ("from pathlib import Path; from harness.importing import import_file\n"
                   f"plugin = import_file(Path({str(file)!r}))")
-        return load([file]), [Subject(path.stem, source, single_file=True)]
+        return load([file]), [Subject(path.stem, source, single_file=True, files=(file,))]
     registry = load()
     if text in registry.models:
         return registry, [_loaded(registry, registry.origins[text], (text,))]
@@ -73,22 +77,46 @@ def _loaded(registry: Registry, name: str, models: tuple[str, ...] = ()) -> Subj
     return Subject(name, f"import importlib\nplugin = importlib.import_module({module!r})", models=models)
 
 
-def check(registry: Registry, subjects: list[Subject]) -> Iterator[CheckResult]:
-    """Every line, as it is found."""
-    from .checks import check_model
+def check(
+    registry: Registry, subjects: list[Subject], lengths: Sequence[int] = (), device: str = "cpu",
+    dtype: str = "float32",
+) -> Iterator[CheckResult]:
+    """Every line, as it is found. The models are checked at these lengths, there, in that dtype."""
+    from .checks import Conditions, check_model
+    from .claim_checks import check_claims
+    from .corpus_checks import check_corpus
+    from .suite_checks import check_suite
+    from .tokenizer_checks import check_tokenizer
+
+    conditions = Conditions(tuple(lengths) or Conditions.lengths, device, dtype)
 
     for subject in subjects:
         if subject.name in registry.broken:
             yield CheckResult(subject.name, "loads", "fail", registry.broken[subject.name].reason)
             continue
-        own = [key for key, name in registry.origins.items() if name == subject.name]
-        models = [spec for name, spec in registry.models.items() if name in (subject.models or own)]
-        what = ", ".join(spec.name for spec in models) or "no model"
-        yield CheckResult(subject.name, "loads", "ok", what)
+        brought = {kind: list(_brought(registry, subject.name, f"harness_{kind}")) for kind in KINDS}
+        models = [spec for spec in brought["models"] if not subject.models or spec.name in subject.models]
+        others = {kind: [] if subject.models else specs for kind, specs in brought.items() if kind != "models"}
+        named = [spec.name for spec in (*models, *chain.from_iterable(others.values())) if hasattr(spec, "name")]
+        yield CheckResult(subject.name, "loads", "ok", ", ".join(dict.fromkeys(named)) or "nothing that is checked")
         required = [package for spec in models for package in spec.requires]
         yield check_import(subject.name, subject.statement, subject.single_file, required)
         for spec in models:
-            yield from check_model(registry, spec)
+            yield from check_model(registry, spec, conditions)
+        for tokenizer in others["tokenizers"]:
+            yield from check_tokenizer(registry, tokenizer)
+        for corpus in others["corpora"]:
+            yield from check_corpus(registry, corpus, subject.statement)
+        for suite in others["suites"]:
+            yield from check_suite(registry, suite, subject.files)
+        yield from check_claims(registry, subject.name, others["claims"])
+
+
+def _brought(registry: Registry, plugin: str, hook: str) -> Iterator[Any]:
+    """What the plugin's own hook of that name lists."""
+    for own in getattr(registry.manager.hook, hook).get_hookimpls():
+        if own.plugin_name == plugin:
+            yield from own.function()
 
 
 def check_import(subject: str, statement: str, single_file: bool, required: Sequence[str]) -> CheckResult:

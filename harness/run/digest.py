@@ -36,11 +36,9 @@ def source_digest(*targets: str, packages: Sequence[str] = ()) -> str:
 
     A target in a package brings its whole folder, with the folders below: what it loads by name is covered too.
     """
-    modules = list(dict.fromkeys(target.partition(":")[0] for target in targets if target))
-    starts = {module: path for module in modules if (path := locate(module)) and path.is_file()}
-    if not starts:
+    sources, imported = _closure(_starts(targets))
+    if not sources:
         return ""
-    sources, imported = _closure(starts)
     digest = hashlib.sha256()
     for name, path in sorted(sources.items()):
         content = path.read_bytes()
@@ -48,6 +46,16 @@ def source_digest(*targets: str, packages: Sequence[str] = ()) -> str:
     for line in sorted(map(_version, {*packages, *imported})):
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()[:HASH_LENGTH]
+
+
+def source_files(*targets: str) -> list[Path]:
+    """The source files that `source_digest` covers."""
+    return list(_closure(_starts(targets))[0].values())
+
+
+def _starts(targets: Sequence[str]) -> dict[str, Path]:
+    modules = dict.fromkeys(target.partition(":")[0] for target in targets if target)
+    return {module: path for module in modules if (path := locate(module)) and path.is_file()}
 
 
 def files_digest(paths: Iterable[Path], root: Path) -> str:

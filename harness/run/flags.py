@@ -1,4 +1,4 @@
-"""The flags of `harness run` and `harness train`: name, type, default, help, and what each may be. (no torch)
+"""The flags of `harness run`, `train` and `check`: name, type, default, help, and what each may be. (no torch)
 
 A field of an options class is a flag of that name. The command line makes its signature from them, `check` refuses what
 a flag may not be, and a TOML file sets them by name.
@@ -133,3 +133,14 @@ class TrainOptions:
     device: Annotated[str, DEVICE] = "auto"
     threads: Annotated[int, Flag("CPU threads; 0 leaves it to torch.", least=0, most=1024)] = 0
     seed: Annotated[int, Flag("Of the weights and of the order of the text.", least=0, most=(1 << 63) - 1)] = 0
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What `harness check` checks, and under which conditions."""
+
+    plugin: Annotated[str, Flag(
+        "A project's folder, a .py file, an installed package, or the name of a plugin or model.", argument=True)]
+    seq_len: Annotated[str, Flag("Lengths to audit at, separated by commas.")] = "17,64"
+    device: Annotated[str, DEVICE] = "cpu"
+    dtype: Annotated[str, DTYPE] = "float32"

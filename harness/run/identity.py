@@ -35,7 +35,12 @@ def model_digest(registry: Registry, spec: ModelSpec, options: Mapping[str, str]
 
 def suite_digest(suite: Suite) -> str:
     """Of the source that plans and measures. What a suite concludes is worked out anew from every cell."""
-    return source_digest(*dict.fromkeys(_module_of(function) for function in (suite.measure, suite.plan)))
+    return source_digest(*suite_modules(suite))
+
+
+def suite_modules(suite: Suite) -> tuple[str, ...]:
+    """Those that measure and plan."""
+    return tuple(dict.fromkeys(_module_of(function) for function in (suite.measure, suite.plan)))
 
 
 def _module_of(function: Callable[..., Any]) -> str:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HarnessError, PluginError
+from ..frames import place
 from ..specs import missing, require
 from ..store import MOST_ROWS, STATUSES, Row, finite
 from ..untrusted import Malformed, bounded, held_to, parse_json
@@ -121,7 +122,7 @@ def run_cell(
         raise
     except BaseException as error:
         traceback.print_exc()
-        failures.append(classify(error))
+        failures.append(classify(error, spec.target.partition(":")[0] if spec else ""))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -168,8 +169,8 @@ def _turns(connection: Connection) -> Any:
     return turn
 
 
-def classify(error: BaseException) -> tuple[str, str]:
-    """(status, reason in one line) of an exception that ended a cell."""
+def classify(error: BaseException, module: str = "") -> tuple[str, str]:
+    """(status, reason in one line) of an exception that ended a cell of a model of `module`."""
     text = " ".join(str(error).split())[:300]
     name = type(error).__name__
     if isinstance(error, MemoryError) or "OutOfMemory" in name or any(sign in text for sign in OUT_OF_MEMORY):
@@ -181,9 +182,8 @@ def classify(error: BaseException) -> tuple[str, str]:
         return "unsupported", text or name
     if isinstance(error, HarnessError):
         return "error", text
-    where = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(where[-1].filename).name}:{where[-1].lineno})" if where else ""
-    return "error", (f"{name}: {text}" if text else name) + place
+    where = place(error, module)
+    return "error", (f"{name}: {text}" if text else name) + (f" ({where})" if where else "")
 
 
 def unavailable(cell: Cell, spec: Any) -> Row | None:

@@ -1,0 +1,47 @@
+"""A line of the check from a function: what it returns was found, what it raises is the failure. (no torch)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import HarnessError, one_line
+from ..frames import place
+from .result import NEEDS, CheckFailed, CheckResult, Status
+
+Check = Callable[[], str | CheckResult]
+
+
+class Lines:
+    """The lines of one subject, whose code is in `module`; what rests on one that failed is skipped."""
+
+    def __init__(self, subject: str, module: str):
+        self.subject, self.module = subject, module
+        self.failed: set[str] = set()                       # lines that failed, or were skipped
+
+    def line(self, name: str, check: Check) -> CheckResult:
+        found = self._line(name, check)
+        if not found.ok:
+            self.failed.add(name)
+        return found
+
+    def result(self, name: str, status: Status, detail: str) -> CheckResult:
+        return CheckResult(self.subject, name, status, detail)
+
+    def _line(self, name: str, check: Check) -> CheckResult:
+        for needed in NEEDS.get(name, ()):
+            if needed in self.failed:
+                return self.result(name, "skipped", f"needs {needed}")
+        try:
+            found = check()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:                      # also what a plugin leaves by, such as SystemExit
+            return self.result(name, "fail", self.told(error))
+        return found if isinstance(found, CheckResult) else self.result(name, "ok", found)
+
+    def told(self, error: BaseException) -> str:
+        """An exception with the line of the author's that it came from."""
+        if isinstance(error, CheckFailed):
+            return str(error)
+        where = "" if isinstance(error, HarnessError) else place(error, self.module)
+        return one_line(error) + (f" ({where})" if where else "")
