@@ -98,7 +98,7 @@ def test_a_manifest_whose_record_is_odd_is_one_line(finished):
     (TEXT.encode("utf-16"), "is UTF-16 text; TOML is UTF-8: save it as UTF-8"),
     (b"a = ", "is not TOML"), (b"\xff = 1", "is not TOML"), (b"a = " + b"[" * 100_000, "is not TOML"),
     (b"#" * (LARGEST_TEXT + 1), "larger than the 1 MiB"),
-    (None, "there is no such file"),
+    (None, "No such file"),
 ], ids=["utf-16", "torn", "latin", "deep", "large", "absent"])
 def test_what_is_no_file_of_options_is_one_line(tmp_path, data, words):
     path = tmp_path / "run.toml"

@@ -32,7 +32,7 @@ def read_config_file(path: Path) -> ConfigFile:
     try:
         data = read_bounded(path, LARGEST_TEXT)
     except FileNotFoundError:
-        raise FileError(f"cannot read {path}: there is no such file") from None
+        raise FileError(f"cannot read {path}: No such file or directory") from None
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FileError(f"{path} is UTF-16 text; TOML is UTF-8: save it as UTF-8")
     try:

@@ -135,7 +135,7 @@ def parse_claims(path: Path, origin: str = "") -> list[Claim]:
     try:
         table = parse_toml(read_bounded(path, LARGEST_TEXT))
     except FileNotFoundError:
-        raise FileError(f"cannot read the claims {path}: there is no such file") from None
+        raise FileError(f"cannot read the claims {path}: No such file or directory") from None
     except Malformed as wrong:
         raise FileError(f"{path} is not TOML: {wrong}") from None
     where = ""
