@@ -106,7 +106,8 @@ def test_values_that_are_not_positive_get_a_linear_axis_and_intervals_below_zero
     assert max(float(n) for n in re.findall(r"[\d.]+", classed(held.root, "band")[0].get("d"))[1::2]) <= frame
 
 
-@pytest.mark.parametrize("values", [[(1, 1.0)], [(1, 3.0), (2, 3.0)], [(1, 1e-9), (1e6, 1e12)], [(5, 0.0), (6, 0.0)]])
+@pytest.mark.parametrize("values", [[(1, 1.0)], [(1, 3.0), (2, 3.0)], [(1, 1e-9), (1e6, 1e12)], [(5, 0.0), (6, 0.0)],
+                                    [(1, 1.0), (2, 1e308)], [(1, -1.7e308), (2, 1.7e308)], [(1, 1e308)]])
 def test_any_range_is_drawn_inside_of_the_picture(values):
     drawing = draw(Series("a", [Point(x, y) for x, y in values]))
     width, height = float(drawing.root.get("width")), float(drawing.root.get("height"))

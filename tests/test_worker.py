@@ -42,6 +42,8 @@ def perform(toy, fault="none", suite="poke", parent=None, plugin="toy", **fields
     ("sysexit", ["ok", "error"], "SystemExit: enough (toy.py:"),
     ("memory", ["ok", "oom"], "out of memory"),
     ("nan", ["ok", "error"], "number is not a number"),
+    ("infinite", ["ok", "error"], "number is infinite"),
+    ("rows", ["error"], "a row that no table can hold: seed: must be an integer, not text"),
     ("raw", ["ok", "error"], "raw measurements that are not JSON: Object of type object"),
 ])
 def test_a_failure_becomes_a_row_behind_those_before(toy, fault, statuses, reason):

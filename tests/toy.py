@@ -122,8 +122,10 @@ def misbehave(fault, bench):
         return b"x" * (1 << 50)
     if fault == "hang":
         time.sleep(3600)
-    if fault == "nan":
-        bench.row("number", float("nan"), "")
+    if fault in ("nan", "infinite"):
+        bench.row("number", float("nan" if fault == "nan" else "-inf"), "")
+    if fault == "rows":
+        bench.row("number", 1.0, seed="one")
     if fault == "raw":
         bench.raw["thing"] = object()
     if fault == "tell":

@@ -75,8 +75,8 @@ class TorchWorkbench(Workbench):
     def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
         given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
         row = Row(**self.row_fields() | given | fields)
-        if row.value is not None and math.isnan(row.value):
-            reasons = (f"{metric} is not a number", row.reason)
+        if row.value is not None and not math.isfinite(row.value):
+            reasons = (f"{metric} is {'not a number' if math.isnan(row.value) else 'infinite'}", row.reason)
             row.value, row.status, row.reason = None, "error", "; ".join(filter(None, reasons))
         self.rows.append(row)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+LARGEST = 1e100                         # what lies beyond is drawn there: its square, and a margin, are finite
+
 
 class Axis:
     """Maps values to 0..1, linearly or by logarithm."""
@@ -13,11 +15,13 @@ class Axis:
         self.log = log and min(values) > 0
         low, high = (self.scale(f(values)) for f in (min, max))
         if low == high:
-            low, high = (low - 0.5, high + 0.5)
+            low, high = (low - 0.5, high + 0.5) if abs(low) < 1e9 else (0.9 * low, 1.1 * low) if low > 0 else (
+                1.1 * low, 0.9 * low)
         self.low, self.high = low - margin * (high - low), high + margin * (high - low)
 
     def scale(self, value: float) -> float:
-        return math.log10(value) if self.log else value
+        value = max(-LARGEST, min(LARGEST, value))
+        return math.log10(max(value, 1 / LARGEST)) if self.log else value
 
     def place(self, value: float) -> float:
         return (self.scale(value) - self.low) / (self.high - self.low)

@@ -83,9 +83,10 @@ def point_of(place: Place, x: float, at: str = "") -> Point:
     """What stands in a place, as a point: the value, or the word for its failure."""
     before = f"{at}: " if at else ""
     if place.estimate is None:
-        row = place.failed[0]
-        href, where = cite(place.failed)
-        return Point(x, None, title=f"{before}{row.status}: {row.reason}\n{where}", href=href, word=row.status)
+        rows = place.failed or place.rows
+        word = rows[0].status if place.failed else "no number"
+        href, where = cite(rows)
+        return Point(x, None, title=f"{before}{word}: {rows[0].reason}\n{where}", href=href, word=word)
     row = place.measured[0]
     href, where = cite(place.measured)
     limit = row.limit if row.limit_kind else None
