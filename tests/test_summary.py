@@ -38,6 +38,8 @@ def line(text: str, start: str) -> str:
     ((1.0, "x", 0.5, 1.5), "1.0 ± 0.5×"), ((5.0, "", 2.0, None), "5"), ((5.0, "", 5.0, 5.0), "5"),
     ((float("inf"),), "inf"),
     ((-2.5, "", -2.6, -2.4), "-2.50 ± 0.10"), ((1.0, "", 0.99999, 1.00001), "1.0000 ± 1e-05"),
+    ((1e100, "bits/byte"), "1e+85 P"), ((1e30, "s", 9e29, 1.1e30), "1e+30 ± 1e+29 s"), ((1e-30, ""), "1e-30"),
+    ((3e-14, "", 2e-14, 4e-14), "3e-14 ± 1e-14"),
 ])
 def test_numbers_carry_their_unit_and_no_more_digits_than_they_deserve(arguments, expected):
     assert format_value(*arguments) == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+TINY, GIANT = 1e-6, 1e9                 # what lies beyond is written with a power of ten
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 ASCII = str.maketrans({
     "µ": "u", "±": "+-", "×": "x", "≤": "<=", "≥": ">=", "–": "-", "·": "|", "…": "...", "²": "^2", "ᵀ": "^T",
@@ -26,8 +27,11 @@ def format_value(value: float, unit: str = "", low: float | None = None, high: f
     if not math.isfinite(value):
         return str(value)
     power = _power(value, unit)
-    scaled, half = round(value / 10**power, 12), ""
-    if low is not None and high is not None and low < high:
+    scaled, half = float(f"{value / 10**power:.12g}"), ""
+    if scaled and not TINY <= abs(scaled) < GIANT:                               # no prefix reaches that far
+        text = f"{scaled:.3g}"
+        half = f"± {(high - low) / 2 / 10**power:.2g}" if low is not None and high is not None and low < high else ""
+    elif low is not None and high is not None and low < high:
         width = (high - low) / 2 / 10**power
         leading = 1 if width / 10 ** _magnitude(width) < 3.55 else 0             # two digits of 1.2, one of 4
         digits = min(max(leading - _magnitude(width), 0), max(4 - _magnitude(scaled), 0))
