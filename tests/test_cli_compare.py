@@ -90,7 +90,7 @@ def test_other_bytes_and_another_machine_are_refused_with_the_reason(compare, ru
     (other / "manifest.json").write_text((other / "manifest.json").read_text().replace('"one"', '"three"'))
     code, out, _ = compare(runs / "old", other)
     assert code == 0
-    assert "incomparable: perplexity of ssm (bits_per_byte): other corpus bytes (A 5ha, B 0ther)" in out
+    assert "incomparable: perplexity of ssm (bits_per_byte): other corpus bytes (A 5ha of p, B 0ther)" in out
     assert "other machine or software (A model one, B model three)" in out
     code, out, err = compare(runs / "old", other, "--fail-on", "scaling.step_time_s > 1.05")
     assert (code, out) == (2, "")

@@ -144,7 +144,7 @@ def test_refusals_and_lone_rows_say_so():
     b = run(scored("ssm", bits, sizes, sha="0ther"), scored("wave", bits[1:], sizes[1:]), scored("test", bits, sizes))
     found = {row.plugin_b or row.plugin_a: (row.verdict, row.reason) for row in compare_runs(a, b, SUITES)}
     assert found == {
-        "ssm": ("incomparable", "other corpus bytes (A 5ha, B 0ther)"), "brain": ("only in A", ""),
+        "ssm": ("incomparable", "other corpus bytes (A 5ha of p, B 0ther)"), "brain": ("only in A", ""),
         "wave": ("incomparable", "other documents were scored"), "test": ("only in B", "")}
 
 

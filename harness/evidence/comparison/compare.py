@@ -17,6 +17,7 @@ from typing import Any
 from ...reading import Run
 from ...store import Row
 from ...suite import ByRound, Suite
+from ..contents import newest_edition
 from ..statistics import intervals as stats
 from . import timing
 from .effect import ALPHA, Effect, Incomparable, effect, margin_of
@@ -80,7 +81,7 @@ def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str,
     adjusted = dict(zip(map(id, tested), stats.holm([found.p or 0.0 for found in tested]), strict=True))
     return [
         _judged(pair, found, adjusted.get(id(found)), margin or margin_of(pair)) if isinstance(found, Effect)
-        else Comparison(**_described(pair), verdict=found[0], reason=found[1])
+        else Comparison(**_described(pair), verdict=found[0], reason="; ".join(filter(None, [found[1], pair.note])))
         for pair, found in zip(pairs, effects, strict=True)]
 
 
@@ -89,7 +90,7 @@ def relative_growth(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str,
     rows = []
     for suite in suites:
         ours, theirs = (run.label_of(plugin, suite.name) for run, plugin in zip((a, b), plugins, strict=True))
-        results = [r for r in a.results if r.cell["suite"] == suite.name]
+        results, _ = newest_edition([r for r in a.results if r.cell["suite"] == suite.name])
         keys = dict.fromkeys(kind.key for r in results for row in r.rows
                              if isinstance(kind := kind_of(suite, row), ByRound) and kind.key == row.phase)
         if a is b and ours and theirs and ours != theirs:
@@ -105,7 +106,7 @@ def paired_budgets(a: Run, b: Run, suites: Sequence[Suite],
             not selector or run.label_of(selector, budget.suite) == budget.plugin)
 
     ours, theirs = (
-        [budget for budget in tuning_budgets(row for r in run.results for row in r.rows)
+        [budget for budget in tuning_budgets(row for r in newest_edition(run.results)[0] for row in r.rows)
          if counts(run, budget, selector)]
         for run, selector in zip((a, b), plugins or ("", ""), strict=True))
     return [(x, y) for x in ours for y in theirs if x.task == y.task and (plugins or x.plugin == y.plugin)]
@@ -147,7 +148,8 @@ def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: floa
     return Comparison(
         **facts, verdict=verdict, told=told, scale="ratio" if found.ratio else "difference", effect=estimate.value,
         low=estimate.low, high=estimate.high, p=found.p, p_holm=p_holm, noise_floor=found.floor,
-        detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin, how=found.how)
+        detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin,
+        how="; ".join(filter(None, [found.how, pair.note])))
 
 
 def _described(pair: ReadingPair) -> dict[str, Any]:
