@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 
+DEVIATION = "std"                           # the unit of what an audit finds: deviations of the logits
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 ASCII = str.maketrans({
     "µ": "u", "±": "+-", "×": "x", "≤": "<=", "≥": ">=", "–": "-", "·": "|", "…": "...", "²": "^2", "ᵀ": "^T",

@@ -1,7 +1,7 @@
 """Two runs, or two plugins of a run, metric by metric: a verdict each, and what it rests on. (no torch)
 
 A difference is told where its p-value, corrected for the family of all metrics compared together (Holm 1979), stays
-below 5 % and its size clears the noise floor. What is not told apart is `same` only where an equivalence test says so
+below 5 % and its size clears the noise floor; what was measured once has no p-value, and no verdict. What is not told apart is `same` only where an equivalence test says so
 within a stated margin; everything else is `within noise`, with the effect that would have been found. A system that
 failed where the other did not is worse: what survives a crash is no measurement.
 """
@@ -20,7 +20,7 @@ from ...suite import ByRound, Suite
 from ..contents import newest_edition
 from ..statistics import intervals as stats
 from . import timing
-from .effect import ALPHA, Effect, Incomparable, effect, margin_of
+from .effect import Effect, Incomparable, effect, margin_of
 from .pairs import Reading, ReadingPair, kind_of, pair_readings
 from .tuning import TuningBudget, tuning_budgets
 
@@ -139,7 +139,7 @@ def _failure(rows: Sequence[Row]) -> str:
 def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: float) -> Comparison:
     facts = _described(pair)
     estimate, neutral = found.estimate, 1.0 if found.ratio else 0.0
-    told = found.beyond(max(abs(facts["a"]), abs(facts["b"]))) and (p_holm is None or p_holm < ALPHA)
+    told = found.told(max(abs(facts["a"]), abs(facts["b"])), p_holm)
     same = found.same(margin)
     if told and not (same and found.exact):
         verdict = "better" if (estimate.value > neutral) == (facts["better"] == "higher") else "worse"

@@ -151,6 +151,9 @@ def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], p
     pairs = [(a, b) for a, b in pairs if a.rounds(phase) or b.rounds(phase)]
     if len(pairs) < 2:
         return []
+    if any(len(rounds) == 1 for both in pairs for r in both if (rounds := r.raw.get(phase, []))):
+        return [derived_row(pairs[-1][0], "crossover_length", None, unit="tokens", better="lower", phase=phase,
+                            reason=f"against {pairs[0][1].label}: one round, no spread: not told")]
     found = growth.crossover(
         [a.cell["seq_len"] for a, _ in pairs], [a.rounds(phase) for a, _ in pairs],
         [b.rounds(phase) for _, b in pairs])
