@@ -69,6 +69,18 @@ def test_a_planted_regression_is_found_and_its_rule_decides_the_exit_code(compar
     assert compare(runs / "old", runs / "new", "--fail-on", "memory.weights_bytes > 1", "--fail-on", rule)[0] == 1
 
 
+def test_from_nothing_to_something_fails_the_gate(compare, tmp_path):
+    """A state of 0 bytes that became 4 MB."""
+    for name, size in (("old", 0.0), ("new", 4e6)):
+        store(tmp_path / name, [weighed("ssm", "state_bytes_per_sequence", size)], name)
+    rule = "memory.state_bytes_per_sequence > 1.05"
+    code, out, _ = compare(tmp_path / "old", tmp_path / "new", "--fail-on", rule)
+    assert code == 1
+    assert f"fail-on {rule}: holds: ssm: memory.state_bytes_per_sequence@train T=256: ∞×" in out
+    assert compare(tmp_path / "new", tmp_path / "old", "--fail-on", rule)[0] == 0
+    assert records(compare(tmp_path / "old", tmp_path / "new", "--json"))[0]["ratio"] == "inf"
+
+
 def test_two_runs_of_the_same_programs_pass_the_gate(compare, tmp_path):
     """Measured twice on a machine that was 14 % slower the second time: undecided is told, and nothing holds."""
     generator = np.random.default_rng(2)

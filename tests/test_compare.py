@@ -165,9 +165,11 @@ def test_refusals_and_lone_rows_say_so():
         "wave": ("incomparable", "other documents were scored"), "test": ("only in B", "")}
 
 
-def test_the_ratio_of_a_difference_needs_something_to_divide_by():
-    row, = compare_runs(run(weighed("ssm", "peak_bytes", 0)), run(weighed("ssm", "peak_bytes", 5)), SUITES)
-    assert (row.scale, row.ratio, row.verdict) == ("difference", None, "worse")
+@pytest.mark.parametrize(("a", "b", "ratio", "verdict"), [
+    (0, 4_000_000, np.inf, "worse"), (4_000_000, 0, 0.0, "better"), (0, 0, 1.0, "same"), (-1, 2, None, "worse")])
+def test_counts_have_a_ratio_to_zero(a, b, ratio, verdict):
+    row, = compare_runs(*(run(weighed("ssm", "weights_bytes", value)) for value in (a, b)), SUITES)
+    assert (row.scale, row.ratio, row.verdict) == ("difference", ratio, verdict)
 
 
 def test_how_two_plugins_grow_is_found_in_one_run_only():

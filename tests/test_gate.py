@@ -1,5 +1,7 @@
 """Rules: read as written, told in one line where they cannot be, held only by what noise cannot explain."""
 
+import math
+
 import pytest
 
 from harness.errors import UsageError
@@ -58,6 +60,24 @@ def test_a_difference_is_judged_by_the_ratio_of_its_values():
     accuracy = row("mqar_accuracy@16", "score", "recall", scale="difference", effect=-0.3, a=0.9, b=0.6)
     assert apply_rule(parse_rule("recall.mqar_accuracy < 0.7"), [accuracy]).held == [accuracy]
     assert apply_rule(parse_rule("recall.mqar_accuracy@16 < 0.6"), [accuracy]).held == []
+
+
+@pytest.mark.parametrize(("a", "b", "rule", "holds"), [
+    (0.0, 4e6, "> 1.05", True), (0.0, 4e6, "< 0.95", False), (0.0, 0.0, "> 1.05", False), (0.0, 0.0, ">= 1", True),
+    (4e6, 0.0, "< 0.95", True), (4e6, 0.0, "> 1.05", False),
+])
+def test_anything_is_infinitely_more_than_nothing(a, b, rule, holds):
+    state = row("state_bytes", "", "memory", scale="difference", effect=b - a, a=a, b=b)
+    assert bool(apply_rule(parse_rule(f"memory.state_bytes {rule}"), [state]).held) is holds
+
+
+@pytest.mark.parametrize(("a", "b"), [(-1.0, 2.0), (1.0, -2.0), (math.nan, 1.0), (1.0, math.inf)])
+def test_what_has_no_ratio_does_not_pass_unseen(a, b):
+    state = row("state_bytes", "", "memory", scale="difference", effect=b - a, a=a, b=b)
+    with pytest.raises(UsageError, match="compares nothing: no ratio of"):
+        apply_rule(parse_rule("memory.state_bytes > 1.05"), [state])
+    fine = row("state_bytes", "", "memory", effect=1.0)
+    assert apply_rule(parse_rule("memory.state_bytes > 1.05"), [state, fine]).undecided == [state]
 
 
 def test_a_crash_is_no_way_through():

@@ -105,9 +105,29 @@ def test_what_was_measured_once_decides_nothing(one):
         "inconclusive", None, "no interval: at least 2 further repetitions")
 
 
+@pytest.mark.parametrize(("ours", "theirs", "confirms", "threshold", "verdict", "words"), [
+    (4e6, 0.0, "below", 0.5, "refuted", "infinitely more: 4e+06 to 0"), (4e6, 0.0, "above", 2.0, "confirmed", "infin"),
+    (0.0, 4e6, "below", 0.5, "confirmed", "0×"), (0.0, 0.0, "below", 0.5, "refuted", "1×")])
+def test_a_ratio_to_nothing_is_infinite_and_of_nothing_zero(ours, theirs, confirms, threshold, verdict, words):
+    measured = run(weighed("ssm", "state_bytes_per_sequence", ours),
+                   weighed("baseline", "state_bytes_per_sequence", theirs))
+    quantity = Quantity("memory", "state_bytes_per_sequence", "train")
+    finding, = found(measured, rule(quantity=quantity, confirms=confirms, threshold=threshold))
+    assert finding.verdict == verdict
+    assert words in finding.words
+
+
+def test_a_state_of_no_bytes_does_not_grow():
+    results = [weighed("ssm", "state_bytes_per_sequence", 0.0, seq_len=length) for length in (256, 512)]
+    finding, = found(run(*results), rule("slope", Quantity("memory", "state_bytes_per_sequence", "train"), to="",
+                                         threshold=0.1))
+    assert (finding.verdict, finding.value) == ("confirmed", 0.0)
+
+
 def test_what_an_audit_finds_of_given_weights_is_exact():
     cell = Cell("audit", "ssm")
-    measured = run(replace(weighed("ssm", "x", 1.0), cell=cell.record(), rows=[row(cell, "split law", 5.0, unit="std")]))
+    rows = [row(cell, "split law", 5.0, unit="std")]
+    measured = run(replace(weighed("ssm", "x", 1.0), cell=cell.record(), rows=rows))
     finding, = found(measured, rule("bound", Quantity("audit", "split law", ""), to="", threshold=0.01))
     assert (finding.verdict, finding.low, finding.high) == ("refuted", 5.0, 5.0)
 

@@ -137,6 +137,15 @@ def test_a_ratio_without_intervals_has_none():
     assert math.isnan(bare["ci_low"].iloc[0])
 
 
+def test_a_ratio_to_zero_is_infinite_and_of_negative_numbers_none():
+    rows = [row(plugin, value, seq_len=length) for length, both in enumerate(((0, 4), (4, 0), (0, 0), (-1, 2)), 1)
+            for plugin, value in zip("ab", both, strict=True)]
+    ratio = results(*rows).ratio(to="a")
+    assert ratio["value"].tolist() == [math.inf, 0.0, 1.0]
+    assert math.isnan(ratio["ci_high"].iloc[0])
+    assert ratio.plot("tokens_per_s", log=False)
+
+
 def test_a_ratio_to_nobody_is_refused_with_the_nearest_name():
     with pytest.raises(UsageError, match="unknown plugin 'baselin'; did you mean 'baseline'"):
         results(row("baseline", 1.0)).ratio(to="baselin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,8 @@ def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
     from ..evidence.comparison.tuning import unequal
     from ..store import finite
 
-    records = [{"kind": "comparison", **asdict(row), "ratio": row.ratio} for row in rows]
+    records = [{"kind": "comparison", **asdict(row), "ratio": "inf" if row.ratio == math.inf else row.ratio}
+               for row in rows]
     records += [{"kind": "growth", **asdict(row)} for row in growth]
     records += [{"kind": "tuning", "equal": not unequal(pair), "a": asdict(pair[0]), "b": asdict(pair[1])}
                 for pair in budgets]

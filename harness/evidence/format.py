@@ -9,7 +9,7 @@ DEVIATION = "std"                           # the unit of what an audit finds: d
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 ASCII = str.maketrans({
     "µ": "u", "±": "+-", "×": "x", "≤": "<=", "≥": ">=", "–": "-", "·": "|", "…": "...", "²": "^2", "ᵀ": "^T",
-    "†": "^+", "“": '"', "”": '"', "⊗": "(x)", "φ": "phi", "π": "pi"})
+    "†": "^+", "“": '"', "”": '"', "⊗": "(x)", "φ": "phi", "π": "pi", "∞": "inf"})
 
 
 def supports_unicode(wanted: bool | None = None) -> bool:

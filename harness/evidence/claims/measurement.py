@@ -22,6 +22,7 @@ from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of
 from ..format import DEVIATION
 from ..statistics import growth
 from ..statistics import intervals as stats
+from ..statistics.contrast import ratio_of
 from ..statistics.intervals import Estimate
 from ..statistics.student import student_difference, student_mean
 from .claim import Quantity, Rule
@@ -156,7 +157,12 @@ def _slope(readings: Sequence[Reading]) -> Measurement:
     """The exponent over the longest lengths: from rounds resampled, exact where it is of counts."""
     by_length = {reading.row.seq_len or 0: reading for reading in readings}
     lengths = sorted(by_length)
-    if len(lengths) < 2 or min(by_length[length].row.value or 0.0 for length in lengths) <= 0:
+    values = [by_length[length].row.value or 0.0 for length in lengths]
+    if len(lengths) > 1 and not any(values) and all(map(_exact, by_length.values())):
+        flat = Estimate(0.0, 0.0, 0.0, 1)
+        names = tuple(reading.result.id for reading in by_length.values())
+        return Measurement(flat, flat, False, "", "", "counted: zero at every length", names)
+    if len(lengths) < 2 or min(values) <= 0:
         raise NoMeasurement("growth with length needs positive values at two lengths")
     chosen = [by_length[length] for length in lengths[-3:]]
     names, words = tuple(r.result.id for r in chosen), f"T {lengths[-3:][0]}-{lengths[-1]}"
@@ -186,7 +192,7 @@ def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: R
         if found := _paired_cases(readings, others):
             return found
         readings, others = ([replace(r, compared=_plain(r.compared)) for r in side] for side in (readings, others))
-    top, bottom = readings[0].row, others[0].row
+    top = readings[0].row
     key = MetricKey(top.suite, top.metric, top.phase, top.seq_len or 0, top.batch_size or 0, top.unit, "")
     found = _measured_effect(ReadingPair(key, tuple(others), tuple(readings)), other, run)
     if found.ratio and rule.kind == "difference":
@@ -194,9 +200,19 @@ def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: R
         student = student_difference(x, y)
         return Measurement(student.interval(), student.interval(1 - 2 * ALPHA), False, top.unit, "seeds", found.how)
     if not found.ratio and rule.kind == "ratio":
-        raise NoMeasurement(
-            f"{rule.quantity} has no ratio: {top.value:g} and {bottom.value:g}; its claim needs a difference")
+        return _plain_ratio(rule, readings, others)
     return found
+
+
+def _plain_ratio(rule: Rule, readings: Sequence[Reading], others: Sequence[Reading]) -> Measurement:
+    """The ratio of means where one of the values is zero or less: exact of counts, else without an interval."""
+    x, y = (fmean(r.row.value or 0.0 for r in side) for side in (readings, others))
+    ratio = ratio_of(x, y)
+    if ratio is None:
+        raise NoMeasurement(f"{rule.quantity} has no ratio: {x:g} and {y:g}; its claim needs a difference")
+    end = ratio if all(map(_exact, [*readings, *others])) else None
+    own = Estimate(ratio, end, end, 1)
+    return Measurement(own, own, True, "x", "seeds", f"{x:g} to {y:g}")
 
 
 def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:

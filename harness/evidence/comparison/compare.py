@@ -1,9 +1,10 @@
 """Two runs, or two plugins of a run, metric by metric: a verdict each, and what it rests on. (no torch)
 
 A difference is told where its p-value, corrected for the family of all metrics compared together (Holm 1979), stays
-below 5 % and its size clears the noise floor; what was measured once has no p-value, and no verdict. What is not told apart is `same` only where an equivalence test says so
-within a stated margin; everything else is `within noise`, with the effect that would have been found. A system that
-failed where the other did not is worse: what survives a crash is no measurement.
+below 5 % and its size clears the noise floor; what was measured once has no p-value, and no verdict. What is not told
+apart is `same` only where an equivalence test says so within a stated margin; everything else is `within noise`, with
+the effect that would have been found. A system that failed where the other did not is worse: what survives a crash is
+no measurement.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ...store import Row
 from ...suite import ByRound, Suite
 from ..contents import newest_edition
 from ..statistics import intervals as stats
+from ..statistics.contrast import ratio_of
 from . import timing
 from .effect import Effect, Incomparable, effect, margin_of
 from .pairs import Reading, ReadingPair, kind_of, pair_readings
@@ -63,10 +65,10 @@ class Comparison:
 
     @property
     def ratio(self) -> float | None:
-        """B / A, None where they were not compared or A is not positive."""
+        """B / A, infinite where only A is zero; None where they were not compared or one of them is negative."""
         if self.scale != "difference":
             return self.effect
-        return self.b / self.a if self.b is not None and self.a is not None and self.a > 0 else None
+        return None if self.a is None or self.b is None else ratio_of(self.b, self.a)
 
 
 def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str, str] | None = None,

@@ -131,7 +131,7 @@ def _oriented(pair: ReadingPair, x: Sequence[float], y: Sequence[float]) -> tupl
 
 
 def control_noise(run: Run, result: CellResult, key: str) -> float:
-    """The factor by which identical code appeared to differ in the rounds of this cell; UNCONTROLLED without a control."""
+    """The factor by which identical code appeared to differ in the rounds of this cell, or UNCONTROLLED."""
     for member in run.groups.get(result.cell["group"], ()):
         own, twin = member.rounds(key), member.rounds(timing.CONTROL + key)
         if own and twin and len(own) == len(twin):

@@ -77,6 +77,8 @@ def effect_text(row: Comparison) -> str:
 
 def _three_digits(value: float, sign: str = "") -> str:
     """Three digits: 0.927, 1.10, 12.3."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else f"{value}"
     places = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:{sign}.{min(max(places, 0), 4)}f}"
 
@@ -142,7 +144,8 @@ def gate_lines(outcome: GateOutcome) -> list[str]:
         for row in rows:
             where = f" T={row.seq_len}" if row.seq_len else ""
             plugins = " / ".join(dict.fromkeys(filter(None, [row.plugin_b, row.plugin_a])))
-            found = row.reason if row.ratio is None else f"{_three_digits(row.ratio)}×"
+            found = row.reason or "no ratio" * (row.effect is not None)
+            found = found if row.ratio is None else f"{_three_digits(row.ratio)}×"
             text = ", ".join(filter(None, [found, row.verdict if word == "undecided" else ""]))
             lines.append(f"fail-on {outcome.rule.text}: {word}: {plugins}: {written_metric(row)}{where}: {text}")
     return lines or [f"fail-on {outcome.rule.text}: does not hold"]

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +24,7 @@ from ..claims.verdict_file import load_verdicts
 from ..contents import Contents
 from ..drawing.canvas import Drawing
 from ..drawing.lines import Label, Point, chart
+from ..statistics.contrast import ratio_of
 from ..tables.pivot import CONTEXT, Place, as_rows
 from .citation import run_names
 from .figures import Styles, axis_words, name_of, point_of
@@ -67,8 +69,8 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
         """Every number over that of the plugin `to`, measured under the same conditions; in units of "x TO".
 
         The interval is that of the worst case at both ends: wider than one of paired rounds or documents, which
-        `time_ratio` rows and `harness compare` give. Of `to` the newest measurement counts. Raises UsageError where it
-        has no rows.
+        `time_ratio` rows and `harness compare` give. Of `to` the newest measurement counts. A ratio to zero is
+        infinite, one of negative numbers is left out. Raises UsageError where `to` has no rows.
         """
         found = self.measured()
         base = found[found["label"] == to]
@@ -77,12 +79,14 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
         keys = [name for name in PAIRED if name in found]
         newest = base.groupby(keys, dropna=False)["started_at"].transform("max")
         base = base[base["started_at"].isna() | (base["started_at"] == newest)]
-        base = base[~base.duplicated(keys, keep=False) & (base["value"] > 0)][[*keys, "value", "ci_low", "ci_high"]]
+        base = base[~base.duplicated(keys, keep=False)][[*keys, "value", "ci_low", "ci_high"]]
         pairs = found[found["label"] != to].merge(base, on=keys, suffixes=("", "_base"))
+        ratios = [ratio_of(*both) for both in zip(pairs["value"], pairs["value_base"], strict=True)]
         pairs = pairs.assign(
-            value=pairs["value"] / pairs["value_base"], unit=f"x {to}", limit=float("nan"), limit_kind="",
-            ci_low=pairs["ci_low"] / pairs["ci_high_base"], ci_high=pairs["ci_high"] / pairs["ci_low_base"])
-        return Results(pairs[list(self.columns)])
+            value=ratios, unit=f"x {to}", limit=float("nan"), limit_kind="",
+            ci_low=pairs["ci_low"] / pairs["ci_high_base"].where(pairs["ci_low_base"] > 0),
+            ci_high=pairs["ci_high"] / pairs["ci_low_base"].where(pairs["ci_low_base"] > 0))
+        return Results(pairs[pairs["value"].notna()][list(self.columns)])
 
     def plot(self, metric: str, *, phase: str = "", x: str = "seq_len", log: bool = True) -> Drawing:
         """A metric against a numeric column, a line per plugin, with intervals, limits and failures.
@@ -101,7 +105,8 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
             raise unknown(f"phase of {metric}", phase, phases)
         if x not in (numeric := self.select_dtypes("number").columns):
             raise unknown("numeric column", x, numeric)
-        rows = [row for row in rows if phase in ("", row.phase) and not pandas.isna(getattr(row, x))]
+        rows = [row for row in rows if phase in ("", row.phase) and not pandas.isna(getattr(row, x))
+                and (row.value is None or math.isfinite(row.value))]
         if not rows:
             raise UsageError(f"no row of {metric} tells its {x}")
 
