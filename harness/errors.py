@@ -8,6 +8,7 @@
 | 2    | the command line is wrong: an unknown name, a malformed option, an impossible value |
 | 3    | a selected plugin does not load, or a selected corpus or tokenizer misses a dependency |
 | 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |
+| 5    | nothing that was to be compared is comparable: other text, tokenizer, size or machine, or nothing in common |
 | 130  | interrupted; every finished cell is kept, and what a training run had reached |
 """
 
@@ -33,6 +34,10 @@ class PluginError(HarnessError):
 
 class FileError(HarnessError):
     exit_code = 4
+
+
+class NotComparable(HarnessError):
+    exit_code = 5
 
 
 class Unsupported(HarnessError):

@@ -71,20 +71,30 @@ class Comparison:
         return None if self.a is None or self.b is None else ratio_of(self.b, self.a)
 
 
+Other = tuple[Run, tuple[str, str] | None]      # a run B, with a plugin of A and one of B where these are chosen
+
+
 def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str, str] | None = None,
                  margin: float | None = None) -> list[Comparison]:
     """Every metric that `suites` declare comparable. `plugins`: one of A and one of B. Raises UsageError.
 
     The two runs may be one and the same object: then the rounds of a timing group are paired.
     """
-    pairs = pair_readings(a, b, suites, plugins)
-    effects = [_effect_or_refusal(pair, a, b) for pair in pairs]
-    tested = [found for found in effects if isinstance(found, Effect) and found.p is not None]
+    return compare_with_each(a, [(b, plugins)], suites, margin)[0]
+
+
+def compare_with_each(a: Run, others: Sequence[Other], suites: Sequence[Suite],
+                      margin: float | None = None) -> list[list[Comparison]]:
+    """Each of several others against A, as one family of comparisons. Raises UsageError."""
+    pairs = [pair_readings(a, b, suites, plugins) for b, plugins in others]
+    effects = [[_effect_or_refusal(pair, a, b) for pair in own] for own, (b, _) in zip(pairs, others, strict=True)]
+    tested = [found for own in effects for found in own if isinstance(found, Effect) and found.p is not None]
     adjusted = dict(zip(map(id, tested), stats.holm([found.p or 0.0 for found in tested]), strict=True))
-    return [
+    return [[
         _judged(pair, found, adjusted.get(id(found)), margin or margin_of(pair)) if isinstance(found, Effect)
         else Comparison(**_described(pair), verdict=found[0], reason="; ".join(filter(None, [found[1], pair.note])))
-        for pair, found in zip(pairs, effects, strict=True)]
+        for pair, found in zip(own, effects_of, strict=True)]
+        for own, effects_of in zip(pairs, effects, strict=True)]
 
 
 def relative_growth(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str]) -> list[Row]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError, unknown
+from ...errors import NotComparable, UsageError, unknown
 
 if TYPE_CHECKING:
     from .compare import Comparison
@@ -69,7 +69,7 @@ def parse_rule(text: str) -> GateRule:
 
 
 def apply_rule(rule: GateRule, rows: Sequence[Comparison]) -> GateOutcome:
-    """Apply a rule. Raises UsageError where it names nothing, or nothing that could be compared."""
+    """Apply a rule. Raises UsageError where it names nothing, NotComparable where nothing that could be compared."""
     named = [row for row in rows if rule.covers(row)]
     if not named:
         raise unknown(f"metric of --fail-on {rule.text!r}:", f"{rule.suite}.{rule.metric}" + _at(rule.phase),
@@ -85,7 +85,7 @@ def apply_rule(rule: GateRule, rows: Sequence[Comparison]) -> GateOutcome:
             outcome.undecided.append(row)
     if not compared:
         why = next((row.reason for row in named if row.reason), "") or _no_ratio(named[0])
-        raise UsageError(f"--fail-on {rule.text!r} compares nothing: {why}")
+        raise NotComparable(f"--fail-on {rule.text!r} compares nothing: {why}")
     return outcome
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ WIDTH_WITHOUT_TERMINAL = 120
 
 
 def wide_console() -> Console:
-    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
-    return make_console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    """Standard output as wide as its terminal, as COLUMNS says, or WIDTH_WITHOUT_TERMINAL."""
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return make_console(width=None if known else WIDTH_WITHOUT_TERMINAL)
 
 
 def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
