@@ -28,7 +28,7 @@ PAIR = [row("a", 100.0), row("a", 50.0, seq_len=128), row("b", 200.0), row("b", 
 
 def test_a_run_loads_as_results_and_selections_are_results(tmp_path):
     store = Store(tmp_path / "run")
-    store.write(CellResult({"id": "x", "suite": "speed"}, PAIR))
+    store.write(CellResult({"id": "x", "suite": "speed", "plugin": "a"}, PAIR))
     loaded = load_results(store.directory)
     assert isinstance(loaded, Results)
     assert tuple(loaded.columns) == COLUMNS
@@ -101,7 +101,7 @@ def test_texts_are_told_by_content_not_by_name():
 
 def test_several_runs_load_as_one_table_that_says_which_run(tmp_path):
     for name, value in (("one", 1.0), ("two", 2.0)):
-        cell = {"id": "x", "suite": "speed"}
+        cell = {"id": "x", "suite": "speed", "plugin": "a"}
         Store(tmp_path / name).write(CellResult(cell, [row("a", value, started_at=name), row("b", 4.0, cell_id="b")]))
     runs = [tmp_path / "one", tmp_path / "two"]
     both = load_results(*runs)
