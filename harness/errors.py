@@ -8,6 +8,7 @@
 | 2    | the command line is wrong: an unknown name, a malformed option, an impossible value |
 | 3    | a selected plugin does not load, or a selected corpus or tokenizer misses a dependency |
 | 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |
+| 5    | nothing that was to be compared is comparable: other text, tokenizer, size or machine, or nothing in common |
 | 130  | interrupted; every finished cell is kept, and what a training run had reached |
 """
 
@@ -35,6 +36,10 @@ class FileError(HarnessError):
     exit_code = 4
 
 
+class NotComparable(HarnessError):
+    exit_code = 5
+
+
 class Unsupported(HarnessError):
     """This machine or this model cannot give the number asked for; becomes a row of that status."""
 
@@ -52,6 +57,6 @@ def one_line(error: BaseException) -> str:
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not registered, with the nearest one that is."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else "known: " + (", ".join(names) or "none")
     return UsageError(f"unknown {kind} {name!r}; {hint}")

@@ -46,6 +46,7 @@ class Row:
     plugin: str = ""
     options: str = ""
     family: str = ""
+    code: str = ""                          # digest of the source and the weights behind the number
     params: Int64 | None = None               # non-embedding, real degrees of freedom
     params_embedding: Int64 | None = None
     state_bytes: Int64 | None = None

@@ -13,11 +13,13 @@ HERE = {"packages": {"torch": "2.11"}, "cpu": {"model": "one"}, "git": {"commit"
 SHAPE = {"tokenizer": "bytes", "params": 300_000, "dtype": "float32"}
 
 
-def row(cell, metric, value, better="lower", sha="5ha", **fields):
+def row(cell, metric, value, better="lower", sha="", **fields):
+    """A row of a cell; every corpus has a digest of its own."""
     options = cell.label.removeprefix(cell.plugin).removeprefix(":")
+    sha = (sha or f"5ha of {cell.corpus}") if cell.corpus else ""
     return Row(suite=cell.suite, plugin=cell.plugin, options=options, cell_id=cell.id, seq_len=cell.seq_len or None,
                batch_size=cell.batch_size or None, corpus=cell.corpus, tokenizer=cell.tokenizer, seed=cell.seed,
-               dtype=cell.dtype, corpus_sha256=sha if cell.corpus else "", metric=metric, value=value, better=better,
+               dtype=cell.dtype, corpus_sha256=sha, metric=metric, value=value, better=better,
                **fields)
 
 
@@ -34,7 +36,7 @@ def documents(generator, n=30):
     return sizes, sizes * generator.normal(2, 0.3, n)
 
 
-def scored(plugin, bits, sizes, seed=0, budget=1_000_000, run_id="", sha="5ha", **fields):
+def scored(plugin, bits, sizes, seed=0, budget=1_000_000, run_id="", sha="", **fields):
     """A score of the perplexity suite."""
     cell = Cell("perplexity", plugin, **SHAPE | {"corpus": "pydoc", "seq_len": 256, "batch_size": 16} | fields,
                 seed=seed, protocol=(("budget_bytes", budget), ("role", "score")))

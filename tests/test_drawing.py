@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from harness.errors import UsageError
 from harness.evidence.drawing.canvas import stylesheet
 from harness.evidence.drawing.grids import SCALE, Segment, bars, dots, heat_map, shade
 from harness.evidence.drawing.lines import Label, Point, Series, chart, tick
@@ -177,6 +178,14 @@ def test_every_colour_that_is_used_has_a_rule():
 def test_a_saved_drawing_is_its_file(tmp_path):
     drawing = draw(Series("a", [Point(1, 1.0)]))
     assert drawing.save(tmp_path / "plot.svg").read_text() == drawing.standalone() + "\n"
+
+
+@pytest.mark.parametrize("name", ["plot.png", "plot", "plot.svg.pdf", "plot.html"])
+def test_what_is_no_svg_is_not_written_under_such_a_name(tmp_path, name):
+    drawing = draw(Series("a", [Point(1, 1.0)]))
+    with pytest.raises(UsageError, match=r"a plot is written as SVG, .*; name it plot.*\.svg"):
+        drawing.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_shades_grow_lighter_and_text_on_them_keeps_its_contrast():

@@ -8,7 +8,7 @@ from synthetic import SUITES, documents, group, rounds, run, scored, timed, weig
 
 from harness import Cell
 from harness.evidence.comparison import effect as effects
-from harness.evidence.comparison.effect import SINGLE, Incomparable, effect
+from harness.evidence.comparison.effect import UNCONTROLLED, Incomparable, effect
 from harness.evidence.comparison.pairs import Reading, pair_readings
 from harness.store import CellResult, Row
 from harness.suite import ByDocument
@@ -73,7 +73,7 @@ def test_runs_apart_are_widened_by_the_noise_of_both():
     assert found.estimate.high / found.estimate.low > found.floor**2
     assert found.p == 1
     without = run(timed("ssm", rounds(generator, 1.0)))
-    assert one(without, run(timed("ssm", rounds(generator, 1.0)))).floor == pytest.approx(SINGLE**2)
+    assert one(without, run(timed("ssm", rounds(generator, 1.0)))).floor == pytest.approx(UNCONTROLLED**2)
 
 
 def test_the_same_measurement_is_no_experiment():
@@ -102,7 +102,7 @@ def test_other_documents_are_refused(change):
 
 
 def test_without_the_raw_measurements_the_values_are_left():
-    """Over seeds by t, of one seed by the intervals of the rows, without those by SINGLE."""
+    """Over seeds by t, of one seed by the intervals of the rows; without those nothing tells them apart."""
     sizes, bits = documents(np.random.default_rng(7))
 
     def bare(scale, seeds, **row):
@@ -118,9 +118,8 @@ def test_without_the_raw_measurements_the_values_are_left():
     by_interval = one(bare(1, 1, ci_low=1.9, ci_high=2.1), bare(1, 1, ci_low=1.8, ci_high=2.2), "bits_per_byte")
     assert by_interval.how == "by the intervals of each"
     bare_value = one(bare(1, 1), bare(1.08, 1), "bits_per_byte")
-    assert (bare_value.how, bare_value.p) == ("one value each, no interval", None)
-    assert not bare_value.beyond(2)
-    assert one(bare(1, 1), bare(1.12, 1), "bits_per_byte").beyond(2)
+    assert (bare_value.how, bare_value.p) == ("one value each, no spread: not ranked", None)
+    assert not one(bare(1, 1), bare(9, 1), "bits_per_byte").told(2, None)
 
 
 def test_texts_of_every_seed_are_paired_within_it():

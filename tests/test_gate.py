@@ -1,8 +1,10 @@
 """Rules: read as written, told in one line where they cannot be, held only by what noise cannot explain."""
 
+import math
+
 import pytest
 
-from harness.errors import UsageError
+from harness.errors import NotComparable, UsageError
 from harness.evidence.comparison.compare import Comparison
 from harness.evidence.comparison.gate import apply_rule, parse_rule, written_metric
 
@@ -60,6 +62,24 @@ def test_a_difference_is_judged_by_the_ratio_of_its_values():
     assert apply_rule(parse_rule("recall.mqar_accuracy@16 < 0.6"), [accuracy]).held == []
 
 
+@pytest.mark.parametrize(("a", "b", "rule", "holds"), [
+    (0.0, 4e6, "> 1.05", True), (0.0, 4e6, "< 0.95", False), (0.0, 0.0, "> 1.05", False), (0.0, 0.0, ">= 1", True),
+    (4e6, 0.0, "< 0.95", True), (4e6, 0.0, "> 1.05", False),
+])
+def test_anything_is_infinitely_more_than_nothing(a, b, rule, holds):
+    state = row("state_bytes", "", "memory", scale="difference", effect=b - a, a=a, b=b)
+    assert bool(apply_rule(parse_rule(f"memory.state_bytes {rule}"), [state]).held) is holds
+
+
+@pytest.mark.parametrize(("a", "b"), [(-1.0, 2.0), (1.0, -2.0), (math.nan, 1.0), (1.0, math.inf)])
+def test_what_has_no_ratio_does_not_pass_unseen(a, b):
+    state = row("state_bytes", "", "memory", scale="difference", effect=b - a, a=a, b=b)
+    with pytest.raises(NotComparable, match="compares nothing: no ratio of"):
+        apply_rule(parse_rule("memory.state_bytes > 1.05"), [state])
+    fine = row("state_bytes", "", "memory", effect=1.0)
+    assert apply_rule(parse_rule("memory.state_bytes > 1.05"), [state, fine]).undecided == [state]
+
+
 def test_a_crash_is_no_way_through():
     crashed = row(effect=None, b=None, reason="B failed: oom")
     mended = row(effect=None, a=None, verdict="better", reason="A failed: oom")
@@ -88,7 +108,7 @@ def test_a_rule_that_names_nothing_is_told(text, words):
 @pytest.mark.parametrize(("verdict", "reason", "words"), [
     ("incomparable", "other tokenizer (A bytes, B gpt2)", "other tokenizer"), ("only in A", "", "only in A")])
 def test_a_rule_on_what_cannot_be_compared_does_not_pass_silently(verdict, reason, words):
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(NotComparable, match=words):
         apply_rule(parse_rule("throughput.tokens_per_s < 0.95"), [row(effect=None, verdict=verdict, reason=reason)])
 
 

@@ -94,11 +94,42 @@ def test_a_bound_is_of_seeds_by_student():
     assert verdicts == ["refuted", "inconclusive", "confirmed"]
 
 
-def test_single_peaks_hold_within_a_factor():
-    peaks = run(weighed("ssm", "peak_bytes", 95.0), weighed("baseline", "peak_bytes", 100.0))
-    quantity = Quantity("memory", "peak_bytes", "train")
-    near, far = found(peaks, rule(quantity=quantity), rule(quantity=quantity, threshold=0.5))
-    assert (near.verdict, far.verdict) == ("inconclusive", "refuted")
+@pytest.mark.parametrize("one", [{}, {"kind": "bound", "to": "", "threshold": 1e-9}, {"kind": "slope", "to": ""}])
+def test_what_was_measured_once_decides_nothing(one):
+    """Neither two peaks, however far apart, nor one against a bound, nor their growth."""
+    peaks = run(*(weighed(plugin, "peak_bytes", value * length, seq_len=length) for length in (256, 512)
+                  for plugin, value in (("ssm", 9000.0), ("baseline", 1.0))))
+    finding, = found(peaks, rule(quantity=Quantity("memory", "peak_bytes", "train"),
+                                 **{"at": 0 if one.get("kind") == "slope" else 256} | one))
+    assert (finding.verdict, finding.low, finding.further) == (
+        "inconclusive", None, "no interval: at least 2 further repetitions")
+
+
+@pytest.mark.parametrize(("ours", "theirs", "confirms", "threshold", "verdict", "words"), [
+    (4e6, 0.0, "below", 0.5, "refuted", "infinitely more: 4e+06 to 0"), (4e6, 0.0, "above", 2.0, "confirmed", "infin"),
+    (0.0, 4e6, "below", 0.5, "confirmed", "0×"), (0.0, 0.0, "below", 0.5, "refuted", "1×")])
+def test_a_ratio_to_nothing_is_infinite_and_of_nothing_zero(ours, theirs, confirms, threshold, verdict, words):
+    measured = run(weighed("ssm", "state_bytes_per_sequence", ours),
+                   weighed("baseline", "state_bytes_per_sequence", theirs))
+    quantity = Quantity("memory", "state_bytes_per_sequence", "train")
+    finding, = found(measured, rule(quantity=quantity, confirms=confirms, threshold=threshold))
+    assert finding.verdict == verdict
+    assert words in finding.words
+
+
+def test_a_state_of_no_bytes_does_not_grow():
+    results = [weighed("ssm", "state_bytes_per_sequence", 0.0, seq_len=length) for length in (256, 512)]
+    finding, = found(run(*results), rule("slope", Quantity("memory", "state_bytes_per_sequence", "train"), to="",
+                                         threshold=0.1))
+    assert (finding.verdict, finding.value) == ("confirmed", 0.0)
+
+
+def test_what_an_audit_finds_of_given_weights_is_exact():
+    cell = Cell("audit", "ssm")
+    rows = [row(cell, "split law", 5.0, unit="std")]
+    measured = run(replace(weighed("ssm", "x", 1.0), cell=cell.record(), rows=rows))
+    finding, = found(measured, rule("bound", Quantity("audit", "split law", ""), to="", threshold=0.01))
+    assert (finding.verdict, finding.low, finding.high) == ("refuted", 5.0, 5.0)
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(16_420_584, "confirmed"), (16_500_000, "refuted")])

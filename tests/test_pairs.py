@@ -29,7 +29,7 @@ def test_equal_conditions_are_paired_seed_by_seed():
 
 @pytest.mark.parametrize(("fields", "reason"), [
     ({"corpus": "markov"}, "other corpus (A pydoc, B markov)"),
-    ({"sha": "0ther"}, "other corpus bytes (A 5ha, B 0ther)"),
+    ({"sha": "0ther"}, "other corpus bytes (A 5ha of p, B 0ther)"),
     ({"tokenizer": "gpt2"}, "other tokenizer (A bytes, B gpt2)"),
     ({"dtype": "bfloat16"}, "other precision (A float32, B bfloat16)"),
     ({"params": 100_000}, "other size (A 300k parameters, B 100k parameters)"),
@@ -110,6 +110,38 @@ def test_a_failure_under_other_conditions_is_none_of_this_number(fields):
     good = scored("ssm", BITS, SIZES)
     pair = only(pairs([good], [good, failed(scored("ssm", BITS, SIZES, **fields))]))
     assert (len(pair.b), pair.failed_b) == (1, ())
+
+
+def test_a_text_is_its_bytes_and_its_split_wherever_it_lies():
+    """One book in two folders, under two names, is one corpus; other bytes under one name are not."""
+    here, there = (scored("ssm", BITS, SIZES, corpus=f"file:/{place}/book.txt", sha="b00k") for place in ("a", "b"))
+    assert only(pairs([here], [there])).reason == ""
+    assert only(pairs([here], [failed(there)])).failed_b == ()            # a failure tells no bytes
+    same = [failed(scored("ssm", BITS, SIZES, corpus=f"file:/{place}/book.txt", text="source+bytes")) for place in "ab"]
+    known = scored("ssm", BITS, SIZES, corpus="file:/a/book.txt", text="source+bytes", sha="b00k")
+    assert only(pairs([known], same[1:])).failed_b == tuple(same[1].rows)   # but what was read when it was planned
+    changed = scored("ssm", BITS, SIZES, corpus="file:/a/book.txt", sha="0ther")
+    assert only(pairs([here], [changed])).reason == "other corpus bytes (A b00k, B 0ther)"
+    one = run(here, scored("wave", BITS, SIZES, corpus="file:book.txt", sha="b00k"))
+    assert only(pair_readings(one, one, SUITES, ("ssm", "wave"))).reason == ""
+
+
+def test_a_tokenizer_is_its_table():
+    ours, theirs, other = (scored("ssm", BITS, SIZES, tokenizer=name, tokenizer_code=code) for name, code in (
+        ("mine", "source+table"), ("yours", "edited+table"), ("mine", "source+0ther")))
+    assert only(pairs([ours], [theirs])).reason == ""
+    assert only(pairs([ours], [other])).reason == "other tokenizer bytes (A table, B 0ther)"
+
+
+def test_of_an_edited_plugin_the_newest_source_alone_takes_part():
+    """Two seeds of the old code and one of the new are no three seeds."""
+    old = [scored("ssm", BITS, SIZES, seed, code="old") for seed in (0, 1)]
+    new = scored("ssm", BITS, SIZES, 0, code="new")
+    pair = only(pairs([*old, new], [new]))
+    assert [r.result.cell["code"] for r in pair.a] == ["new"]
+    assert pair.note == "the newest code; A holds older too"
+    lone = scored("ssm", BITS, SIZES, code="old", dtype="bfloat16")
+    assert only(pairs([lone, new], [lone])).reason == "other precision (A float32, B bfloat16)"
 
 
 def test_a_cell_measured_again_after_an_edit_stands_for_both():

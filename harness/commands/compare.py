@@ -1,8 +1,9 @@
-"""`harness compare`: two runs, or two plugins of a run, with a verdict for each metric and an exit code for CI."""
+"""`harness compare`: runs, or plugins of a run, with a verdict for each metric and an exit code for CI."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +11,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import FileError, UsageError
+from ..errors import FileError, NotComparable, UsageError
 from ..quantities import split
 from ..reading import Run, read_run
 from ..selector import split_selectors
 from .options import Json, PluginFiles, complete_suites, load_registry
 
 if TYPE_CHECKING:
-    from ..evidence.comparison.compare import Comparison
+    from ..evidence.comparison.compare import Comparison, Other
+    from ..evidence.comparison.gate import GateOutcome, GateRule
     from ..evidence.comparison.table import Page
     from ..registry import Registry
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="Results directory, or DIR:PLUGIN.")],
-    b: Annotated[str, typer.Argument(help="The other one; none with --plugins.")] = "",
-    plugins: Annotated[str, typer.Option(help="Two plugins of the one directory A: X,Y compares Y with X.")] = "",
+    runs: Annotated[list[str], typer.Argument(
+        help="Results directories, or DIR:PLUGIN each; every further one is compared with the first.")],
+    plugins: Annotated[str, typer.Option(
+        help="Plugins of the one directory A: X,Y compares Y with X; further ones are compared with X too.")] = "",
     suite: Annotated[str, typer.Option(
         help="Suites to compare, separated by commas; default: all.", autocompletion=complete_suites)] = "",
     fail_on: Annotated[list[str] | None, typer.Option(
@@ -36,13 +39,14 @@ def compare(
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Compare two runs (A B), or two plugins of a run (A --plugins X,Y, or A:X B:Y): B against A, metric by metric.
+    """Compare runs (A B …), or plugins of a run (A --plugins X,Y, or A:X B:Y): each against A, metric by metric.
 
     Scores are paired by document, timings by round where they were taken in the same rounds, and every verdict is
-    corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds.
+    corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds,
+    5 where nothing that was to be compared is comparable.
     """
-    from ..evidence.comparison.compare import compare_runs, paired_budgets, relative_growth
-    from ..evidence.comparison.gate import apply_rule, parse_rule
+    from ..evidence.comparison.compare import compare_with_each
+    from ..evidence.comparison.gate import parse_rule
 
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other")
@@ -51,34 +55,71 @@ def compare(
     rules = [parse_rule(text) for text in fail_on or ()]
     registry = load_registry(plugin_file)
     suites = [registry.suite(name) for name in dict.fromkeys(split(suite))] or list(registry.suites.values())
-    left, right, chosen = open_runs(registry, a, b, plugins)
-    warn_of_unknown_suites(registry, left, right)
-    rows = compare_runs(left, right, suites, plugins=chosen, margin=margin)
-    require_something_in_common(rows)
-    outcomes = [apply_rule(rule, rows) for rule in rules]
-    growth = relative_growth(left, right, suites, chosen) if chosen else []
-    budgets = paired_budgets(left, right, suites, chosen)
-    if as_json:
-        print_records(rows, growth, budgets, outcomes)
-    else:
-        from ..evidence.comparison.table import page
+    left, others = open_runs(registry, runs, plugins)
+    warn_of_unknown_suites(registry, [left, *(right for right, _ in others)])
+    form = "json" if as_json else "md" if markdown else ""
+    held, refusals = False, list[NotComparable]()
+    for number, (other, rows) in enumerate(
+            zip(others, compare_with_each(left, others, suites, margin), strict=True)):
+        outcomes, own = judge(rules, rows)
+        refusals += own
+        held = held or any(outcome.held for outcome in outcomes)
+        if any(not row.verdict.startswith("only") for row in rows):
+            show_comparison(left, other, suites, rows, outcomes, form, number)
+    for refusal in dict.fromkeys(map(str, refusals)):
+        print(f"harness: {refusal}", file=sys.stderr)
+    raise typer.Exit(1 if held else NotComparable.exit_code if refusals else 0)
 
-        print_page(heading(left, right, chosen), page(rows, growth, budgets, outcomes, chosen), markdown)
-    raise typer.Exit(1 if any(outcome.held for outcome in outcomes) else 0)
 
-
-def warn_of_unknown_suites(registry: Registry, left: Run, right: Run) -> None:
-    for name in dict.fromkeys(result.cell["suite"] for run in (left, right) for result in run.results):
+def warn_of_unknown_suites(registry: Registry, runs: Sequence[Run]) -> None:
+    for name in dict.fromkeys(result.cell["suite"] for run in runs for result in run.results):
         if name not in registry.suites:
             print(f"harness: suite {name!r} is not loaded and not compared; -p FILE loads it", file=sys.stderr)
 
 
-def require_something_in_common(rows: Sequence[Comparison]) -> None:
-    """Raises UsageError where every metric stands on one side only."""
+def judge(rules: Sequence[GateRule], rows: Sequence[Comparison]) -> tuple[list[GateOutcome], list[NotComparable]]:
+    """What the rules found, and what could not be compared. Raises UsageError for a rule that names nothing."""
+    from ..evidence.comparison.gate import apply_rule
+
+    try:
+        require_comparable(rows)
+    except NotComparable as refusal:
+        return [], [refusal]
+    outcomes, refusals = list[Any](), list[NotComparable]()
+    for rule in rules:
+        try:
+            outcomes.append(apply_rule(rule, rows))
+        except NotComparable as refusal:
+            refusals.append(refusal)
+    return outcomes, refusals
+
+
+def require_comparable(rows: Sequence[Comparison]) -> None:
+    """Raises NotComparable where every metric stands on one side only, or is refused."""
     if all(row.verdict.startswith("only") for row in rows):
         only = {side: dict.fromkeys(row.suite for row in rows if row.verdict == f"only in {side}") for side in "AB"}
         has = [", ".join(only[side]) or "no metric of these suites" for side in "AB"]
-        raise UsageError(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
+        raise NotComparable(f"nothing in common to compare: A has {has[0]}; B has {has[1]}")
+    reasons = [row.reason for row in rows if row.verdict == "incomparable"]
+    if reasons and all(row.verdict == "incomparable" or row.verdict.startswith("only") for row in rows):
+        raise NotComparable(f"nothing is comparable: {reasons[0]}")
+
+
+def show_comparison(left: Run, other: Other, suites: Any, rows: Sequence[Comparison], outcomes: Sequence[GateOutcome],
+                    form: str, number: int) -> None:
+    """Print what one comparison of several found, as `form`: json, md, or "" for a terminal."""
+    from ..evidence.comparison.compare import paired_budgets, relative_growth
+    from ..evidence.comparison.table import page
+
+    right, chosen = other
+    growth = relative_growth(left, right, suites, chosen) if chosen else []
+    budgets = paired_budgets(left, right, suites, chosen)
+    if form == "json":
+        print_records(rows, growth, budgets, outcomes, right.name)
+        return
+    if number:
+        print()
+    print_page(heading(left, right, chosen), page(rows, growth, budgets, outcomes, chosen), form == "md")
 
 
 def heading(left: Run, right: Run, chosen: tuple[str, str] | None) -> str:
@@ -100,23 +141,26 @@ def print_page(title: str, found: Page, markdown: bool) -> None:
         console.print(to_rich(found))
 
 
-def open_runs(registry: Registry, a: str, b: str, plugins: str) -> tuple[Run, Run, tuple[str, str] | None]:
-    """Both runs (one object where they are one directory) and the plugins chosen. Raises UsageError, FileError."""
-    (here, x), (there, y) = parse_side(a), parse_side(b) if b else (Path(), "")
+def open_runs(registry: Registry, runs: Sequence[str], plugins: str) -> tuple[Run, list[Other]]:
+    """The first run, and what is compared with it: runs (that same object where they are one directory), each with the
+    plugins chosen. Raises UsageError, FileError."""
+    (here, x), *others = map(parse_side, runs)
     if plugins:
-        named = split_selectors(plugins)
-        if b or x:
-            raise UsageError("--plugins chooses two plugins of one directory; write A --plugins X,Y or A:X B:Y")
-        if len(named) != 2:
-            raise UsageError(f"--plugins must name two plugins, X,Y; got {plugins!r}")
-        there, (x, y) = here, named
-    elif not b:
-        raise UsageError("compare takes two runs, A B, or two plugins of one: A --plugins X,Y")
-    if bool(x) != bool(y):
-        raise UsageError(f"name a plugin on both sides or on none: {a} has {x or 'none'}, {b} has {y or 'none'}")
+        first, *named = split_selectors(plugins) or [""]
+        if others or x:
+            raise UsageError("--plugins chooses plugins of one directory; write A --plugins X,Y or A:X B:Y")
+        if not named:
+            raise UsageError(f"--plugins must name two plugins or more, X,Y; got {plugins!r}")
+        x, others = first, [(here, name) for name in named]
+    elif not others:
+        raise UsageError("compare takes runs, A B, or plugins of one: A --plugins X,Y")
+    for text, (_, y) in zip(runs[1:], others, strict=False):
+        if bool(x) != bool(y):
+            raise UsageError(f"name a plugin on both sides or on none: {runs[0]} has {x or 'none'}, "
+                             f"{text} has {y or 'none'}")
     left = read_measured(here, registry)
-    right = left if here.resolve() == there.resolve() and x else read_measured(there, registry)
-    return left, right, (x, y) if x else None
+    return left, [(left if x and here.resolve() == there.resolve() else read_measured(there, registry),
+                   (x, y) if x else None) for there, y in others]
 
 
 def parse_side(text: str) -> tuple[Path, str]:
@@ -136,14 +180,15 @@ def read_measured(directory: Path, registry: Registry) -> Run:
     return run
 
 
-def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any) -> None:
-    """A JSON object a line; `kind` is comparison, growth, tuning or rule."""
+def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str) -> None:
+    """A JSON object a line; `kind` is comparison, growth, tuning or rule. `run` names B."""
     from dataclasses import asdict
 
     from ..evidence.comparison.tuning import unequal
     from ..store import finite
 
-    records = [{"kind": "comparison", **asdict(row), "ratio": row.ratio} for row in rows]
+    records = [{"kind": "comparison", "run": run, **asdict(row), "ratio": "inf" if row.ratio == math.inf else row.ratio}
+               for row in rows]
     records += [{"kind": "growth", **asdict(row)} for row in growth]
     records += [{"kind": "tuning", "equal": not unequal(pair), "a": asdict(pair[0]), "b": asdict(pair[1])}
                 for pair in budgets]

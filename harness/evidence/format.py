@@ -6,10 +6,11 @@ import math
 import sys
 
 TINY, GIANT = 1e-6, 1e9                 # what lies beyond is written with a power of ten
+DEVIATION = "std"                           # the unit of what an audit finds: deviations of the logits
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 ASCII = str.maketrans({
     "µ": "u", "±": "+-", "×": "x", "≤": "<=", "≥": ">=", "–": "-", "·": "|", "…": "...", "²": "^2", "ᵀ": "^T",
-    "†": "^+", "“": '"', "”": '"', "⊗": "(x)", "φ": "phi", "π": "pi"})
+    "†": "^+", "“": '"', "”": '"', "⊗": "(x)", "φ": "phi", "π": "pi", "∞": "inf"})
 
 
 def supports_unicode(wanted: bool | None = None) -> bool:

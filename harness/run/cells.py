@@ -63,6 +63,12 @@ class Cell:
         return "c" + hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH - 1]
 
     @property
+    def edition(self) -> str:
+        """A letter and a hash of all source, and of the weights, behind the number: what was edited has another."""
+        parts = [self.code, self.suite_code, self.tokenizer_code, self.weights, self.engine]
+        return "v" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:HASH_LENGTH - 1]
+
+    @property
     def label(self) -> str:
         """How the plugin is written on the command line: `phasefield:episodic=false`."""
         return str(Selector(self.plugin, options=self.options, checkpoint=self.checkpoint))
@@ -145,6 +151,7 @@ def base_fields(cell: Cell, spec: Any = None) -> dict[str, Any]:
     return {
         "cell_id": cell.id, "suite": cell.suite, "plugin": cell.plugin,
         "options": cell.label.removeprefix(cell.plugin).removeprefix(":"), "family": spec.family if spec else "",
+        "code": cell.edition,
         "corpus": cell.corpus, "tokenizer": cell.tokenizer, "seq_len": cell.seq_len or None,
         "batch_size": cell.batch_size or None, "device": cell.device, "dtype": cell.dtype, "seed": cell.seed,
     }

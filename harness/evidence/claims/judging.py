@@ -64,8 +64,10 @@ def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleF
         return RuleFinding(str(rule), refused, reason=f"no score: {refusal}", cells=cells)
     verdict, settling = decide(rule, measured)
     estimate = measured.estimate
+    reason = f"infinitely more: {measured.how}" if math.isinf(estimate.value) else ""       # a file has no infinity
     return RuleFinding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
-                   "ratio" if measured.ratio else "value", measured.unit, measured.how, "", settling, measured.cells)
+                   "ratio" if measured.ratio else "value", measured.unit, measured.how, reason, settling,
+                   measured.cells)
 
 
 def decide(rule: Rule, measured: Measurement) -> tuple[Judgement, str]:
@@ -74,7 +76,7 @@ def decide(rule: Rule, measured: Measurement) -> tuple[Judgement, str]:
     tested = measured.tight if rule.confirms == "equals" else estimate
     if estimate.low is None or estimate.high is None or tested.low is None or tested.high is None:
         return INCONCLUSIVE, "no interval: at least 2 further repetitions"
-    closed = rule.confirms == "equals"
+    closed = rule.confirms == "equals" or math.isinf(tested.high)               # more than any threshold lies above it
     if (low <= tested.low and tested.high <= high) if closed else (low < tested.low and tested.high < high):
         return CONFIRMED, ""
     outside = (estimate.high < low or estimate.low > high) if closed else (estimate.high <= low or estimate.low >= high)

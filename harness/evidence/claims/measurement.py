@@ -1,9 +1,9 @@
 """What a claim's rule comes to in measured cells: an effect with its interval, or why there is none. (no torch)
 
 Two plugins are compared as `harness compare` does it: scores by document and seed, timings by round within the factor
-that the A/A control shows, peaks within the factor that single values are known to. Two cases of one cell were timed in
-interleaved rounds of one process and are paired. A single plugin's number has Student's interval over its seeds, or
-that of its row.
+that the A/A control shows. Two cases of one cell were timed in interleaved rounds of one process and are paired. A
+single plugin's number has Student's interval over its seeds, or that of its row. What is counted, and what an audit
+finds of given weights, is exact; what was measured once has no interval, and a rule on it no verdict.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from statistics import fmean
 from ...reading import Run
 from ...store import Row
 from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
-from ..comparison.effect import ALPHA, SINGLE, Incomparable, effect
+from ..comparison.effect import ALPHA, Incomparable, effect
 from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of
+from ..format import DEVIATION
 from ..statistics import growth
 from ..statistics import intervals as stats
+from ..statistics.contrast import ratio_of
 from ..statistics.intervals import Estimate
 from ..statistics.student import student_difference, student_mean
 from .claim import Quantity, Rule
@@ -125,7 +127,7 @@ def _alone(readings: Sequence[Reading], exact: bool) -> Measurement:
         cells[reading.result.id] = reading
     values = [r.row.value or 0.0 for r in cells.values()]
     first, names = next(iter(cells.values())), tuple(cells)
-    if exact or (len(values) == 1 and isinstance(first.compared, Counted)):
+    if exact or (len(values) == 1 and _exact(first)):
         value = fmean(values)
         span = Estimate(value, min(values), max(values), len(values))
         return Measurement(span, Estimate(value, value, value, 1), False, first.row.unit, "", "counted", names)
@@ -138,13 +140,12 @@ def _alone(readings: Sequence[Reading], exact: bool) -> Measurement:
         own = Estimate(values[0], row.ci_low, row.ci_high, len(rounds) or 1)
         repeats = "rounds" if rounds else "documents"
         return Measurement(own, own, False, row.unit, repeats, "the interval of its row", names)
-    own, how = _one_value(values[0]), f"one value, taken to hold within a factor {SINGLE:g}"
-    return Measurement(own, own, False, row.unit, "seeds", how, names)
+    own = Estimate(values[0], None, None, 1)
+    return Measurement(own, own, False, row.unit, "seeds", "one value, no spread", names)
 
 
-def _one_value(value: float) -> Estimate:
-    low, high = sorted((value / SINGLE, value * SINGLE))
-    return Estimate(value, low, high, 1)
+def _exact(reading: Reading) -> bool:
+    return isinstance(reading.compared, Counted) or reading.row.unit == DEVIATION
 
 
 def _rounds(reading: Reading) -> list[float]:
@@ -153,10 +154,15 @@ def _rounds(reading: Reading) -> list[float]:
 
 
 def _slope(readings: Sequence[Reading]) -> Measurement:
-    """The exponent over the longest lengths: from rounds resampled, or from single values known within SINGLE."""
+    """The exponent over the longest lengths: from rounds resampled, exact where it is of counts."""
     by_length = {reading.row.seq_len or 0: reading for reading in readings}
     lengths = sorted(by_length)
-    if len(lengths) < 2 or min(by_length[length].row.value or 0.0 for length in lengths) <= 0:
+    values = [by_length[length].row.value or 0.0 for length in lengths]
+    if len(lengths) > 1 and not any(values) and all(map(_exact, by_length.values())):
+        flat = Estimate(0.0, 0.0, 0.0, 1)
+        names = tuple(reading.result.id for reading in by_length.values())
+        return Measurement(flat, flat, False, "", "", "counted: zero at every length", names)
+    if len(lengths) < 2 or min(values) <= 0:
         raise NoMeasurement("growth with length needs positive values at two lengths")
     chosen = [by_length[length] for length in lengths[-3:]]
     names, words = tuple(r.result.id for r in chosen), f"T {lengths[-3:][0]}-{lengths[-1]}"
@@ -168,10 +174,9 @@ def _slope(readings: Sequence[Reading]) -> Measurement:
     x = [at - fmean(x) for at in x]
     spread = sum(at * at for at in x)
     slope = sum(at * math.log(r.row.value or 1.0) for at, r in zip(x, chosen, strict=True)) / spread
-    exact = all(isinstance(r.compared, Counted) for r in chosen)
-    half = 0.0 if exact else math.log(SINGLE) * sum(map(abs, x)) / spread
-    found = Estimate(slope, slope - half, slope + half, 1)
-    how = "counted" if exact else f"every value taken to hold within a factor {SINGLE:g}"
+    exact = all(map(_exact, chosen))
+    end, how = (slope, "counted") if exact else (None, "one value each, no spread")
+    found = Estimate(slope, end, end, 1)
     return Measurement(found, found, False, "", "", f"{words}, {how}", names)
 
 
@@ -187,7 +192,7 @@ def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: R
         if found := _paired_cases(readings, others):
             return found
         readings, others = ([replace(r, compared=_plain(r.compared)) for r in side] for side in (readings, others))
-    top, bottom = readings[0].row, others[0].row
+    top = readings[0].row
     key = MetricKey(top.suite, top.metric, top.phase, top.seq_len or 0, top.batch_size or 0, top.unit, "")
     found = _measured_effect(ReadingPair(key, tuple(others), tuple(readings)), other, run)
     if found.ratio and rule.kind == "difference":
@@ -195,9 +200,19 @@ def _compared(rule: Rule, readings: list[Reading], others: list[Reading], run: R
         student = student_difference(x, y)
         return Measurement(student.interval(), student.interval(1 - 2 * ALPHA), False, top.unit, "seeds", found.how)
     if not found.ratio and rule.kind == "ratio":
-        raise NoMeasurement(
-            f"{rule.quantity} has no ratio: {top.value:g} and {bottom.value:g}; its claim needs a difference")
+        return _plain_ratio(rule, readings, others)
     return found
+
+
+def _plain_ratio(rule: Rule, readings: Sequence[Reading], others: Sequence[Reading]) -> Measurement:
+    """The ratio of means where one of the values is zero or less: exact of counts, else without an interval."""
+    x, y = (fmean(r.row.value or 0.0 for r in side) for side in (readings, others))
+    ratio = ratio_of(x, y)
+    if ratio is None:
+        raise NoMeasurement(f"{rule.quantity} has no ratio: {x:g} and {y:g}; its claim needs a difference")
+    end = ratio if all(map(_exact, [*readings, *others])) else None
+    own = Estimate(ratio, end, end, 1)
+    return Measurement(own, own, True, "x", "seeds", f"{x:g} to {y:g}")
 
 
 def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:
@@ -215,13 +230,12 @@ def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:
 
 def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:
     """Noise that no interval of its own shows: identical code may seem to differ by `floor`."""
-    if not ratio or floor <= 1:
+    if not ratio or floor <= 1 or estimate.low is None or estimate.high is None:
         return estimate
     if math.isinf(floor):
         return replace(estimate, low=None, high=None)
     value = estimate.value
-    low, high = (value if end is None else end for end in (estimate.low, estimate.high))
-    return replace(estimate, low=min(low, value / floor), high=max(high, value * floor))
+    return replace(estimate, low=min(estimate.low, value / floor), high=max(estimate.high, value * floor))
 
 
 def _paired_cases(readings: Sequence[Reading], others: Sequence[Reading]) -> Measurement | None:

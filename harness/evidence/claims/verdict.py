@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -42,7 +43,7 @@ class RuleFinding:
     @property
     def words(self) -> str:
         """The number with its interval, or why there is none."""
-        if self.value is None:
+        if self.value is None or math.isinf(self.value):
             return self.reason
         unit = "x" if self.scale == "ratio" else self.unit
         text = format_value(self.value, unit, self.low, self.high)

@@ -1,9 +1,10 @@
 """Two runs, or two plugins of a run, metric by metric: a verdict each, and what it rests on. (no torch)
 
 A difference is told where its p-value, corrected for the family of all metrics compared together (Holm 1979), stays
-below 5 % and its size clears the noise floor. What is not told apart is `same` only where an equivalence test says so
-within a stated margin; everything else is `within noise`, with the effect that would have been found. A system that
-failed where the other did not is worse: what survives a crash is no measurement.
+below 5 % and its size clears the noise floor; what was measured once has no p-value, and no verdict. What is not told
+apart is `same` only where an equivalence test says so within a stated margin; everything else is `within noise`, with
+the effect that would have been found. A system that failed where the other did not is worse: what survives a crash is
+no measurement.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 from ...reading import Run
 from ...store import Row
 from ...suite import ByRound, Suite
+from ..contents import newest_edition
 from ..statistics import intervals as stats
+from ..statistics.contrast import ratio_of
 from . import timing
-from .effect import ALPHA, Effect, Incomparable, effect, margin_of
+from .effect import Effect, Incomparable, effect, margin_of
 from .pairs import Reading, ReadingPair, kind_of, pair_readings
 from .tuning import TuningBudget, tuning_budgets
 
@@ -62,10 +65,13 @@ class Comparison:
 
     @property
     def ratio(self) -> float | None:
-        """B / A, None where they were not compared or A is not positive."""
+        """B / A, infinite where only A is zero; None where they were not compared or one of them is negative."""
         if self.scale != "difference":
             return self.effect
-        return self.b / self.a if self.b is not None and self.a is not None and self.a > 0 else None
+        return None if self.a is None or self.b is None else ratio_of(self.b, self.a)
+
+
+Other = tuple[Run, tuple[str, str] | None]      # a run B, with a plugin of A and one of B where these are chosen
 
 
 def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str, str] | None = None,
@@ -74,14 +80,21 @@ def compare_runs(a: Run, b: Run, suites: Sequence[Suite], *, plugins: tuple[str,
 
     The two runs may be one and the same object: then the rounds of a timing group are paired.
     """
-    pairs = pair_readings(a, b, suites, plugins)
-    effects = [_effect_or_refusal(pair, a, b) for pair in pairs]
-    tested = [found for found in effects if isinstance(found, Effect) and found.p is not None]
+    return compare_with_each(a, [(b, plugins)], suites, margin)[0]
+
+
+def compare_with_each(a: Run, others: Sequence[Other], suites: Sequence[Suite],
+                      margin: float | None = None) -> list[list[Comparison]]:
+    """Each of several others against A, as one family of comparisons. Raises UsageError."""
+    pairs = [pair_readings(a, b, suites, plugins) for b, plugins in others]
+    effects = [[_effect_or_refusal(pair, a, b) for pair in own] for own, (b, _) in zip(pairs, others, strict=True)]
+    tested = [found for own in effects for found in own if isinstance(found, Effect) and found.p is not None]
     adjusted = dict(zip(map(id, tested), stats.holm([found.p or 0.0 for found in tested]), strict=True))
-    return [
+    return [[
         _judged(pair, found, adjusted.get(id(found)), margin or margin_of(pair)) if isinstance(found, Effect)
-        else Comparison(**_described(pair), verdict=found[0], reason=found[1])
-        for pair, found in zip(pairs, effects, strict=True)]
+        else Comparison(**_described(pair), verdict=found[0], reason="; ".join(filter(None, [found[1], pair.note])))
+        for pair, found in zip(own, effects_of, strict=True)]
+        for own, effects_of in zip(pairs, effects, strict=True)]
 
 
 def relative_growth(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str]) -> list[Row]:
@@ -89,7 +102,7 @@ def relative_growth(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str,
     rows = []
     for suite in suites:
         ours, theirs = (run.label_of(plugin, suite.name) for run, plugin in zip((a, b), plugins, strict=True))
-        results = [r for r in a.results if r.cell["suite"] == suite.name]
+        results, _ = newest_edition([r for r in a.results if r.cell["suite"] == suite.name])
         keys = dict.fromkeys(kind.key for r in results for row in r.rows
                              if isinstance(kind := kind_of(suite, row), ByRound) and kind.key == row.phase)
         if a is b and ours and theirs and ours != theirs:
@@ -105,7 +118,7 @@ def paired_budgets(a: Run, b: Run, suites: Sequence[Suite],
             not selector or run.label_of(selector, budget.suite) == budget.plugin)
 
     ours, theirs = (
-        [budget for budget in tuning_budgets(row for r in run.results for row in r.rows)
+        [budget for budget in tuning_budgets(row for r in newest_edition(run.results)[0] for row in r.rows)
          if counts(run, budget, selector)]
         for run, selector in zip((a, b), plugins or ("", ""), strict=True))
     return [(x, y) for x in ours for y in theirs if x.task == y.task and (plugins or x.plugin == y.plugin)]
@@ -138,7 +151,7 @@ def _failure(rows: Sequence[Row]) -> str:
 def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: float) -> Comparison:
     facts = _described(pair)
     estimate, neutral = found.estimate, 1.0 if found.ratio else 0.0
-    told = found.beyond(max(abs(facts["a"]), abs(facts["b"]))) and (p_holm is None or p_holm < ALPHA)
+    told = found.told(max(abs(facts["a"]), abs(facts["b"])), p_holm)
     same = found.same(margin)
     if told and not (same and found.exact):
         verdict = "better" if (estimate.value > neutral) == (facts["better"] == "higher") else "worse"
@@ -147,7 +160,8 @@ def _judged(pair: ReadingPair, found: Effect, p_holm: float | None, margin: floa
     return Comparison(
         **facts, verdict=verdict, told=told, scale="ratio" if found.ratio else "difference", effect=estimate.value,
         low=estimate.low, high=estimate.high, p=found.p, p_holm=p_holm, noise_floor=found.floor,
-        detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin, how=found.how)
+        detectable=found.detectable if math.isfinite(found.detectable) else None, margin=margin,
+        how="; ".join(filter(None, [found.how, pair.note])))
 
 
 def _described(pair: ReadingPair) -> dict[str, Any]:

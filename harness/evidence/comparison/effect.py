@@ -6,8 +6,9 @@ was timed in both groups, each side is first divided by it, round by round; the 
 both A/A controls, since neither run knows its own clock better than that. Two runs of the same programs on a shared
 machine lay 14 % apart within a minute; so divided 7 %, within the noise that their controls had shown.
 
-A single number without an interval or a control is not ranked within a factor SINGLE: peaks of memory of one program
-were seen 9 % apart.
+What was measured once has no spread, so no verdict rests on it, however large the factor: peaks of memory of one
+program were seen 9 % apart, and how far they may lie nobody knows. What is counted is exact and needs none. Rounds
+without an A/A control are not ranked within a factor UNCONTROLLED.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from . import timing
 from .pairs import Reading, ReadingPair
 
 ALPHA = 1 - CONFIDENCE
-SINGLE = 1.10
+UNCONTROLLED = 1.10
 MARGIN, SCORE_MARGIN = 0.05, 0.01           # within which values, and scores in bits and counts, are the same
 PROGRAM = ("plugin", "options", "preset", "params", "code", "weights", "engine")
 
@@ -42,7 +43,8 @@ class Effect:
     """B over A (`ratio`) or B minus A.
 
     `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing repeats), `floor` the factor
-    below which nothing is ranked, `detectable` the factor that would be found with 80 % power. `exact`: no noise.
+    below which nothing is ranked, `detectable` the factor that would be found with 80 % power. `exact`: counted, not
+    measured; any difference is real.
     """
 
     estimate: Estimate
@@ -53,6 +55,10 @@ class Effect:
     floor: float = 1.0
     detectable: float = math.inf
     exact: bool = False
+
+    def told(self, scale: float, p: float | None) -> bool:
+        """Whether noise cannot explain the effect: `p` is that of no effect, corrected; None where there is none."""
+        return self.beyond(scale) and (self.exact or (p is not None and p < ALPHA))
 
     def beyond(self, scale: float) -> bool:
         """Whether the value itself clears the floor; `scale` is the larger of the two values of a difference."""
@@ -125,12 +131,12 @@ def _oriented(pair: ReadingPair, x: Sequence[float], y: Sequence[float]) -> tupl
 
 
 def control_noise(run: Run, result: CellResult, key: str) -> float:
-    """The factor by which identical code appeared to differ in the rounds of this cell; SINGLE without a control."""
+    """The factor by which identical code appeared to differ in the rounds of this cell, or UNCONTROLLED."""
     for member in run.groups.get(result.cell["group"], ()):
         own, twin = member.rounds(key), member.rounds(timing.CONTROL + key)
         if own and twin and len(own) == len(twin):
             return stats.noise_floor((own, twin))
-    return SINGLE
+    return UNCONTROLLED
 
 
 def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> tuple[CellResult, CellResult] | None:
@@ -206,7 +212,7 @@ def _by_value(pair: ReadingPair, a: Run, b: Run) -> Effect:
     found = contrast.of_intervals(*(_interval(side[0]) for side in (pair.a, pair.b)))
     if found.student.variance is not None:
         return _contrasted(found, "by the intervals of each", noise)
-    return _contrasted(found, "one value each, no interval", noise * SINGLE)
+    return _contrasted(found, "one value each, no spread: not ranked", noise)
 
 
 def _interval(reading: Reading) -> Estimate:

@@ -1,8 +1,9 @@
 """Rules that a comparison must not fulfil, for continuous integration: "throughput.tokens_per_s < 0.95". (no torch)
 
 A rule is of the ratio B / A and holds where noise cannot explain the difference: a gate that trips at random is soon
-switched off. What lies beyond the threshold but within the noise, or was not measured alike in B, is told as undecided.
-Where A has a number and B failed every rule on it holds, since a crash is no way through.
+switched off. What lies beyond the threshold but within the noise, or was not measured alike in B, is told as undecided,
+and so are negative numbers, which have no ratio. Anything is infinitely more than nothing. Where A has a number and B
+failed every rule on it holds, since a crash is no way through.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ...errors import UsageError, unknown
+from ...errors import NotComparable, UsageError, unknown
 
 if TYPE_CHECKING:
     from .compare import Comparison
@@ -68,7 +69,7 @@ def parse_rule(text: str) -> GateRule:
 
 
 def apply_rule(rule: GateRule, rows: Sequence[Comparison]) -> GateOutcome:
-    """Apply a rule. Raises UsageError where it names nothing, or nothing that could be compared."""
+    """Apply a rule. Raises UsageError where it names nothing, NotComparable where nothing that could be compared."""
     named = [row for row in rows if rule.covers(row)]
     if not named:
         raise unknown(f"metric of --fail-on {rule.text!r}:", f"{rule.suite}.{rule.metric}" + _at(rule.phase),
@@ -79,12 +80,17 @@ def apply_rule(rule: GateRule, rows: Sequence[Comparison]) -> GateOutcome:
         compared = compared or failed or row.ratio is not None
         if (failed and row.verdict == "worse") or (rule.beyond(row) and row.told):
             outcome.held.append(row)
-        elif rule.beyond(row) or row.verdict in ("only in A", "incomparable"):
+        elif rule.beyond(row) or row.verdict in ("only in A", "incomparable") or (row.effect is not None
+                                                                                  and row.ratio is None):
             outcome.undecided.append(row)
     if not compared:
-        why = next((row.reason for row in named if row.reason), named[0].verdict)
-        raise UsageError(f"--fail-on {rule.text!r} compares nothing: {why}")
+        why = next((row.reason for row in named if row.reason), "") or _no_ratio(named[0])
+        raise NotComparable(f"--fail-on {rule.text!r} compares nothing: {why}")
     return outcome
+
+
+def _no_ratio(row: Comparison) -> str:
+    return row.verdict if row.effect is None else f"no ratio of {row.b:g} and {row.a:g}"
 
 
 def written_metric(row: Comparison) -> str:

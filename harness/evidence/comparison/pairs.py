@@ -3,6 +3,8 @@
 Rows belong together that measure the same thing (suite, metric, phase, plugin, length, batch). They are compared only
 where all that decides the number besides the system itself is equal: the bytes of the corpus, the tokenizer, the size
 matched to, the bytes trained on, precision and device; for timings the machine with its software and its threads too.
+Texts are told by their bytes and split, not by their names. Of a plugin that was edited between two measurements the
+newest source alone takes part.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import unknown
@@ -18,6 +20,7 @@ from ...quantities import format_count
 from ...reading import Run
 from ...store import CellResult, Row
 from ...suite import ByRound, ByValue, Compared, Suite
+from ..contents import Named, newest_edition, text_of, tokenizer_of
 
 SIMILAR = 0.02                              # bytes that checkpoints were trained on may differ by this share
 CHANGING = ("now", "git", "threads")        # of an environment, no part of its id
@@ -55,6 +58,7 @@ class ReadingPair:
     reason: str = ""
     failed_a: tuple[Row, ...] = ()
     failed_b: tuple[Row, ...] = ()
+    note: str = ""                          # of a side that holds measurements of older source too
 
 
 def pair_readings(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, str] | None = None) -> list[ReadingPair]:
@@ -67,8 +71,16 @@ def pair_readings(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, s
         chosen = [run.label_of(plugin, suite.name) or "" for run, plugin in zip((a, b), plugins or (), strict=False)]
         left, right = (_Side(run, suite, only) for run, only in zip((a, b), chosen or (None, None), strict=True))
         pairs += _in_order(
-            pair for key in dict.fromkeys([*left.readings, *right.readings]) for pair in _pair(key, left, right))
+            replace(pair, note=_older(pair, left, right))
+            for key in dict.fromkeys([*left.readings, *right.readings]) for pair in _pair(key, left, right))
     return pairs
+
+
+def _older(pair: ReadingPair, left: _Side, right: _Side) -> str:
+    """Which sides hold measurements of older source of the plugins of a pair."""
+    sides = [name for name, side, other in (("A", left, pair.a), ("B", right, pair.b))
+             if side.edited & {r.result.label for r in other or (pair.a or pair.b)}]
+    return f"the newest code; {' and '.join(sides)} {'hold' if sides[1:] else 'holds'} older too" if sides else ""
 
 
 def _in_order(pairs: Iterable[ReadingPair]) -> list[ReadingPair]:
@@ -88,8 +100,9 @@ class _Side:
 
     def __init__(self, run: Run, suite: Suite, only: str | None):
         self.run, self.suite, self.only = run, suite, only
-        self.results = {r.id: r for r in run.results
-                        if r.cell["suite"] == suite.name and only in (None, r.label)}
+        newest, self.edited = newest_edition(
+            [r for r in run.results if r.cell["suite"] == suite.name and only in (None, r.label)])
+        self.results = {r.id: r for r in newest}
         self.readings: dict[MetricKey, list[Reading]] = {}
         for reading in self._read():
             row = reading.row
@@ -168,11 +181,14 @@ Conditions = dict[str, Any]
 
 
 def _by_conditions(readings: Sequence[Reading]) -> list[tuple[Conditions, list[Reading]]]:
-    table: dict[str, tuple[Conditions, list[Reading]]] = {}
+    table: list[tuple[Conditions, list[Reading]]] = []
     for reading in readings:
         found = conditions(reading)
-        table.setdefault(repr(found), (found, []))[1].append(reading)
-    return list(table.values())
+        place = next((entry for entry in table if entry[0] == found), None)
+        if place is None:
+            table.append(place := (found, []))
+        place[1].append(reading)
+    return table
 
 
 def conditions(reading: Reading) -> Conditions:
@@ -180,8 +196,6 @@ def conditions(reading: Reading) -> Conditions:
     row, result = reading.row, reading.result
     found = _of_cell(reading)
     del found["role"]
-    digests = [r.corpus_sha256 for r in (row, *result.rows) if r.corpus_sha256]
-    found["corpus bytes"] = digests[0][:12] if digests else ""
     if result.cell.get("checkpoint"):
         found["training text"] = row.bytes_seen
     if isinstance(reading.compared, ByRound) or (isinstance(reading.compared, ByValue) and reading.compared.machine):
@@ -193,7 +207,7 @@ def _of_cell(reading: Reading) -> Conditions:
     """What of it the definition of the cell tells, whether it was measured or failed."""
     cell = reading.result.cell
     return {
-        "corpus": cell["corpus"], "corpus bytes": "", "tokenizer": cell["tokenizer"],
+        "corpus": text_of(reading.result), "tokenizer": tokenizer_of(reading.result),
         "state": f"{format_count(cell['state_bytes'])} state bytes" if cell.get("state_bytes") else "",
         "size": cell["preset"] or (f"{format_count(cell['params'])} parameters" if cell["params"] else ""),
         "training text": cell["protocol"].get("budget_bytes"), "precision": cell["dtype"], "device": cell["device"],
@@ -206,8 +220,10 @@ def differences(a: Conditions, b: Conditions, run_a: Run, run_b: Run) -> list[st
     reasons = []
     for name, ours in a.items():
         theirs = b.get(name)
-        if ours == theirs or (name == "corpus bytes" and a["corpus"] != b["corpus"]):
+        if ours == theirs:
             continue
+        if isinstance(ours, Named) and isinstance(theirs, Named):
+            name, (ours, theirs) = ours.contrast(theirs, name)
         if name == "training text" and ours and theirs:
             if abs(math.log(ours / theirs)) <= math.log(1 + SIMILAR):
                 continue

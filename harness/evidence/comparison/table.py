@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from ...store import Row
 from ..format import ASCII, format_value, supports_unicode
+from ..tables.fitting import Fitting
 from .compare import Comparison
 from .gate import GateOutcome, written_metric
 from .tuning import TuningBudget, unequal
 
 STYLES = {"better": "green", "worse": "red", "same": "dim", "within noise": "dim"}
+VALUES = ("a", "b", "effect", "detects", "verdict")         # what a line ends with
 RANKED = ("better", "worse", "same", "within noise")
 
 
@@ -77,6 +81,8 @@ def effect_text(row: Comparison) -> str:
 
 def _three_digits(value: float, sign: str = "") -> str:
     """Three digits: 0.927, 1.10, 12.3."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else f"{value}"
     places = 2 - math.floor(math.log10(abs(value))) if value else 2
     return f"{value:{sign}.{min(max(places, 0), 4)}f}"
 
@@ -142,35 +148,84 @@ def gate_lines(outcome: GateOutcome) -> list[str]:
         for row in rows:
             where = f" T={row.seq_len}" if row.seq_len else ""
             plugins = " / ".join(dict.fromkeys(filter(None, [row.plugin_b, row.plugin_a])))
-            found = row.reason if row.ratio is None else f"{_three_digits(row.ratio)}×"
+            found = row.reason or "no ratio" * (row.effect is not None)
+            found = found if row.ratio is None else f"{_three_digits(row.ratio)}×"
             text = ", ".join(filter(None, [found, row.verdict if word == "undecided" else ""]))
             lines.append(f"fail-on {outcome.rule.text}: {word}: {plugins}: {written_metric(row)}{where}: {text}")
     return lines or [f"fail-on {outcome.rule.text}: does not hold"]
 
 
 def to_rich(found: Page, unicode: bool | None = None) -> Group:
-    """For a terminal, a section for each suite; `unicode` defaults to what standard output can encode."""
+    """For a terminal: a table with a section for each suite, or records where it does not fit; `unicode` defaults to
+    what standard output can encode."""
     plain = not supports_unicode(unicode)
+    if plain:
+        found = _in_ascii(found)
+    notes = [Text(note) for note in found.notes]
+    tables = [_table(one, plain) for one in (found, _narrower(found), _narrower(found, without=("detects",)))]
+    return Group(*([Fitting(tables, _records(found))] if found.lines else []), *notes)
+
+
+def _narrower(found: Page, without: Sequence[str] = ()) -> Page:
+    """Intervals below their effect, the heading of the ratio over two lines; `without` some columns."""
+    left_out = {found.headings.index(heading) for heading in without}
+
+    def kept(line: Sequence[str], joint: str, broken: str) -> list[str]:
+        return [cell.replace(joint, broken) for at, cell in enumerate(line) if at not in left_out]
+
+    return Page(kept(found.headings, " / ", " /\n"), [kept(line, " (", "\n(") for line in found.lines])
+
+
+def _table(found: Page, plain: bool) -> Table:
     table = Table(box=box.ASCII2 if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if plain else 2, 0, 0))
-    for index, heading in enumerate(found.headings):
-        table.add_column(heading, no_wrap=index == 0, overflow="fold")
-    suite = ""
-    for line in found.lines:
-        before, _, metric = line[0].partition(".")
-        if before != suite:
-            if suite:
-                table.add_section()
-            table.add_row(Text(before, "bold"))
-            suite = before
-        style = STYLES.get(line[-1].rpartition(" [")[0], "")
-        cells = [cell.translate(ASCII) if plain else cell for cell in line]
-        table.add_row("  " + metric, *(Text(cell) for cell in cells[1:-1]), Text(cells[-1], style))
-    notes = [note.translate(ASCII) if plain else note for note in found.notes]
-    return Group(*([table] if found.lines else []), *(Text(note) for note in notes))
+    for heading in found.headings:
+        table.add_column(heading, no_wrap=True)
+    for number, (suite, lines) in enumerate(_by_suite(found)):
+        if number:
+            table.add_section()
+        table.add_row(Text(suite, "bold"))
+        for metric, line in lines:
+            table.add_row("  " + metric, *(Text(cell) for cell in line[1:-1]), Text(line[-1], _style(line)))
+    return table
 
 
-def to_markdown(found: Page) -> str:
+def _records(found: Page) -> Group:
+    """Each line over three: what was measured, the values with their effect, the verdict."""
+    places = len(found.headings) - len(VALUES)                  # metric, T, and the plugin of two runs
+    one, other, ratio, detects, _ = found.headings[places:]
+    texts: list[RenderableType] = [Text(f"{one} -> {other}, {ratio}, {detects}")]
+    for suite, lines in _by_suite(found):
+        texts.append(Text(suite, "bold"))
+        for metric, line in lines:
+            length, *plugin = line[1:places]
+            a, b, effect, detects, verdict = line[places:]
+            texts += [Padding(Text(words, style), (0, 0, 0, indent)) for words, style, indent in (
+                (" ".join(filter(None, [metric, length and f"T={length}", *plugin])), "", 2),
+                (f"{a} -> {b}  {effect}" + (f"  detects {detects}" if detects else ""), "", 4),
+                (verdict, _style(line), 4))]
+    return Group(*texts)
+
+
+def _by_suite(found: Page) -> Iterator[tuple[str, list[tuple[str, list[str]]]]]:
+    """Consecutive lines of each suite, with their metrics without it."""
+    for suite, lines in groupby(found.lines, lambda line: line[0].partition(".")[0]):
+        yield suite, [(line[0].partition(".")[2], line) for line in lines]
+
+
+def _style(line: Sequence[str]) -> str:
+    return STYLES.get(line[-1].rpartition(" [")[0], "")
+
+
+def _in_ascii(found: Page) -> Page:
+    lines = [[cell.translate(ASCII) for cell in line] for line in found.lines]
+    return Page([word.translate(ASCII) for word in found.headings], lines, [n.translate(ASCII) for n in found.notes])
+
+
+def to_markdown(found: Page, unicode: bool | None = None) -> str:
     """A GitHub table and a list of notes."""
+    if not supports_unicode(unicode):
+        found = _in_ascii(found)
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

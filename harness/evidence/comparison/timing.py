@@ -13,12 +13,13 @@ from typing import Any
 
 from ...reading import by_timing_group
 from ...store import CellResult, Row
+from ..contents import EDITION
 from ..statistics import growth
 from ..statistics import intervals as stats
 
 CONTROL = "control:"
-COMMON = ("cell_id", "suite", "plugin", "options", "family", "params", "params_embedding", "seq_len", "batch_size",
-          "device", "dtype", "seed")
+COMMON = ("cell_id", "suite", "plugin", "options", "family", "code", "params", "params_embedding", "corpus",
+          "corpus_sha256", "tokenizer", "seq_len", "batch_size", "device", "dtype", "seed")
 
 SAME = ("preset", "params", "corpus", "tokenizer", "batch_size", "device", "dtype", "threads", "seed")
 
@@ -102,7 +103,8 @@ def _relative_exponent_rows(members: Sequence[CellResult], base: Sequence[CellRe
 def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, list[CellResult]]]:
     """Cells by what they have in common, the plugins timed beside them included, then by plugin, in order of length."""
     groups = by_timing_group(results)
-    beside = {group: tuple(sorted(member.label for member in members)) for group, members in groups.items()}
+    beside = {group: tuple(sorted((member.label, repr([member.cell.get(name) for name in EDITION]))
+                                  for member in members)) for group, members in groups.items()}
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
     for result in sorted((r for r in results if r.cell["seq_len"]), key=lambda r: r.cell["seq_len"]):
         common = (*(result.cell[key] for key in SAME), beside.get(result.cell["group"]))
@@ -149,6 +151,9 @@ def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], p
     pairs = [(a, b) for a, b in pairs if a.rounds(phase) or b.rounds(phase)]
     if len(pairs) < 2:
         return []
+    if any(len(rounds) == 1 for both in pairs for r in both if (rounds := r.raw.get(phase, []))):
+        return [derived_row(pairs[-1][0], "crossover_length", None, unit="tokens", better="lower", phase=phase,
+                            reason=f"against {pairs[0][1].label}: one round, no spread: not told")]
     found = growth.crossover(
         [a.cell["seq_len"] for a, _ in pairs], [a.rounds(phase) for a, _ in pairs],
         [b.rounds(phase) for _, b in pairs])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ...store import Row
+from ..contents import Contents
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class TuningBudget:
     bytes: int | None
     seconds: float | None
     rates: tuple[float, ...]                # learning rates chosen
+    text: str                               # the digest of the corpus, its name where no row tells that
 
     @property
     def task(self) -> tuple[str, str, int]:
         """What is tuned for: only budgets of one task are comparable."""
-        return self.suite, self.corpus, self.seq_len or 0
+        return self.suite, self.text, self.seq_len or 0
 
     @property
     def each(self) -> tuple[float, float]:
@@ -44,15 +46,16 @@ class TuningBudget:
 
 def tuning_budgets(rows: Iterable[Row]) -> list[TuningBudget]:
     """The budget of every plugin at every task, from the rows that name a learning rate."""
-    cells: dict[tuple[str, str, str, int], dict[str, list[Row]]] = {}
+    rows = list(rows)
+    contents, cells = Contents(rows), dict[tuple[str, str, str, int], dict[str, list[Row]]]()
     for row in rows:
-        place = (row.suite, row.label, row.corpus, row.seq_len or 0)
+        place = (row.suite, row.label, contents.digest(row) or row.corpus, row.seq_len or 0)
         cells.setdefault(place, {}).setdefault(row.cell_id, []).append(row)
-    found = (_budget(place, list(by_cell.values())) for place, by_cell in cells.items())
+    found = (_budget(text, list(by_cell.values())) for (_, _, text, _), by_cell in cells.items())
     return [budget for budget in found if budget]
 
 
-def _budget(place: tuple[str, str, str, int], cells: Sequence[Sequence[Row]]) -> TuningBudget | None:
+def _budget(text: str, cells: Sequence[Sequence[Row]]) -> TuningBudget | None:
     """What the searches took; of a plugin whose learning rate was given, only that rate. None without a rate."""
     searches = [rows for rows in cells if _has(rows, "tuning_trials")]
     chosen = searches or [rows for rows in cells if _has(rows, "learning_rate")]
@@ -60,9 +63,9 @@ def _budget(place: tuple[str, str, str, int], cells: Sequence[Sequence[Row]]) ->
         return None
     rows = [row for own in chosen for row in own]
     sizes = [row.bytes_seen for row in rows if row.metric.startswith("trial_")]
-    suite, plugin, corpus, seq_len = place
+    last = rows[-1]
     return TuningBudget(
-        suite, plugin, corpus, seq_len or None, searches=len(chosen),
+        last.suite, last.label, last.corpus, last.seq_len, searches=len(chosen), text=text,
         trials=round(sum(row.value or 0 for row in rows if row.metric == "tuning_trials")),
         bytes=sum(size or 0 for size in sizes) if all(sizes) else None,
         seconds=_total([row.value for row in rows if row.metric == "tuning_seconds"]),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from ...errors import UsageError
 from ...store import write_atomically
 from .markup import Value, add, element, to_xml
 
@@ -74,9 +75,13 @@ class Drawing:
         return to_xml(root)
 
     def save(self, path: Path | str) -> Path:
-        """Write the SVG. Raises FileError."""
-        write_atomically(Path(path), self.standalone() + "\n")
-        return Path(path)
+        """Write the SVG. Raises UsageError for a name of another format, FileError."""
+        path = Path(path)
+        if path.suffix.lower() != ".svg":
+            raise UsageError(f"a plot is written as SVG, not {path.suffix or 'without a suffix'}; "
+                             f"name it {path.stem or 'plot'}.svg")
+        write_atomically(path, self.standalone() + "\n")
+        return path
 
     def _repr_svg_(self) -> str:
         return self.standalone()

@@ -17,10 +17,11 @@ from ...quantities import format_count
 from ...reading import Run, read_run
 from ...registry import Registry
 from ...store import Row
+from ..contents import EDITION, Contents
 from ..tables.pivot import CONTEXT
 
 IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
-DIFFERENCES = ("preset", "params", "threads", "code", "suite_code", "text", "tokenizer_code", "weights", "engine")
+DIFFERENCES = ("preset", "params", "threads", *EDITION)
 MOST_ROWS = 2_000                           # that a report shows
 CITED_CONTEXT = (*CONTEXT, "setting", "run")
 
@@ -45,7 +46,7 @@ class CitedRow(Row):
 def read_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
     """The runs of a report, under names that differ. Raises FileError where a directory holds no results."""
     runs = []
-    for name, directory in zip(_names(directories), directories, strict=True):
+    for name, directory in zip(run_names(directories), directories, strict=True):
         run = read_run(directory, registry, name)
         if not run.manifest and not run.results:
             raise FileError(f"no results at {directory}; `harness run --out {directory}` makes them")
@@ -63,6 +64,9 @@ def cited_rows(runs: Sequence[Run]) -> list[CitedRow]:
         fill_in_phases(own)
         give_settings(own, {result.id: result.cell for result in run.results})
         rows += own
+    names = list(map(Contents(rows).corpus, rows))
+    for row, name in zip(rows, names, strict=True):
+        row.corpus = name
     return rows
 
 
@@ -84,7 +88,7 @@ def choose_shown(rows: Sequence[CitedRow], cells: Collection[str] = ()) -> list[
     return [row for row in rows if row.shown]
 
 
-def _names(directories: Sequence[Path]) -> list[str]:
+def run_names(directories: Sequence[Path]) -> list[str]:
     """The names of folders where they differ, whole paths otherwise."""
     short = [directory.resolve().name for directory in directories]
     return short if len(set(short)) == len(short) else [str(directory) for directory in directories]
@@ -134,4 +138,4 @@ def _distinctions(cell: dict[str, Any]) -> dict[str, Any]:
 def _setting_text(name: str, value: Any) -> str:
     if name in ("params", "budget_bytes"):
         return format_count(value)
-    return str(value)[:8] if name in ("code", "text", "weights") else str(value)
+    return str(value)[:8] if name in ("code", "weights") else str(value)

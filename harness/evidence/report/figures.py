@@ -18,7 +18,7 @@ from ...store import Row
 from ..drawing.canvas import SERIES_STYLES
 from ..drawing.grids import Segment, bars, dots, heat_map
 from ..drawing.lines import Label, Point, Series, chart
-from ..format import format_value
+from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter
 from ..tables.pivot import Column, Pivot, Place, RowKey
@@ -31,7 +31,6 @@ PARTS = {                                   # metric -> what it is of the memory
     "activations_bytes": "activations", "state_bytes": "state",
 }
 TRAINING, DECODING = (0, 1, 2), (0, 3)
-DEVIATION = "std"                           # the unit of what an audit measures: deviations of the logits
 NUMBERED = re.compile(r"[^@]+@\d+(\.\d+)?(e[+-]?\d+)?")
 CIRCUIT_COLUMNS = {"n_qubits": "qubits", "depth": "layers"}
 NUMBERS = {                                 # first word of a metric name@number -> what the number is

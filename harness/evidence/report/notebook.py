@@ -8,23 +8,30 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas
 
 from ...errors import UsageError, unknown
 from ...reading import read_table
 from ...store import COLUMNS as ROW_COLUMNS
+from ...store import Row
 from ..claims.verdict import REFUTED
 from ..claims.verdict_file import load_verdicts
+from ..contents import Contents
 from ..drawing.canvas import Drawing
 from ..drawing.lines import Label, Point, chart
+from ..statistics.contrast import ratio_of
 from ..tables.pivot import CONTEXT, Place, as_rows
+from .citation import run_names
 from .figures import Styles, axis_words, name_of, point_of
+from .wide import COLUMNS, wide_table
 
-COLUMNS = ("suite", "metric", "phase", "seq_len", *CONTEXT)
-PAIRED = (*COLUMNS, "seed", "repeat", "run_id")
+SEPARATE = (*CONTEXT, "phase")
+PAIRED = (*COLUMNS, "seed", "repeat", "run_id", "run")
 
 
 class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
@@ -35,57 +42,82 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
         return Results
 
     def measured(self) -> Results:
-        """The rows with a number, each with its `label`: the plugin as the command line writes it."""
-        found = self[(self["status"] == "ok") & self["value"].notna()]
-        return Results(found.assign(label=[row.label for row in as_rows(found)]))
+        """The rows with a number, each with its `label`: the plugin as the command line writes it, marked where its
+        code is older than what was measured of it last. Texts are named by their content.
+
+        Warns of every name that stood for more than one thing.
+        """
+        rows = as_rows(self)
+        contents = Contents(rows)
+        labels = [f"{row.label} ({older})" if (older := contents.edition(row)) else row.label for row in rows]
+        kept = ((self["status"] == "ok") & self["value"].notna()).tolist()
+        for note in contents.notes(row for row, keep in zip(rows, kept, strict=True) if keep):
+            warnings.warn(note, stacklevel=3)
+        return Results(self.assign(label=labels, corpus=list(map(contents.corpus, rows)))[kept])
 
     def wide(self) -> pandas.DataFrame:
-        """A row per plugin (and size, where it has several), a column for every metric, phase and length.
+        """A row per plugin (and run, and size, where it has several), a column for every metric, phase and length.
 
-        Means over seeds. What does not vary is left out of the columns' names; runs that differ in more than plugin,
-        size and seed (a budget, say) are to be told apart before.
+        Metrics with a better side and an interval come first, what has neither last; the ends of an interval stand
+        behind the value, as "METRIC ci_low" and "METRIC ci_high". Seeds become their mean with its t interval; points
+        of curves are left out. What does not vary is left out of the columns' names; runs that differ in more than
+        plugin, size and seed (a budget, say) are to be told apart before.
         """
-        found = self.measured()
-        keys: dict[str, Any] = {name: found[name].astype(object).where(found[name].notna(), "") for name in COLUMNS}
-        varying = [name for name in COLUMNS if name == "metric" or keys[name].nunique() > 1]
-        sizes = found["params"].astype(object).where(found["params"].notna(), "")
-        several = found.assign(params=sizes).groupby("label")["params"].nunique().gt(1).any()
-        index = ["label", "params"] if several else ["label"]
-        plain = pandas.DataFrame({"label": found["label"], "params": sizes, "value": found["value"], **keys})
-        return plain.pivot_table(index=index, columns=varying, values="value", aggfunc="mean", sort=False)
+        return wide_table(self.measured())
 
     def ratio(self, to: str) -> Results:
         """Every number over that of the plugin `to`, measured under the same conditions; in units of "x TO".
 
         The interval is that of the worst case at both ends: wider than one of paired rounds or documents, which
-        `time_ratio` rows and `harness compare` give. Raises UsageError where `to` has no rows.
+        `time_ratio` rows and `harness compare` give. Of `to` the newest measurement counts. A ratio to zero is
+        infinite, one of negative numbers is left out. Raises UsageError where `to` has no rows.
         """
         found = self.measured()
         base = found[found["label"] == to]
         if not len(base):
             raise unknown("plugin", to, found["label"].unique())
-        keys = list(PAIRED)
-        base = base[~base.duplicated(keys, keep=False) & (base["value"] > 0)][[*keys, "value", "ci_low", "ci_high"]]
+        keys = [name for name in PAIRED if name in found]
+        newest = base.groupby(keys, dropna=False)["started_at"].transform("max")
+        base = base[base["started_at"].isna() | (base["started_at"] == newest)]
+        base = base[~base.duplicated(keys, keep=False)][[*keys, "value", "ci_low", "ci_high"]]
         pairs = found[found["label"] != to].merge(base, on=keys, suffixes=("", "_base"))
+        ratios = [ratio_of(*both) for both in zip(pairs["value"], pairs["value_base"], strict=True)]
         pairs = pairs.assign(
-            value=pairs["value"] / pairs["value_base"], unit=f"x {to}", limit=float("nan"), limit_kind="",
-            ci_low=pairs["ci_low"] / pairs["ci_high_base"], ci_high=pairs["ci_high"] / pairs["ci_low_base"])
-        return Results(pairs[list(ROW_COLUMNS)])
+            value=ratios, unit=f"x {to}", limit=float("nan"), limit_kind="",
+            ci_low=pairs["ci_low"] / pairs["ci_high_base"].where(pairs["ci_low_base"] > 0),
+            ci_high=pairs["ci_high"] / pairs["ci_low_base"].where(pairs["ci_low_base"] > 0))
+        return Results(pairs[pairs["value"].notna()][list(self.columns)])
 
     def plot(self, metric: str, *, phase: str = "", x: str = "seq_len", log: bool = True) -> Drawing:
         """A metric against a numeric column, a line per plugin, with intervals, limits and failures.
 
-        Raises UsageError where the metric has no number here.
+        Raises UsageError where the metric has no number here, or `phase` or `x` is none that it has.
         """
-        rows = [row for row in as_rows(self) if row.metric == metric and phase in ("", row.phase)]
-        rows = [row for row in rows if getattr(row, x) is not None]
+        everything = as_rows(self)
+        contents = Contents(everything)
+        of_run = dict(zip(map(id, everything), self["run"], strict=True)) if "run" in self else {}
+        rows = [row for row in everything if row.metric == metric]
+        if not rows:
+            raise unknown("metric", metric, self.measured()["metric"].unique())
         if not any(row.status == "ok" and row.value is not None for row in rows):
-            raise unknown("metric", metric, self.measured()["metric"].unique()) if not rows else UsageError(
-                f"{metric} has no number here")
-        varying = [name for name in (*CONTEXT, "phase") if len({getattr(row, name) for row in rows}) > 1]
+            raise UsageError(f"{metric} has no number here")
+        if phase and phase not in (phases := {row.phase for row in rows}):
+            raise unknown(f"phase of {metric}", phase, phases)
+        if x not in (numeric := self.select_dtypes("number").columns):
+            raise unknown("numeric column", x, numeric)
+        rows = [row for row in rows if phase in ("", row.phase) and not pandas.isna(getattr(row, x))
+                and (row.value is None or math.isfinite(row.value))]
+        if not rows:
+            raise UsageError(f"no row of {metric} tells its {x}")
+
+        def names(row: Row) -> tuple[str, ...]:
+            return (*(contents.corpus(row) if name == "corpus" else str(getattr(row, name)) for name in SEPARATE),
+                    contents.edition(row), of_run.get(id(row), ""))
+
+        varying = [len(set(values)) > 1 for values in zip(*map(names, rows), strict=True)]
         groups: dict[str, dict[float, Place]] = {}
         for row in rows:
-            name = name_of((row.label, *(str(getattr(row, name)) for name in varying)))
+            name = name_of((row.label, *(word for word, told in zip(names(row), varying, strict=True) if told)))
             groups.setdefault(name, {}).setdefault(float(getattr(row, x)), Place()).rows.append(row)
         lines: dict[str, list[Point]] = {
             name: [point_of(place, at) for at, place in sorted(places.items())] for name, places in groups.items()}
@@ -99,9 +131,18 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
             levels=[(1.0, unit.removeprefix("x").strip())] if unit.startswith("x") else ())
 
 
-def load_results(directory: Path | str) -> Results:
-    """The long table of a run. Raises FileError where `directory` holds no results."""
-    return Results(read_table(directory))
+def load_results(*directories: Path | str | Iterable[Path | str]) -> Results:
+    """The long table of a run, or of several, whose names the column `run` then holds; a measurement that lies in more
+    than one of them (folders that were merged) counts once. Raises FileError where one holds no results."""
+    paths = [Path(path) for one in directories for path in ([one] if isinstance(one, str | Path) else one)]
+    if not paths:
+        raise UsageError("load_results takes one results directory or more")
+    if len(paths) == 1:
+        return Results(read_table(paths[0]))
+    table = pandas.concat([read_table(path).assign(run=name)
+                           for path, name in zip(paths, run_names(paths), strict=True)], ignore_index=True)
+    again = table.duplicated([name for name in ROW_COLUMNS if name != "run_id"])
+    return Results(table[~again].reset_index(drop=True))
 
 
 def verdict_table(directory: Path | str) -> pandas.DataFrame:

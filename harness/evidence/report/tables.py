@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...store import Row
-from ..format import format_value
+from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter, Part
 from ..tables.pivot import CONTEXT, Column, Pivot, Place, in_context
 from .citation import CitedRow
 from .document import Table, TableCell, TextSpan, plain
-from .figures import DEVIATION, cite, exactly, name_of
+from .figures import cite, exactly, name_of
 
 HEADLINES = (                               # metric, phase, what a reader calls it
     ("bits_per_byte", "score", "bits/byte"), ("excess_bits", "score", "excess bits/byte"),

@@ -39,6 +39,14 @@ class Contrast:
         return Estimate(math.exp(found.value), low, high, found.n)
 
 
+def ratio_of(b: float, a: float) -> float | None:
+    """B / A of two amounts. Anything is infinitely more than nothing, nothing is as much as nothing; None where one is
+    negative or no number: there is no ratio."""
+    if not (a >= 0 and b >= 0 and math.isfinite(a) and math.isfinite(b)):
+        return None
+    return b / a if a else (math.inf if b else 1.0)
+
+
 def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_seeds: bool = False,
                 nested: bool = False) -> Contrast:
     """Scores of documents under seeds, a (S, N) and b (S', N).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +13,16 @@ from ...console import make_console
 from ...store import Row
 from ...suite import Suite
 from ..drawing.plot import plot
+from .pivot import Pivot
 from .summary import summary_table
 
 WIDTH_WITHOUT_TERMINAL = 120
 
 
 def wide_console() -> Console:
-    """Standard output as wide as its terminal, or WIDTH_WITHOUT_TERMINAL."""
-    return make_console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+    """Standard output as wide as its terminal, as COLUMNS says, or WIDTH_WITHOUT_TERMINAL."""
+    known = sys.stdout.isatty() or os.environ.get("COLUMNS")
+    return make_console(width=None if known else WIDTH_WITHOUT_TERMINAL)
 
 
 def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
@@ -38,13 +41,11 @@ def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) 
 
 
 def print_plot(rows: Sequence[Row], metric: str, phase: str, width: int) -> None:
-    """A metric against length, a series per plugin; nothing where there are fewer than two lengths."""
-    unit, series = "", dict[str, dict[int, float | None]]()
-    for row in rows:
-        if row.metric == metric and row.phase == phase and row.seq_len:
-            name = row.label
-            series.setdefault(name, {})[row.seq_len] = row.value
-            unit = row.unit
+    """A metric against length, a series per row of its table; nothing where there are fewer than two lengths."""
+    own = [row for row in rows if row.metric == metric and row.phase == phase and row.seq_len]
+    unit, series = own[-1].unit if own else "", dict[str, dict[int, float | None]]()
+    for (key, length, _), place in Pivot(own, (metric,)).places.items():
+        series.setdefault(" ".join(filter(None, key)), {})[length] = place.estimate.value if place.estimate else None
     lengths = {length for values in series.values() for length, value in values.items() if value is not None}
     if len(lengths) >= 2:
         print()

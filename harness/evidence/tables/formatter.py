@@ -73,6 +73,6 @@ class Formatter:
         self.legend.setdefault(text, {}).update({about: None} if about else {})
 
     def below(self) -> list[str]:
-        """The legend, then the footnotes, a line each."""
+        """The legend, the footnotes, then what a name stood for more than once, a line each."""
         return [text + ": " * bool(about) + ", ".join(about) for text, about in self.legend.items()] + [
-            f"[{number}] {reason}" for reason, number in self.reasons.items()]
+            f"[{number}] {reason}" for reason, number in self.reasons.items()] + self.pivot.notes

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from ...store import Row
+from ..contents import Contents
 from ..statistics.intervals import Estimate, mean_interval
 
 if TYPE_CHECKING:
@@ -46,14 +47,15 @@ class Pivot:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
     A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
-    a column of `context` that varies. `swept` are the columns that some plugin has at several lengths, or numbers of
-    qubits where rows are of circuits; `across` is the symbol of these.
+    a column of `context` that varies, and older source of a plugin; `notes` tell of the latter. `swept` are the columns
+    that some plugin has at several lengths, or numbers of qubits where rows are of circuits; `across` is their symbol.
     """
 
     def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
                  context: Sequence[str] = CONTEXT):
         everything = as_rows(rows)
-        values = {name: {getattr(r, name) for r in everything} - {None, "", 0} for name in context}
+        self.context, self.contents = context, Contents(everything)
+        values = {name: {self._value(r, name) for r in everything} - {None, "", 0} for name in context}
         self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
         self.keys = list(dict.fromkeys(self._key(row) for row in shown))
@@ -69,6 +71,7 @@ class Pivot:
         self.across = "n" if any(row.n_qubits and not row.seq_len for row in shown) else "T"
         constant = {r.seq_len for r in shown if r.seq_len}
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
+        self.notes = self.contents.notes(shown)
         self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
 
     def _fill(self, rows: Iterable[Row]) -> None:
@@ -95,8 +98,12 @@ class Pivot:
         return {column for (_, column), found in lengths.items() if len(found) > 1}
 
     def _key(self, row: Row) -> RowKey:
-        context = (in_context(name, value) for name in self.varying if (value := getattr(row, name)))
-        return (row.label, row.metric.partition(":")[2], *context)
+        context = (in_context(name, value) for name in self.varying if (value := self._value(row, name)))
+        older = "" if "setting" in self.context else self.contents.edition(row)     # a setting tells it already
+        return (row.label, row.metric.partition(":")[2], *context, *filter(None, [older]))
+
+    def _value(self, row: Row, name: str) -> Any:
+        return self.contents.corpus(row) if name == "corpus" else getattr(row, name)
 
     def at(self, key: RowKey, length: int | None, column: Column) -> Place:
         """What stands in a place: its own rows, else the failure of the whole cell. Without a length: at any."""

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from ...store import Row
 from ..format import ASCII, format_value, supports_unicode
+from .fitting import Fitting
 from .formatter import Formatter
 from .pivot import Column, Pivot, Place, RowKey
 
@@ -31,18 +32,6 @@ def summary_table(rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str]
     Several seeds become their mean. `unicode` defaults to what standard output can encode.
     """
     return _Writer(Pivot(rows, primary), supports_unicode(unicode)).write(title)
-
-
-class _Fitting:
-    """The first of several layouts of a table that fits the terminal, or else the narrowest."""
-
-    def __init__(self, tables: Sequence[Table]):
-        self.tables = tables
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        widths = [table.__rich_measure__(console, options).maximum for table in self.tables]
-        yield next((t for t, w in zip(self.tables, widths, strict=True) if w <= options.max_width),
-                   self.tables[widths.index(min(widths))])
 
 
 class _Writer:
@@ -80,7 +69,7 @@ class _Writer:
             table.add_column(words, justify="right", overflow="fold")
         return table
 
-    def by_metric(self, columns: Sequence[Column]) -> _Fitting:
+    def by_metric(self, columns: Sequence[Column]) -> Fitting:
         """Plugins down and metrics across, or the other way round."""
         pivot = self.pivot
         places = {key: [pivot.at(key, None, column) for column in columns] for key in pivot.keys}
@@ -97,9 +86,9 @@ class _Writer:
         down.add_row("params", *sizes.values())
         for i, words in enumerate(headings):
             down.add_row(words, *(row[i] for row in texts.values()))
-        return _Fitting([across, down])
+        return Fitting([across, down])
 
-    def by_length(self, columns: Sequence[Column]) -> _Fitting:
+    def by_length(self, columns: Sequence[Column]) -> Fitting:
         """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
         pivot = self.pivot
         layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
@@ -114,7 +103,7 @@ class _Writer:
                         table.add_row(self.name(key, "  "), *(
                             self.text(place, key in best[length], *joints) for length, place in places.items()))
                 table.add_section()
-        return _Fitting(tables)
+        return Fitting(tables)
 
     def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
         return Text().join(Text(self.show(part.text), STYLES[part.kind])
