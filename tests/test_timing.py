@@ -118,6 +118,15 @@ def test_the_crossover_is_where_the_costs_meet():
     assert found.reason == "against baseline: cheaper from here on"
 
 
+def test_a_length_whose_rounds_are_no_pairs_tells_nothing_of_the_crossover():
+    ours = series("linear", lambda n: 4e-5 * n)
+    theirs = series("baseline", lambda n: 1e-7 * n**2, control=True)
+    sound = only(scaling_rows([*ours, *theirs]), "crossover_length")
+    ours[0].raw["train"] = ours[0].raw["train"][:-1]
+    less = only(scaling_rows([*ours, *theirs]), "crossover_length")
+    assert less.value == pytest.approx(sound.value, rel=0.2)
+
+
 def test_only_what_differs_in_plugin_and_length_is_set_side_by_side():
     """Another batch size is another series: mixed into one, the slopes would be nonsense."""
     rows = scaling_rows([*series("m", lambda n: 1e-4 * n), *series("m", lambda n: 9e-4 * n, fields={"batch_size": 8})])

@@ -145,13 +145,18 @@ def _bounds(members: Sequence[CellResult], phase: str) -> dict[int, float]:
     return {r.cell["seq_len"]: slowest for r in members if any(row.status == "timeout" for row in r.rows)}
 
 
+def _timed_beside(ours: Sequence[float], theirs: Sequence[float]) -> bool:
+    """Whether the rounds of two cells are pairs, or only one of the two did not fit."""
+    return len(ours) == len(theirs) > 0 or bool(ours) != bool(theirs)
+
+
 def _crossover_rows(members: Sequence[CellResult], base: Sequence[CellResult], phase: str) -> list[Row]:
     other = {r.cell["group"]: r for r in base}
     pairs = [(r, other[r.cell["group"]]) for r in members if r.cell["group"] in other]
-    pairs = [(a, b) for a, b in pairs if a.rounds(phase) or b.rounds(phase)]
+    pairs = [(a, b) for a, b in pairs if _timed_beside(a.rounds(phase), b.rounds(phase))]
     if len(pairs) < 2:
         return []
-    if any(len(rounds) == 1 for both in pairs for r in both if (rounds := r.raw.get(phase, []))):
+    if any(len(rounds) == 1 for both in pairs for r in both if (rounds := r.rounds(phase))):
         return [derived_row(pairs[-1][0], "crossover_length", None, unit="tokens", better="lower", phase=phase,
                             reason=f"against {pairs[0][1].label}: one round, no spread: not told")]
     found = growth.crossover(
