@@ -46,6 +46,12 @@ class Unsupported(HarnessError):
     status = "unsupported"
 
 
+class AuditFailed(HarnessError):
+    """What was to be scored is not what it says; becomes a row of that status."""
+
+    status = "audit_failed"
+
+
 def one_line(error: BaseException) -> str:
     """An exception as one line."""
     text = " ".join(str(error).split())

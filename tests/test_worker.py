@@ -128,7 +128,7 @@ def test_a_trained_tokenizer_learns_from_the_training_text_of_the_cell_or_of_the
         assert learned != learn(text.heldout, roots=10)
         assert vocabulary(bench.tokenizer) == vocabulary(Morphological(learned))
         assert bench.build().embed.num_embeddings == bench.tokenizer.vocab_size > 257
-        bench.row("roots", len(bench.tokenizer.zones["roots"]))
+        bench.row("roots", len(bench.tokenizer.own.zones["roots"]))
 
     (row,) = with_suite(measure, toy, tokenizer="morphological:roots=10", corpus=corpus)
     assert (row.status, row.reason) == ("ok", "")

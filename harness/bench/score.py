@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..data.batches import ScoreBatch
+from ..errors import AuditFailed
 from ..model import LanguageModel
 from .train import autocast
 
@@ -59,6 +60,7 @@ def score(
     """Score `batches`; `token_bytes` (V,) says how many bytes of text each token stands for.
 
     Cross entropy of float32 logits, summed in float64. The model runs in eval mode and is left in the mode it had.
+    Raises AuditFailed for logits that are not (B, T, V).
     """
     sizes = torch.as_tensor(token_bytes, dtype=torch.float64, device=device)
     documents, sums = [], []
@@ -69,6 +71,9 @@ def score(
             inputs, targets, mask = (x.to(device) for x in (batch.inputs, batch.targets, batch.mask))     # (B, T)
             with autocast(device, dtype):
                 logits, _ = model(inputs)                                                              # (B, T, V)
+            if logits.shape != (*targets.shape, len(sizes)):
+                raise AuditFailed(f"logits of shape {tuple(logits.shape)} for {tuple(targets.shape)} targets of "
+                                  f"{len(sizes)} tokens")
             # Row by row: a float32 copy of all logits of a large vocabulary would dwarf the model.
             nats = torch.stack([F.cross_entropy(row.float(), target, reduction="none")
                                 for row, target in zip(logits, targets, strict=True)])                    # (B, T)

@@ -30,6 +30,7 @@ from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, learned_digest, mode
 from ..data.batches import TrainStream, score_batches
 from ..data.corpora import load_documents
 from ..data.documents import Documents
+from ..data.faithful import Faithful, encode_documents
 from ..data.files import hold_out
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import limit_documents
@@ -110,7 +111,7 @@ class TrainingRun:
         self.documents: Documents = load_documents(*job.corpus)
         train, validation = split_validation(self.documents.train)
         self.learned = learn(*job.tokenizer, train) if job.learned is None else job.learned
-        self.tokenizer: Tokenizer = make_tokenizer(job.tokenizer[0], self.learned)
+        self.tokenizer: Tokenizer = Faithful(make_tokenizer(job.tokenizer[0], self.learned))
         self.validation = limit_documents(validation, VALIDATION_BYTES)
         self.stream = TrainStream(train, self.tokenizer, options.seq_len, options.batch_size, options.seed)
         self.budget = _budget(job, sum(map(len, train)))
@@ -258,7 +259,7 @@ class TrainingRun:
     def _validate(self) -> None:
         """Score the validation text, leaving the random state alone; keep the weights if they are the best so far."""
         options = self.job.options
-        tokens = [self.tokenizer.encode(document) for document in self.validation]
+        tokens = encode_documents(self.tokenizer, self.validation, "validation")
         batches = score_batches(tokens, self.tokenizer.bos, options.seq_len, batch_size=options.batch_size)
         with self._forked_random():
             found = score(self.model, batches, token_bytes=self.tokenizer.token_bytes, dtype=options.dtype,

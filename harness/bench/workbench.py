@@ -24,6 +24,7 @@ from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.documents import Documents
+from ..data.faithful import Faithful, encode_documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import first_visible_byte, limit_documents
 from ..errors import HarnessError, Unsupported
@@ -101,11 +102,11 @@ class TorchWorkbench(Workbench):
     def tokenizer(self) -> Tokenizer:
         spec, selector = self.registry.tokenizer(self.cell.tokenizer or "bytes")
         if not spec.learn:
-            return make_tokenizer(spec)
+            return Faithful(make_tokenizer(spec))
         if self.checkpoint:
-            return make_tokenizer(spec, self.checkpoint.learned)
+            return Faithful(make_tokenizer(spec, self.checkpoint.learned))
         documents = self.documents if self.cell.corpus else load_documents(*self.registry.corpus(DEFAULT))
-        return make_tokenizer(spec, learn(spec, selector, documents.train))
+        return Faithful(make_tokenizer(spec, learn(spec, selector, documents.train)))
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:
@@ -221,7 +222,7 @@ class TorchWorkbench(Workbench):
         return report
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
-        tokens = [self.tokenizer.encode(document) for document in documents]
+        tokens = encode_documents(self.tokenizer, documents, "held-out")
         batches = score_batches(
             tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
         return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)

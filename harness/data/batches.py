@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
+from .faithful import encode_documents
 from .tokenizers import Tokenizer
 from .windows import spans
 
@@ -34,7 +35,8 @@ class TrainStream:
         self.seq_len, self.batch_size = seq_len, batch_size
         self._token_bytes = tokenizer.token_bytes
         bos = np.array([tokenizer.bos], np.int32)
-        self._documents = [np.concatenate([bos, tokenizer.encode(document)]) for document in documents]
+        self._documents = [np.concatenate([bos, tokens])
+                           for tokens in encode_documents(tokenizer, documents, "training")]
         self.n_tokens = sum(map(len, self._documents))
         if self.n_tokens < seq_len + 1:
             raise UsageError(f"the training text has {self.n_tokens} tokens with {tokenizer.name!r}, "

@@ -17,6 +17,7 @@ from ..build import build
 from ..checkpoint import Checkpoint, RunConfig, learned_digest, parse_config, trained_spec
 from ..data.batches import score_batches
 from ..data.corpora import load_documents
+from ..data.faithful import Faithful, encode_documents
 from ..data.tokenizers import make_tokenizer, vocabulary
 from ..data.windows import limit_documents
 from ..errors import FileError, HarnessError, UsageError
@@ -65,7 +66,7 @@ class Rebuilt:
         self.file, name = file, str(file.path)
         spec = trained_spec(registry.models, config, name)
         selector = registry.corpus(str(config.train.get("corpus", "")))
-        tokenizer = make_tokenizer(registry.tokenizer(config.tokenizer)[0], self._learned(config))
+        tokenizer = Faithful(make_tokenizer(registry.tokenizer(config.tokenizer)[0], self._learned(config)))
         documents = load_documents(*selector)
         if documents.sha256 != config.corpus_sha256:
             raise FileError(f"{name} was trained on another {selector[1]} than there is here")
@@ -78,7 +79,7 @@ class Rebuilt:
         if not isinstance(length, int) or not 1 <= length <= LONGEST:
             raise FileError(f"{name} is corrupt: it was trained with seq_len {length!r}")
         self.length, self.token_bytes = length, tokenizer.token_bytes
-        tokens = [tokenizer.encode(text) for text in limit_documents(documents.heldout, max_bytes)]
+        tokens = encode_documents(tokenizer, limit_documents(documents.heldout, max_bytes), "held-out")
         self.batches = list(score_batches(tokens, tokenizer.bos, self.length, 0, BATCH))
 
     def _learned(self, config: RunConfig) -> Any:
