@@ -50,6 +50,8 @@ class Formatter:
             if best:
                 found.append(Part("*", "best"))
                 self.note("* best: its interval overlaps no other")
+            if place.repeated:
+                self.note("measured again: the newest counts")
             if estimate.n > 1:
                 what = "seeds" if len({row.seed for row in place.measured}) == estimate.n else "measurements"
                 self.note(f"mean of {estimate.n} {what} ± half the 95 % t interval")
