@@ -34,14 +34,15 @@ class ByDocument:
 
 @dataclass(frozen=True)
 class ByValue:
-    """One number of each cell, with the interval of its row if that has one. `machine`: it depends on the machine."""
+    """One measured number of each cell, with the interval of its row if that has one; without, and of one seed, it gets
+    no verdict. `machine`: it depends on the machine."""
 
     machine: bool = False
 
 
 @dataclass(frozen=True)
 class Counted:
-    """An exact count: any difference is real."""
+    """An exact count, the same whenever it is taken: any difference is real."""
 
 
 Compared = ByRound | ByDocument | ByValue | Counted

@@ -41,6 +41,11 @@ def test_differences_carry_their_sign():
     assert line[5:7] == ["+0.0312 (-0.0010 to +0.0620)", "±0.100"]
 
 
+def test_a_difference_of_bytes_is_written_as_bytes():
+    nothing = row(scale="difference", effect=4e6, low=4e6, high=4e6, a=0.0, b=4e6, unit="B", detectable=None)
+    assert page([nothing]).lines[0][3:6] == ["0 B", "4 MB", "+4 MB"]
+
+
 def test_a_failure_stands_with_its_reason_and_no_ratio():
     line = page([row(b=None, effect=None, scale="", low=None, high=None, how="", detectable=None,
                      reason="B failed: oom: out of memory")])

@@ -126,6 +126,22 @@ def test_a_text_is_its_bytes_and_its_split_wherever_it_lies():
     assert only(pair_readings(one, one, SUITES, ("ssm", "wave"))).reason == ""
 
 
+def test_trained_weights_are_one_checkpoint_under_any_path():
+    """Also one that failed; what was trained anew under the same path is still compared with what it was."""
+    def trained(path, weights, plugin="ssm"):
+        result = scored(plugin, BITS, SIZES, checkpoint=path, weights=weights)
+        result.cell["protocol"] = {}
+        return result
+
+    here, there = trained("runs/x", "w1"), trained("/home/me/runs/x", "w1")
+    assert (len(only(pairs([here], [there])).a), len(only(pairs([here], [there])).b)) == (1, 1)
+    assert only(pairs([here], [failed(there)])).failed_b
+    assert len(only(pairs([here], [trained("runs/x", "w2")])).b) == 1
+    assert [bool(pair.a) for pair in pairs([here], [trained("/home/me/runs/x", "w2")])] == [True, False]
+    both = pairs([here, trained("runs/y", "w1")], [here, trained("runs/y", "w1")])
+    assert [(len(pair.a), len(pair.b)) for pair in both] == [(1, 1), (1, 1)]
+
+
 def test_a_tokenizer_is_its_table():
     ours, theirs, other = (scored("ssm", BITS, SIZES, tokenizer=name, tokenizer_code=code) for name, code in (
         ("mine", "source+table"), ("yours", "edited+table"), ("mine", "source+0ther")))

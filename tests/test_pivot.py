@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.evidence.tables.formatter import Formatter
 from harness.evidence.tables.pivot import Pivot, as_rows
 from harness.store import Row, to_frame
 
@@ -53,6 +54,20 @@ def test_seeds_become_their_mean_with_a_t_interval():
     estimate = pivot.at(pivot.keys[0], 64, ("loss", "")).estimate
     assert (estimate.value, estimate.n) == (2.0, 3)
     assert estimate.high - estimate.value == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
+
+
+def test_of_a_seed_that_was_measured_again_the_newest_counts():
+    """A timing group that got a new member measures the baseline anew: two values of one seed are no two seeds."""
+    rows = [row("a", 1.0, cell_id="c1", seed=0, started_at="2030-01-01"),
+            row("a", 3.0, cell_id="c2", seed=0, started_at="2030-01-02"), row("a", 5.0, cell_id="c3", seed=1)]
+    pivot = Pivot(rows[:2], ("loss",))
+    place = pivot.at(pivot.keys[0], 64, ("loss", ""))
+    assert (place.estimate.value, place.estimate.low, place.repeated) == (3.0, 2.9, True)
+    assert Formatter(pivot).parts(place, False)[0].text == "3.00 ± 0.10"
+    seeds = Pivot(rows, ("loss",))
+    assert seeds.at(seeds.keys[0], 64, ("loss", "")).estimate.value == 4.0
+    derived = [row("a", value, cell_id=cell) for value, cell in ((1.0, "c1"), (3.0, "c2"))]
+    assert Pivot(derived, ("loss",)).at(("a", ""), 64, ("loss", "")).estimate.value == 3.0
 
 
 def test_a_cell_that_failed_as_a_whole_stands_wherever_a_number_is_missing():

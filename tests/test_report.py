@@ -15,10 +15,10 @@ from harness.evidence.claims.file import load_claims
 from harness.evidence.claims.verdict import RuleFinding, Verdict
 from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
 from harness.evidence.report import html, markdown
-from harness.evidence.report.citation import CitedRow, give_settings
+from harness.evidence.report.citation import CitedRow, cited_rows, give_settings
 from harness.evidence.report.compose import build
 from harness.evidence.report.notebook import verdict_table
-from harness.reading import read_run
+from harness.reading import Run, read_run
 from harness.store import SCHEMA, CellResult, Row, Store
 
 HOSTILE = "<script>alert('x')</script>&\"|`\x1b"
@@ -248,6 +248,23 @@ def test_budgets_of_one_plugin_stay_apart_and_seeds_do_not():
     seeds = [row("one", seed=0), row("two", seed=1), row("other role", seed=0)]
     give_settings(seeds, cells)
     assert [r.setting for r in seeds] == ["", "", ""]
+
+
+def test_a_report_tells_editions_and_texts_by_content():
+    """Old code is called so; one text under two names has one name, two of one name have two."""
+    def scored_row(cell_id, **fields):
+        return Row(suite="perplexity", plugin="a", metric="bits_per_byte", value=1.0, seq_len=64, seed=0,
+                   corpus="book", corpus_sha256="1" * 64, cell_id=cell_id, **fields)
+
+    cells = [CellResult({"id": name, "suite": "perplexity", "plugin": "a", "protocol": {}, "code": code, "options": {}},
+                        [scored_row(name, code=f"v{code}", started_at=day)])
+             for name, code, day in (("c1", "old", "2030-01-01"), ("c2", "new", "2030-01-02"))]
+    assert [row.setting for row in cited_rows([Run("one", cells)])] == ["code=old (older)", "code=new"]
+    copy, other = replace(cells[1].rows[0], corpus="copy"), replace(cells[1].rows[0], corpus_sha256="2" * 64)
+    runs = [Run(name, [replace(cells[1], rows=[row])]) for name, row in (("one", cells[1].rows[0]), ("two", copy))]
+    assert [row.corpus for row in cited_rows(runs)] == ["book", "book"]
+    runs[1].results[0].rows = [other]
+    assert [row.corpus for row in cited_rows(runs)] == ["book (text 11111111)", "book (text 22222222)"]
 
 
 def test_a_learning_curve_of_leaky_weights_is_not_drawn(registry):

@@ -131,7 +131,7 @@ class TrainingRun:
             raise UsageError(str(error)) from None
         model = model_options(job.spec, built.config)
         self.config = RunConfig(
-            uuid.uuid4().hex[:12], job.spec.name, str(job.tokenizer[1]), self.tokenizer.vocab_size,
+            "r" + uuid.uuid4().hex[:12], job.spec.name, str(job.tokenizer[1]), self.tokenizer.vocab_size,
             self.documents.sha256, model_digest(current(), job.spec, model), model, asdict(options),
             learned_digest(self.learned))
         self.position = Position()

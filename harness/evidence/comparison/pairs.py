@@ -70,6 +70,7 @@ def pair_readings(a: Run, b: Run, suites: Sequence[Suite], plugins: tuple[str, s
     for suite in suites:
         chosen = [run.label_of(plugin, suite.name) or "" for run, plugin in zip((a, b), plugins or (), strict=False)]
         left, right = (_Side(run, suite, only) for run, only in zip((a, b), chosen or (None, None), strict=True))
+        right.take_names_of(left)
         pairs += _in_order(
             replace(pair, note=_older(pair, left, right))
             for key in dict.fromkeys([*left.readings, *right.readings]) for pair in _pair(key, left, right))
@@ -104,11 +105,23 @@ class _Side:
             [r for r in run.results if r.cell["suite"] == suite.name and only in (None, r.label)])
         self.results = {r.id: r for r in newest}
         self.readings: dict[MetricKey, list[Reading]] = {}
+        self.names: dict[str, str] = {}
         for reading in self._read():
             row = reading.row
             key = MetricKey(row.suite, row.metric, row.phase, row.seq_len or 0, row.batch_size or 0, row.unit,
                       reading.result.label if only is None else "")
             self.readings.setdefault(key, []).append(reading)
+
+    def take_names_of(self, other: _Side) -> None:
+        """Call trained weights by the name that the other side has for them: a checkpoint lies under several paths."""
+        if self.only is not None:
+            return
+        theirs, ours = ({r.label: r.cell.get("weights", "") for r in side.results.values()} for side in (other, self))
+        names = {weights: label for label, weights in theirs.items() if weights and label not in ours}
+        self.names = {label: names[weights] for label, weights in ours.items()
+                      if weights in names and label not in theirs}
+        self.readings = {replace(key, plugin=self.names.get(key.plugin, key.plugin)): found
+                         for key, found in self.readings.items()}
 
     def _read(self) -> Iterator[Reading]:
         for row in [row for r in self.results.values() for row in _without_curves(r.rows)] + list(self.run.derived):
@@ -126,7 +139,7 @@ class _Side:
         return tuple(
             row for r in self.results.values() for row in r.rows
             if row.status != "ok" and row.metric in ("", like.row.metric)
-            and (self.only is not None or r.label == like.result.label)
+            and (self.only is not None or like.result.label in (r.label, self.names.get(r.label)))
             and (r.cell["seq_len"], r.cell["batch_size"]) == shape
             and _of_cell(Reading(row, r, like.compared)) == wanted)
 

@@ -75,7 +75,7 @@ def effect_text(row: Comparison) -> str:
     unit, sign = ("×", "") if row.scale == "ratio" else ("", "+")
     text = _three_digits(row.effect, sign) + unit
     if row.low is None or row.high is None or row.low == row.high:
-        return text
+        return "+" * (row.effect > 0) + format_value(row.effect, "B") if sign and row.unit == "B" else text
     return f"{text} ({_three_digits(row.low, sign)}{' to ' if sign else '–'}{_three_digits(row.high, sign)})"
 
 

@@ -64,9 +64,11 @@ def cited_rows(runs: Sequence[Run]) -> list[CitedRow]:
         fill_in_phases(own)
         give_settings(own, {result.id: result.cell for result in run.results})
         rows += own
-    names = list(map(Contents(rows).corpus, rows))
-    for row, name in zip(rows, names, strict=True):
+    contents = Contents(rows)
+    for row, name in zip(rows, list(map(contents.corpus, rows)), strict=True):
         row.corpus = name
+        if row.setting and contents.edition(row):
+            row.setting += " (older)"
     return rows
 
 

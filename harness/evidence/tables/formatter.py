@@ -50,8 +50,11 @@ class Formatter:
             if best:
                 found.append(Part("*", "best"))
                 self.note("* best: its interval overlaps no other")
+            if place.repeated:
+                self.note("measured again: the newest counts")
             if estimate.n > 1:
-                self.note(f"mean of {estimate.n} seeds ± half the 95 % t interval")
+                what = "seeds" if len({row.seed for row in place.measured}) == estimate.n else "measurements"
+                self.note(f"mean of {estimate.n} {what} ± half the 95 % t interval")
         for status in dict.fromkeys(row.status for row in place.failed):
             same = [row for row in place.failed if row.status == status]
             share = f" {len(same)} of {len(place.rows)}" if len(same) < len(place.rows) else ""

@@ -28,6 +28,20 @@ class Place:
 
     @property
     def measured(self) -> list[Row]:
+        """The rows with a number; of a seed that was measured again, in another cell, those of the newest."""
+        numbers = self._numbers()
+        newest: dict[int | None, tuple[str, str]] = {}
+        for row in numbers:
+            if row.started_at >= newest.get(row.seed, ("", ""))[0]:
+                newest[row.seed] = row.started_at, row.cell_id
+        return [row for row in numbers if newest[row.seed][1] == row.cell_id]
+
+    @property
+    def repeated(self) -> bool:
+        """Whether there are older measurements of the same."""
+        return len(self.measured) < len(self._numbers())
+
+    def _numbers(self) -> list[Row]:
         return [row for row in self.rows if row.status == "ok" and row.value is not None]
 
     @property
