@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 
+from .errors import HarnessError, one_line
 from .importing import GROUP
 
 INSTALLED = ("site-packages", "dist-packages")
@@ -18,6 +19,12 @@ def place(error: BaseException, module: str = "") -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{Path(error.filename).name}:{error.lineno}"
     return innermost(traceback.walk_tb(error.__traceback__), module)
+
+
+def told(error: BaseException, module: str = "") -> str:
+    """An exception as one line, with where it came from; what is already clear stands alone."""
+    where = "" if isinstance(error, HarnessError) else place(error, module)
+    return one_line(error) + (f" ({where})" if where else "")
 
 
 def innermost(frames: Iterable[tuple[FrameType, int]], module: str) -> str:

@@ -1,4 +1,4 @@
-"""Where `harness.plugins` and `harness.suites` are: inside this package, or in a checkout beside it. (no torch)"""
+"""Where the plugins, suites and reference verdicts are: inside this package, or in a checkout beside it. (no torch)"""
 
 from __future__ import annotations
 
@@ -24,3 +24,9 @@ class Checkout:
         if not package.is_file():
             return None
         return spec_from_file_location(name, package, submodule_search_locations=[str(folder)])
+
+
+def reference_claims() -> Path:
+    """The folder of the verdicts on the claims of the plugins, as given on the reference machine."""
+    installed = Path(__file__).parent / "reference"
+    return installed if installed.is_dir() else Path(__file__).parents[1] / "results" / "reference" / "claims"

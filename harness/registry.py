@@ -19,8 +19,10 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
-from .errors import FileError, PluginError, UsageError, one_line, unknown
+from .errors import FileError, HarnessError, PluginError, UsageError, one_line, unknown
+from .frames import place
 from .importing import import_entry, import_file, project_entries, time_limit
+from .interrupts import interrupts_told
 from .options import parse_arguments
 from .selector import Selector, parse_selector
 from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec, require
@@ -38,10 +40,11 @@ IMPORT_LIMIT_S = 60
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that did not load."""
+    """A plugin that did not load, and the line that raised, "file.py:12", where that is known."""
 
     name: str
     reason: str
+    place: str = ""
 
 
 @dataclass
@@ -203,18 +206,20 @@ def _load_one(registry: Registry, name: str, importer: Any) -> None:
     What a plugin prints meanwhile goes to stderr: stdout belongs to the results.
     """
     manager, module = registry.manager, None
-    try:
-        with time_limit(IMPORT_LIMIT_S, f"importing {name}"), redirect_stdout(sys.stderr):
-            module = importer()
-            _check_hooks(manager, module)
-            manager.register(module, name=name)
-            _collect(registry, module, name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:              # whatever a plugin raises stops no other
-        if module is not None and manager.get_plugin(name) is module:
-            manager.unregister(module)
-        registry.broken[name] = BrokenPlugin(name, one_line(error))
+    with interrupts_told() as interrupted:
+        try:
+            with time_limit(IMPORT_LIMIT_S, f"importing {name}"), redirect_stdout(sys.stderr):
+                module = importer()
+                _check_hooks(manager, module)
+                manager.register(module, name=name)
+                _collect(registry, module, name)
+        except BaseException as error:          # whatever a plugin raises stops no other
+            if isinstance(error, KeyboardInterrupt) and interrupted():
+                raise
+            if module is not None and manager.get_plugin(name) is module:
+                manager.unregister(module)
+            where = "" if isinstance(error, HarnessError) else place(error)
+            registry.broken[name] = BrokenPlugin(name, one_line(error), where)
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: Any) -> None:

@@ -280,6 +280,29 @@ def test_what_does_not_load_is_code_3(check, plugin, source, code, line, words):
     assert words in failing(lines)[line]["detail"]
 
 
+LEAVE = ("raise SystemExit(0)", "raise KeyboardInterrupt", "raise GeneratorExit('bye')", "raise BaseException('bye')")
+
+
+@pytest.mark.parametrize("leave", LEAVE)
+@pytest.mark.parametrize(("place", "code", "line"), [
+    ({"spec": {"@hookimpl": "{}\n\n\n@hookimpl"}}, 3, "loads"),
+    ({"spec": {"    return [ModelSpec(": "    {}\n    return [ModelSpec("}}, 3, "loads"),
+    ({"spec": {"        if self.dim < 1": "        {}\n        if self.dim < 1"}}, 1, "builds"),
+    ({"model": {"import torch\n": "{}\nimport torch\n"}}, 1, "builds"),
+    ({"model": {"        self.norm =": "        {}\n        self.norm ="}}, 1, "builds"),
+    ({"model": {SKIP: "        {}\n        y = sum("}}, 1, "contract"),
+], ids=["import", "hook", "config", "import of the model", "init", "forward"])
+def test_whatever_a_plugin_leaves_by_is_a_line(check, project, leave, place, code, line):
+    """Neither a traceback nor an end of the command, also by what no `except Exception` catches."""
+    replaced = {name: {old: new.replace("{}", leave) for old, new in pairs.items()} for name, pairs in place.items()}
+    found, lines, err = check(project(**replaced))
+    if (leave, line) == (LEAVE[1], "contract"):
+        line = "builds"                                     # of an interrupt it is not told who sent it
+    assert (found, list(failing(lines)), err) == (code, [line], "")
+    assert leave.split()[1].partition("(")[0] in failing(lines)[line]["detail"]
+    assert ".py:" in failing(lines)[line]["detail"]
+
+
 def test_what_is_not_installed_is_said_with_its_extra_and_no_more_is_checked(check, project):
     needs = 'source="the tutorial", requires=("no_such_package",)'
     code, lines, _ = check(project(spec={'source="the tutorial"': needs}))

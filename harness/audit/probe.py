@@ -27,7 +27,7 @@ class ContractBroken(Exception):
         self.check, self.detail, self.position = check, detail, position
 
     @classmethod
-    def by(cls, error: Exception, action: str, model: nn.Module) -> ContractBroken:
+    def by(cls, error: BaseException, action: str, model: nn.Module) -> ContractBroken:
         text = " ".join(str(error).split()) or "no message"
         where = place(error, type(model).__module__)
         return cls("raises", f"{action} raises {type(error).__name__}: {text} ({where})")
@@ -50,9 +50,9 @@ class Probe:
         try:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=(dtype or self.dtype) == "bfloat16"):
                 output = self.model(given, state)
-        except (torch.OutOfMemoryError, MemoryError):
+        except (torch.OutOfMemoryError, MemoryError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:                      # also SystemExit and the like
             raise ContractBroken.by(error, action, self.model) from error
         if not (isinstance(output, tuple) and len(output) == 2 and isinstance(output[0], Tensor)):
             raise ContractBroken("contract", f"{action} returns {type(output).__name__}, not (logits, state)")

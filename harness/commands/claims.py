@@ -39,22 +39,37 @@ def complete_claims(incomplete: str) -> list[str]:
 
 
 def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles = None, as_json: Json = False) -> None:
-    """List the claims of the plugins, with the rule that decides each. Exit code 4 where a claim file is malformed."""
+    """List the claims of the plugins, with the rule that decides each and the verdict of the reference machine.
+
+    Exit code 4 where a claim file is malformed.
+    """
     from ..evidence.claims.file import select
+    from ..evidence.claims.verdict_file import load_verdicts
+    from ..layout import reference_claims
 
     known, problems = known_claims(load_registry(plugin_file))
     chosen = select(known, (), source, plugin)
+    verdicts: dict[str, list[Verdict]] = {}
+    for verdict in load_verdicts(reference_claims()):
+        verdicts.setdefault(verdict.claim, []).append(verdict)
     if as_json:
         for claim in chosen:
             tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests]
-            print(json.dumps({**asdict(claim), "tests": tests}))
+            print(json.dumps({**asdict(claim), "tests": tests,
+                              "verdicts": [asdict(verdict) for verdict in verdicts.get(claim.id, [])]}))
     else:
         from ..evidence.claims.claim import tests_in_words
 
-        print_listing([Entry((claim.id, claim.source, f'"{claim.quote}"'), tuple(tests_in_words(claim)))
-                       for claim in chosen])
+        print_listing([Entry((claim.id, claim.source, f'"{claim.quote}"'),
+                             (*tests_in_words(claim), *verdict_lines(verdicts.get(claim.id, ())))) for claim in chosen])
         print_text(f"{format_number(len(chosen), 'claim')}; harness reproduce ID tests one")
     raise typer.Exit(FileError.exit_code if problems else 0)
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """ "by default, cpu: refuted: 0.9 ± 0.5×". That a claim is unmeasurable it says itself."""
+    return ["-> " + ": ".join(filter(None, [", ".join(filter(None, [one.form, one.scale])), one.verdict, one.effect]))
+            for one in verdicts if one.verdict != "unmeasurable"]
 
 
 def known_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:

@@ -26,7 +26,7 @@ from ..checkpoint import BEST, RunConfig, model_options, open_checkpoint
 from ..data.batches import uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.tokenizers import make_tokenizer, vocabulary
-from ..errors import one_line
+from ..errors import UsageError, one_line
 from ..frames import place
 from ..model import LanguageModel, count_parameters, state_bytes
 from ..options import make_config, step_of, width_of
@@ -114,7 +114,7 @@ class _Checks(Lines):
         try:
             self.built = self.build()
             self._short_call(self.built.model)
-        except StepRefused as error:
+        except (StepRefused, UsageError) as error:          # no such size; what is wrong by default is raised again
             self.refused = str(error)
         except ContractBroken as broken:
             blame = blame_size(self.spec, {}, self.tokenizer.vocab_size, self.built.config, self._short_call)

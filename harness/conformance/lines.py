@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import HarnessError, one_line
-from ..frames import place
+from ..frames import told
+from ..interrupts import interrupts_told
 from .result import NEEDS, CheckFailed, CheckResult, Status
 
 Check = Callable[[], str | CheckResult]
@@ -31,17 +31,15 @@ class Lines:
         for needed in NEEDS.get(name, ()):
             if needed in self.failed:
                 return self.result(name, "skipped", f"needs {needed}")
-        try:
-            found = check()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:                      # also what a plugin leaves by, such as SystemExit
-            return self.result(name, "fail", self.told(error))
+        with interrupts_told() as interrupted:
+            try:
+                found = check()
+            except BaseException as error:                  # also what a plugin leaves by, such as SystemExit
+                if isinstance(error, KeyboardInterrupt) and interrupted():
+                    raise
+                return self.result(name, "fail", str(error) if isinstance(error, CheckFailed) else self.told(error))
         return found if isinstance(found, CheckResult) else self.result(name, "ok", found)
 
     def told(self, error: BaseException) -> str:
         """An exception with the line of the author's that it came from."""
-        if isinstance(error, CheckFailed):
-            return str(error)
-        where = "" if isinstance(error, HarnessError) else place(error, self.module)
-        return one_line(error) + (f" ({where})" if where else "")
+        return told(error, self.module)

@@ -1,9 +1,9 @@
-"""Every line of `harness check WHAT` as a test: `pytest -p harness.conformance.pytest_plugin --harness-check WHAT`.
+"""Every line of `harness check WHAT` as a test: `pytest --harness-check WHAT`. Installed, pytest finds it by itself.
 
 In a plugin's own project, once and for all:
 
     [tool.pytest.ini_options]
-    addopts = "-p harness.conformance.pytest_plugin --harness-check ."
+    addopts = "--harness-check ."
 """
 
 from __future__ import annotations

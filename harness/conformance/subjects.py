@@ -92,7 +92,9 @@ def check(
 
     for subject in subjects:
         if subject.name in registry.broken:
-            yield CheckResult(subject.name, "loads", "fail", registry.broken[subject.name].reason)
+            broken = registry.broken[subject.name]
+            where = f" ({broken.place})" if broken.place else ""
+            yield CheckResult(subject.name, "loads", "fail", broken.reason + where)
             continue
         brought = {kind: list(_brought(registry, subject.name, f"harness_{kind}")) for kind in KINDS}
         models = [spec for spec in brought["models"] if not subject.models or spec.name in subject.models]
