@@ -76,7 +76,7 @@ def beside_baseline(run: Run, registry: Registry) -> Iterator[Versus]:
             both = parts.only(pair)
             yield Versus(run.name, base, plugin, compare_runs(both, both, suites, plugins=pair),
                          relative_growth(both, both, suites, pair), paired_budgets(both, both, suites, pair))
-        except Exception as error:                  # the measured rows are worth more than their comparison
+        except Exception as error:                  # a suite's own code; the measured rows are worth more
             yield Versus(run.name, base, plugin, trouble=one_line(error))
 
 
