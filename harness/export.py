@@ -4,8 +4,9 @@
     wandb         a run per cell, offline; `wandb sync` uploads it
     mlflow        a run per cell, in a file store
 
-All lie in `<run>/export/`, and nothing is sent anywhere. Each is one more implementation of the hook
-`harness_cell_finished`, which a plugin of yours may bring as well; what was measured before is not exported again.
+All lie in `<run>/export/`: caches, settings and logs of these packages too. Nothing is sent anywhere and no host is
+looked up. Each is one more implementation of the hook `harness_cell_finished`, which a plugin of yours may bring as
+well; what was measured before is not exported again. `reader` is the command that opens what an exporter wrote.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from .commands.progress import cell_name
@@ -26,6 +29,10 @@ from .store import CellResult
 
 FOLDER = "export"
 PROJECT = "qllm-harness"
+NO_TELEMETRY = {                            # read when the packages are imported
+    "DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false",
+    "WANDB_MODE": "offline"}
+WANDB_PLACES = ("DIR", "CACHE_DIR", "CONFIG_DIR", "DATA_DIR", "ARTIFACT_DIR")
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ def trouble(result: CellResult) -> str:
 class TensorBoard:
     """Event files; failures have none."""
 
-    package, module = "tensorboard", "tensorboard.summary"
+    folder, package, module = "tensorboard", "tensorboard", "tensorboard.summary"
 
     def __init__(self) -> None:
         self.writers: dict[Path, Any] = {}
@@ -73,20 +80,22 @@ class TensorBoard:
             self.writers[place].add_scalar(scalar.name, scalar.value, scalar.step)
         self.writers[place].flush()
 
+    def reader(self, directory: Path) -> str:
+        return f"tensorboard --logdir {quote(str(directory / FOLDER / 'tensorboard'))}"
+
 
 class WeightsAndBiases:
     """Offline runs: the cell as configuration, curves as history, the other numbers as summary."""
 
-    package, module = "wandb", "wandb"
-
-    def __init__(self) -> None:
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    folder = package = module = "wandb"
 
     @hookimpl
     def harness_cell_finished(self, result: CellResult, directory: Path) -> None:
         wandb = importlib.import_module(self.module)
         place = directory / FOLDER / "wandb"
         place.mkdir(parents=True, exist_ok=True)
+        for name in WANDB_PLACES:                                       # its process for logs and caches reads these
+            os.environ[f"WANDB_{name}"] = str(place.resolve())
         run = wandb.init(
             project=PROJECT, dir=str(place), mode="offline", name=cell_name(result.cell), group=directory.name,
             job_type=result.cell["suite"], config=result.cell, settings=wandb.Settings(silent=True, console="off"))
@@ -98,20 +107,23 @@ class WeightsAndBiases:
         run.summary["trouble"] = trouble(result)
         run.finish(exit_code=0 if result.ok else 1)
 
+    def reader(self, directory: Path) -> str:
+        """The viewer in the terminal, which older releases lack: there, what would be uploaded."""
+        viewer = "leet" if find_spec("wandb.cli.leet") else "sync --dry-run"
+        return f"wandb {viewer} {quote(str(directory / FOLDER / 'wandb' / 'wandb'))}"
+
 
 class MLflow:
     """A file store: an experiment per results directory, a run per cell."""
 
-    package, module = "mlflow", "mlflow"
-
-    def __init__(self) -> None:
-        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")       # newer releases ask for it
+    folder = package = module = "mlflow"
 
     @hookimpl
     def harness_cell_finished(self, result: CellResult, directory: Path) -> None:
+        os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"                 # newer releases ask for it
         mlflow = importlib.import_module(self.module)
         entities = importlib.import_module(f"{self.module}.entities")
-        client = mlflow.MlflowClient(tracking_uri=(directory / FOLDER / "mlflow").resolve().as_uri())
+        client = mlflow.MlflowClient(tracking_uri=self.store(directory))
         known = client.get_experiment_by_name(directory.name)
         experiment = known.experiment_id if known else client.create_experiment(directory.name)
         run = client.create_run(experiment, run_name=cell_name(result.cell)).info.run_id
@@ -123,14 +135,32 @@ class MLflow:
         client.log_batch(run, params=params, tags=[entities.RunTag("trouble", trouble(result))])
         client.set_terminated(run, "FINISHED" if result.ok else "FAILED")
 
+    def store(self, directory: Path) -> str:
+        return (directory / FOLDER / "mlflow").resolve().as_uri()
 
-EXPORTERS: dict[str, type[TensorBoard | WeightsAndBiases | MLflow]] = {
+    def reader(self, directory: Path) -> str:
+        """The page of the whole package; the small one has a list in the terminal only."""
+        uri, before = quote(self.store(directory)), "MLFLOW_DISABLE_TELEMETRY=true MLFLOW_ALLOW_FILE_STORE=true"
+        if find_spec("flask"):
+            return f"{before} mlflow ui --backend-store-uri {uri}"
+        return f"{before} MLFLOW_TRACKING_URI={uri} mlflow experiments search"
+
+
+def reader_lines(exporters: Sequence[Exporter], directory: Path) -> list[str]:
+    """How to open what the exporters wrote there."""
+    return [f"open with: {one.reader(directory)}" for one in exporters if (directory / FOLDER / one.folder).is_dir()]
+
+
+Exporter = TensorBoard | WeightsAndBiases | MLflow
+EXPORTERS: dict[str, type[Exporter]] = {
     "tensorboard": TensorBoard, "wandb": WeightsAndBiases, "mlflow": MLflow}
 
 
-def make_exporters(names: Sequence[str]) -> list[Any]:
+def make_exporters(names: Sequence[str]) -> list[Exporter]:
     """Exporters by name, ready to be registered. Raises UsageError (unknown) or PluginError (package missing)."""
-    made = []
+    made: list[Exporter] = []
+    if names:
+        os.environ.update(NO_TELEMETRY)
     for name in dict.fromkeys(names):
         if name not in EXPORTERS:
             raise unknown("exporter", name, EXPORTERS)

@@ -59,6 +59,8 @@ def read_bounded(path: Path, most: int = LARGEST) -> bytes:
             content = file.read(most + 1) if facts.st_size <= most else None
     except FileNotFoundError:
         raise
+    except NotADirectoryError as error:                                             # nothing lies below a file
+        raise FileNotFoundError(*error.args) from None
     except (OSError, ValueError) as error:                                          # ValueError: NUL in the name
         raise FileError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if content is None or len(content) > most:

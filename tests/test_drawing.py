@@ -233,3 +233,20 @@ def test_dots_stand_in_the_order_of_their_values():
           for path in drawing.root.iter("path") if path.get("transform")]
     assert at == sorted(at)
     assert "✕ oom" in texts(drawing)
+
+
+@pytest.mark.parametrize(("count", "shown"), [(10, 10), (11, 6), (41, 6)])
+def test_of_many_series_the_first_few_are_shown_and_the_rest_lies_in_the_drawing(count, shown):
+    drawing = draw(*(Series(f"s{n}", [Point(1, 1.0 + n), Point(2, None, word="oom")], n) for n in range(count)))
+    series = classed(drawing.root, "series")
+    assert [one.get("display") for one in series] == [None] * shown + ["none"] * (count - shown)
+    assert [one[0] for one in drawing.choice] == ([f"s{n}" for n in range(count)] if count > shown else [])
+    assert (f"and {count - shown} more, not shown" in texts(drawing)) == (count > shown)
+    assert float(drawing.root.get("height")) < 620                  # neither lanes nor legend grow with the number
+
+
+def test_what_shares_a_colour_differs_by_dash_and_marker():
+    one, other = Series("a", [], 3), Series("a, B=4", [], 3, variant=1)
+    assert one.colour == other.colour
+    assert one.dash != other.dash
+    assert one.marker != other.marker

@@ -4,11 +4,15 @@ Each is tried with the real package where that is installed, and with one that w
 """
 
 import re
+import shlex
+import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from conftest import environment
 from typer.testing import CliRunner
 
 from harness import __main__ as entry
@@ -139,6 +143,66 @@ def test_the_real_package_takes_a_cell(name, tmp_path):
     assert [path for path in (tmp_path / "export" / name).rglob("*") if path.is_file()]
 
 
+INSIDE = """
+import os, sys, socket
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from test_export import FAILED, result
+from harness.export import make_exporters, reader_lines
+
+def refuse(*asked, **more):
+    print("LOOKED UP", asked, flush=True)
+    raise OSError("no network in this test")
+
+connect = socket.socket.connect
+socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
+socket.socket.connect = lambda self, place: connect(self, place) if isinstance(place, str | bytes) else refuse(place)
+directory = Path(sys.argv[2])
+directory.mkdir()
+exporters = make_exporters([sys.argv[1]])
+for one in (result("x", **FAILED), result("y")):
+    exporters[0].harness_cell_finished(one, directory)
+print(*reader_lines(exporters, directory), sep="\\n")
+"""
+READ = {                                    # exporter -> what its reader shows, with no page or terminal to draw on
+    "tensorboard": (r"tensorboard --logdir (.*)", [sys.executable, "-m", "tensorboard.main", "--inspect", "--logdir"],
+                    "quality/learning_curve/train"),
+    "mlflow": (r"MLFLOW_DISABLE_TELEMETRY=true MLFLOW_ALLOW_FILE_STORE=true .*?(file:\S+)(?: mlflow .*)?",
+               [sys.executable, "-m", "mlflow", "experiments", "search"], "my run"),
+    "wandb": (r"wandb (?:leet|sync --dry-run) (.*)", [sys.executable, "-m", "wandb", "sync", "--dry-run"],
+              "Would sync 2 run(s)"),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_the_real_package_leaves_everything_inside_and_is_read_back(name, tmp_path):
+    """With an empty home and no network: no file elsewhere, no host looked up, and the line that is told opens it."""
+    if find_spec(EXPORTERS[name].package) is None:
+        pytest.skip(f"{EXPORTERS[name].package} is not installed")
+    home, scratch, here = (tmp_path / folder for folder in ("home", "scratch", "here"))
+    for folder in (home, scratch, here):
+        folder.mkdir()
+    kept = {key: value for key, value in environment().items()          # telemetry spares what looks like a test
+            if not key.startswith(("WANDB", "MLFLOW", "XDG", "DO_NOT_TRACK", "PYTEST", "CI", "GITHUB"))}
+    variables = {**kept, "HOME": str(home), "TMPDIR": str(scratch)}
+    directory = tmp_path / "my run"
+    done = subprocess.run([sys.executable, "-c", INSIDE, name, str(directory), str(Path(__file__).parent)], cwd=here,
+                          env=variables, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "LOOKED UP" not in done.stdout
+    assert [path for folder in (home, here) for path in folder.rglob("*")] == []
+    assert [path for path in scratch.rglob("*") if path.is_file()] == []
+    assert [path for path in directory.rglob("*") if path.is_file() and path.parts[-2] != "export"]
+    pattern, command, words = READ[name]
+    line = done.stdout.splitlines()[-1]
+    place = shlex.split(re.fullmatch(f"open with: {pattern}", line)[1])[0]
+    asked = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": place} if name == "mlflow" else {}
+    given = {"mlflow": [], "tensorboard": [place], "wandb": sorted(map(str, Path(place).glob("offline-run-*")))}[name]
+    read = subprocess.run([*command, *given], env={**variables, **asked, "COLUMNS": "200"}, capture_output=True,
+                          text=True, check=False, timeout=120)
+    assert words in read.stdout + read.stderr
+
+
 @pytest.mark.parametrize("name", EXPORTERS)
 def test_a_missing_package_is_one_line_before_anything_runs(name, monkeypatch, tmp_path):
     package = EXPORTERS[name].package
@@ -171,12 +235,13 @@ def harness_executor(name, local):
 """
 
 
-def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, tmp_path):
+def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, tmp_path, capsys):
     written = []
 
     class Writer:
         def __init__(self, place):
             written.append(place)
+            Path(place).mkdir(parents=True)
 
         def add_scalar(self, *scalar):
             written.append(scalar)
@@ -192,4 +257,6 @@ def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, t
         monkeypatch.setattr(sys, "argv", [*common, "--out", str(tmp_path / out), *extra])
         with pytest.raises(SystemExit):
             entry.main()
+        told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("open with: ")]
+        assert told == [f"open with: tensorboard --logdir {tmp_path}/exported/export/tensorboard"] * bool(extra)
     assert written == [str(tmp_path / "exported/export/tensorboard/toy/seed0"), ("poke/m", 7.5, 0)]

@@ -226,6 +226,23 @@ def test_every_verdict_that_is_shipped_tells_its_section():
     assert {one.claim: one.section for one in verdicts} == {one.claim: sections[one.claim] for one in verdicts}
 
 
+def test_rows_and_comparisons_are_folded_and_the_fold_says_what_it_holds(registry):
+    text = html.render_html(build([REFERENCE / "demo"], registry))
+    folds = re.findall("<details><summary>([^<]*)</summary>", text)
+    assert folds[0].startswith("phasefield / baseline: better ")
+    assert re.fullmatch(r"Show \d+ rows", folds[-1])
+    rows = text[text.index('id="rows"'):]
+    assert rows.index("<details>") < rows.index('id="row-1"') < rows.index("</details>")
+
+
+def test_what_is_the_same_in_every_row_stands_once_above(registry):
+    table, = blocks(build([REFERENCE / "demo"], registry), "rows")
+    assert "device cpu" in table.caption
+    assert "device" not in table.headings
+    assert {"row", "value", "exactly", "status", "cell"} <= set(table.headings)
+    assert {len(line) for line in table.rows} == {len(table.headings)}
+
+
 def test_runs_are_told_apart_by_name(tmp_path, registry):
     first, second = write(tmp_path / "first", *sample()), write(tmp_path / "second", *sample())
     made = page(first, second, registry=registry)

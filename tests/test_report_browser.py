@@ -7,10 +7,12 @@ import shutil
 
 import pytest
 from conftest import ROOT
+from synthetic import store
 
 from harness.evidence.report import html
 from harness.evidence.report.compose import build
 from harness.registry import load
+from harness.store import CellResult, Row
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -60,6 +62,10 @@ def column(page, table, number):
         ".map(r => r.cells[arguments[1]].textContent)", f"#{table}", number)
 
 
+def unfold(page):
+    page.find_element(By.CSS_SELECTOR, "#rows summary").click()
+
+
 def heading(page, table, number):
     return page.find_elements(By.CSS_SELECTOR, f"#{table} th button")[number]
 
@@ -106,6 +112,7 @@ def test_series_have_the_colours_of_the_theme(page):
 
 def test_a_heading_sorts_up_then_down_by_value_and_not_by_text(page):
     table = "rows-0-table"
+    unfold(page)
     before = column(page, table, 0)
     heading(page, table, 4).click()
     exact = [float(text.split()[0]) for text in column(page, table, 5) if text]
@@ -121,6 +128,7 @@ def test_a_heading_sorts_up_then_down_by_value_and_not_by_text(page):
 
 
 def test_a_filter_keeps_rows_with_every_word_and_says_how_many(page):
+    unfold(page)
     box = page.find_element(By.CSS_SELECTOR, "#rows-0 input")
     everything = len(column(page, "rows-0-table", 0))
     box.send_keys("phasefield AUDIT_failed")
@@ -134,8 +142,12 @@ def test_a_filter_keeps_rows_with_every_word_and_says_how_many(page):
 
 
 @pytest.mark.parametrize("words", ["", "nothing has this"])
-def test_a_link_shows_its_row_even_where_a_filter_hides_it(page, words):
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_link_shows_its_row_even_where_a_fold_or_a_filter_hides_it(page, words, folded):
+    unfold(page)
     page.find_element(By.CSS_SELECTOR, "#rows-0 input").send_keys(words)
+    if folded:
+        unfold(page)
     assert (column(page, "rows-0-table", 0) == []) == bool(words)
     link = page.find_element(By.CSS_SELECTOR, "#summary td a")
     target = link.get_attribute("href").partition("#")[2]
@@ -189,6 +201,7 @@ def test_the_keyboard_reaches_links_headings_and_marks(page):
         reached.add(element.tag_name + (" in a plot" if page.execute_script(
             "return !!document.activeElement.closest('svg')") else ""))
         assert element.tag_name != "body", f"the end of the page after {reached}"
+    unfold(page)
     sort = heading(page, "rows-0-table", 4)
     page.execute_script("arguments[0].focus()", sort)
     sort.send_keys(Keys.ENTER)
@@ -212,7 +225,57 @@ def test_paper_is_white_and_has_no_controls(page):
         assert page.execute_script(LUMINANCE) == 255
         assert not page.find_element(By.TAG_NAME, "nav").is_displayed()
         assert not page.find_element(By.CSS_SELECTOR, ".tools").is_displayed()
+        sizes = page.execute_script("return [...document.querySelectorAll('td')]"
+                                    ".map(cell => parseFloat(getComputedStyle(cell).fontSize))")
+        assert min(sizes) >= 8 * 96 / 72 - 0.01                                 # 8 pt
+        heights = page.execute_script("return [...document.querySelectorAll('details')].map(fold => [fold.open, "
+                                      "fold.getBoundingClientRect().height])")
+        assert len(heights) > 5
+        assert all(height > 100 for _, height in heights)
         printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"])
         assert 3 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_a_fold_hides_its_rows_until_it_is_opened(page):
+    row = page.find_element(By.ID, "row-1")
+    assert not row.is_displayed()
+    unfold(page)
+    assert row.is_displayed()
+
+
+def test_one_plugin_has_one_colour_in_tables_and_in_every_plot(page):
+    told = page.execute_script("""
+        const found = {}, note = (name, colour) => (found[name] ??= new Set()).add(colour);
+        for (const one of document.querySelectorAll('td .plugin'))
+          note(one.textContent.split(' · ')[0], getComputedStyle(one, '::before').color);
+        for (const series of document.querySelectorAll('g.series'))
+          note(series.querySelector('title').textContent.split('\\n')[0].split(' · ')[0],
+               getComputedStyle(series).color);
+        return Object.fromEntries(Object.entries(found).map(([name, colours]) => [name, [...colours]]));""")
+    assert {"ssm", "baseline", "ssm:tied=false", "phasefield:as_published=true"} <= set(told)
+    assert {name: colours for name, colours in told.items() if len(colours) > 1} == {}
+    assert told["ssm"] == told["ssm:tied=false"]                    # the head is recall's, the plugin the same
+    plain = [colours[0] for name, colours in told.items() if "tied" not in name]
+    assert len(plain) == len(set(plain)) == 9
+
+
+def test_of_many_series_a_reader_chooses_which_are_shown(driver, tmp_path):
+    results = [CellResult({"id": f"c{n}", "suite": "theirs", "plugin": f"p{n}"}, [
+        Row(suite="theirs", plugin=f"p{n}", cell_id=f"c{n}", metric="joy", value=1.0 + n + length, seq_len=length,
+            phase="train", better="lower") for length in (2, 4)]) for n in range(41)]
+    path = tmp_path / "report.html"
+    path.write_text(html.render_html(build([store(tmp_path / "run", results)], load())), encoding="utf-8")
+    driver.get(path.as_uri())
+    shown = ("return [...document.querySelectorAll('g.series')].filter(one => getComputedStyle(one).display != 'none')"
+             ".map(one => Number(one.dataset.series))")
+    assert driver.execute_script(shown) == [0, 1, 2, 3, 4, 5]
+    boxes = driver.find_elements(By.CSS_SELECTOR, "fieldset input")
+    assert len(boxes) == 41
+    for number in (0, 1, 40):
+        driver.execute_script("arguments[0].click()", boxes[number])
+    assert driver.execute_script(shown) == [2, 3, 4, 5, 40]
+    names = [text.text for text in driver.find_elements(By.CSS_SELECTOR, "fieldset label")]
+    assert sorted(names) == sorted(f"p{n}" for n in range(41))
+    assert not [one for one in driver.find_elements(By.CSS_SELECTOR, ".legend") if one.is_displayed()]

@@ -90,14 +90,17 @@ def test_few_plugins_of_many_are_set_beside_the_baseline(registry, monkeypatch):
     assert [pair.plugin for pair in beside_baseline(many, registry)] == ["a", "b"]
 
 
-def test_cells_that_cannot_be_compared_cost_a_line_and_no_report(tmp_path, registry):
+def test_a_suite_that_cannot_compare_its_rows_costs_a_line_and_no_report(tmp_path, registry):
+    def fail(row):
+        raise RuntimeError("no kind")
+
+    broken = replace(registry.suites["perplexity"], compared=fail)
     sizes, bits = documents(np.random.default_rng(0))
-    results = [scored(name, bits, sizes) for name in ("baseline", "ssm")]
-    for result in results:
-        del result.cell["tokenizer"]
-    text = html.render_html(build([store(tmp_path, results)], registry))
-    assert "ssm / baseline cannot be compared: KeyError: &#x27;tokenizer&#x27;" in text or (
-        "ssm / baseline cannot be compared: KeyError: 'tokenizer'" in text)
+    directory = store(tmp_path, [scored(name, bits, sizes) for name in ("baseline", "ssm")])
+    text = html.render_html(build([directory], replace(
+        registry, suites={**registry.suites, "perplexity": broken})))
+    assert "ssm / baseline cannot be compared: RuntimeError: no kind" in text
+    assert "bits per byte" in text
 
 
 def compared(metric="bits_per_byte", phase="score", effect=0.81, verdict="better", better="lower", plugin="ssm"):

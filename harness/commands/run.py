@@ -31,7 +31,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run suites over plugins and write the tables."""
-    from ..export import make_exporters
+    from ..export import make_exporters, reader_lines
     from ..run import plan as planning
     from ..run.config_file import read_config_file
     from ..run.request import make_request, with_config
@@ -41,7 +41,8 @@ def run(
     options = with_config(options, file, given(context))
     files = [Path(file) for file in options.plugin_file]
     registry = load_registry(files)
-    for exporter in make_exporters(split(options.export)):
+    exporters = make_exporters(split(options.export))
+    for exporter in exporters:
         registry.manager.register(exporter)
     names = split(options.suite)
     if not names:
@@ -57,7 +58,9 @@ def run(
     if dry_run or store is None:
         print_matrix(planned, directory, as_json)
         return
-    raise typer.Exit(_execute(registry, planned, store, options, files, file, as_json))
+    code = _execute(registry, planned, store, options, files, file, as_json)
+    print(*reader_lines(exporters, directory), sep="\n", end="\n" * bool(exporters), file=sys.stderr)
+    raise typer.Exit(code)
 
 
 def _execute(

@@ -1,13 +1,14 @@
 """A drawing: an SVG tree that a page colours by class, or that stands alone with a style sheet of its own. (no torch)
 
-Colours are those of Okabe and Ito (2008), which people with any colour vision tell apart; series differ by marker and
-dash as well. Plain shapes and literal colours only, so that what knows little of CSS still draws them.
+Colours are those of Okabe and Ito (2008), which people with any colour vision tell apart, then five of Tol (2021);
+series differ by marker and dash as well. Plain shapes and literal colours only, so that what knows little of CSS still
+draws them.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -20,12 +21,13 @@ COLOURS = {                                 # class -> (on white, on black)
     "": ("#1f2328", "#e6e8eb"), ".muted": ("#59636e", "#9aa4af"), ".grid": ("#e4e7ea", "#2c333b"),
     ".s0": ("#0072b2", "#56b4e9"), ".s1": ("#d55e00", "#d55e00"), ".s2": ("#009e73", "#009e73"),
     ".s3": ("#cc79a7", "#cc79a7"), ".s4": ("#e69f00", "#e69f00"), ".s5": ("#56b4e9", "#0072b2"),
-    ".s6": ("#000000", "#f0e442"),
+    ".s6": ("#000000", "#f0e442"), ".s7": ("#882255", "#d9789f"), ".s8": ("#999933", "#bdbd5a"),
+    ".s9": ("#332288", "#9a8cf0"), ".s10": ("#117733", "#55bb77"), ".s11": ("#aa4499", "#e08fd3"),
     ".c0": ("#56b4e9", "#56b4e9"), ".c1": ("#e69f00", "#e69f00"), ".c2": ("#cc79a7", "#cc79a7"),
     ".c3": ("#f0e442", "#f0e442"),
 }
 PAPER = ("#ffffff", "#14181d")
-SERIES_STYLES = 7
+SERIES_STYLES = 12
 DASHES = ("", "9 3", "9 3 2 3", "5 2", "14 4", "14 4 2 4", "3 2")
 MARKERS = (                                 # outlines around (0, 0)
     "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0 -4 0Z", "M0 -4.8L4.4 3.4L-4.4 3.4Z", "M-3.6 -3.6H3.6V3.6H-3.6Z",
@@ -54,16 +56,24 @@ def text(parent: Element, words: str, x: float, y: float, **attributes: Value) -
     return add(parent, "text", words, **given | attributes)
 
 
+def swatch(parent: Element, style: int, x: float, y: float) -> Element:
+    """A dot in the colour of a plugin, beside its name."""
+    return add(parent, "circle", cx=x, cy=y, r=4, fill="currentColor", class_=f"s{style % SERIES_STYLES}")
+
+
 def link(parent: Element, href: str | None) -> Element:
     """A link in `parent` to draw in, or `parent` itself where there is nothing to link to."""
     return parent if href is None else add(parent, "a", href=href)
 
 
 class Drawing:
-    """An SVG tree. Notebooks show it; `save` writes it as a file of its own."""
+    """An SVG tree. Notebooks show it; `save` writes it as a file of its own.
 
-    def __init__(self, root: Element):
-        self.root = root
+    `choice` are the series of a chart that has too many to show at once: (name, colour, marker, whether it is shown).
+    """
+
+    def __init__(self, root: Element, choice: Sequence[tuple[str, str, str, bool]] = ()):
+        self.root, self.choice = root, choice
 
     def standalone(self) -> str:
         """The SVG with its style sheet, following the reader's colour scheme, and without links into a report."""

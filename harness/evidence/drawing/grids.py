@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from ..format import format_value
 from .axis import Axis
-from .canvas import FAILED, MARKERS, Drawing, canvas, link, shorten, text, text_width
+from .canvas import FAILED, MARKERS, SERIES_STYLES, Drawing, canvas, link, shorten, swatch, text, text_width
 from .lines import EDGE, LEGEND_LINE, TITLE, WIDTH, Label, Point, tick
 from .markup import add
 
@@ -36,16 +36,20 @@ def shade(share: float) -> str:
     return "#" + "".join(f"{channel:02x}" for channel in mixed)
 
 
-def heat_map(cells: Mapping[tuple[str, str], Point], *, title: str, across: str, width: float = WIDTH) -> Drawing:
+def heat_map(cells: Mapping[tuple[str, str], Point], *, title: str, across: str, width: float = WIDTH,
+             style: int | None = None) -> Drawing:
     """Shares between 0 and 1 by (row, column) name, in the order of their first appearance; `x` is not used.
 
+    `style` is the number of the plugin that it is of.
     A pair without a cell stays empty; a cell without a value shows its word.
     """
     rows, columns = (list(dict.fromkeys(name[i] for name in cells)) for i in (0, 1))
     left = EDGE + 8 + max(text_width(name) for name in rows)
     step = min(54.0, (width - left - EDGE) / len(columns))
     root = canvas(width, TITLE + CELL * len(rows) + 66, title)
-    text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
+    if style is not None:
+        swatch(root, style, EDGE + 4, 15.5)
+    text(root, shorten(title, 0.9 * width), EDGE + 14 * (style is not None), 20, font_weight="bold", font_size=13)
     for i, name in enumerate(rows):
         text(root, name, left - 8, TITLE + CELL * (i + 0.5) + 4, text_anchor="end", font_size=11)
     for j, name in enumerate(columns):
@@ -82,8 +86,8 @@ def _draw_scale(root: Element, x: float, y: float) -> None:
 
 
 def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], *, title: str, unit: str,
-         longest: float = 0.0, width: float = WIDTH) -> Drawing:
-    """Horizontal stacked bars from zero, `longest` or the longest bar filling the width."""
+         longest: float = 0.0, width: float = WIDTH, styles: Sequence[int] = ()) -> Drawing:
+    """Horizontal stacked bars from zero, `longest` or the longest bar filling the width; `styles`: of their plugins."""
     left = EDGE + 8 + min(170.0, max(text_width(name) for name, _ in groups))
     longest = max(longest, *(sum(part.value for part in parts) for _, parts in groups)) or 1.0
     scale = (width - left - EDGE - 62) / longest
@@ -93,6 +97,8 @@ def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], 
     for i, (name, parts) in enumerate(groups):
         y, at = TITLE - 12 + (BAR + GAP) * i, left
         text(root, shorten(name, left - EDGE - 4), left - 8, y + 12, text_anchor="end", font_size=11)
+        for style in styles[i:i + 1]:
+            swatch(root, style, left - 3, y + 8.5)
         for part in parts:
             group = add(link(root, part.href), "g", class_=f"segment c{part.kind}")
             add(group, "title", f"{name}: {kinds[part.kind]}\n{part.title}")
@@ -135,7 +141,7 @@ def dots(places: Sequence[tuple[str, int, Point]], *, title: str, label: Label, 
     for i, (name, style, point) in enumerate(places):
         y = TITLE + (BAR + GAP) * i
         text(root, shorten(name, left - EDGE - 12), left - 12, y + 4, text_anchor="end", font_size=11)
-        mark = add(link(root, point.href), "g", class_=f"point s{style}")
+        mark = add(link(root, point.href), "g", class_=f"point s{style % SERIES_STYLES}")
         add(mark, "title", f"{name}\n{point.title}")
         if point.y is None:
             text(mark, f"✕ {point.word}", left + 4, y + 4, font_size=11)

@@ -20,8 +20,9 @@ from .markup import add
 WIDTH, PLOT_HEIGHT = 520, 220
 EDGE, TITLE, LANE, BELOW, LEGEND_LINE = 14, 46, 16, 46, 19
 MANY_TICKS = 12
+MANY_SERIES, SHOWN = 10, 6                  # from how many series on a reader chooses, and how many are shown at first
 NOISE = "noise: not ranked"
-LEVEL, LIMIT = "5 4", "1.5 3"               # the dashes of lines that are no series
+LEVEL, LIMIT, UNDRAWN = "5 4", "1.5 3", "0 99"      # the dashes of lines that are no series
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """Points under one name, drawn in the colour, dash and marker of its number."""
+    """Points under one name, in the colour of its `style`; by dash and marker `variant` tells apart what shares one."""
 
     name: str
     points: Sequence[Point]
     style: int = 0
     line: bool = True
+    variant: int = 0
 
     @property
     def colour(self) -> str:
@@ -53,11 +55,11 @@ class Series:
 
     @property
     def dash(self) -> str | None:
-        return DASHES[(self.style + self.style // SERIES_STYLES) % len(DASHES)] or None
+        return DASHES[(self.style + self.style // SERIES_STYLES + self.variant) % len(DASHES)] or None
 
     @property
     def marker(self) -> str:
-        return MARKERS[(self.style + self.style // SERIES_STYLES) % len(MARKERS)]
+        return MARKERS[(self.style + self.style // SERIES_STYLES + self.variant) % len(MARKERS)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Label:
 def chart(series: Sequence[Series], *, title: str, x: Label, y: Label, levels: Sequence[tuple[float, str]] = (),
           noise: Sequence[tuple[float, float, float]] = (), limit: str = "", width: float = WIDTH) -> Drawing:
     """Draw series. `levels` are horizontal lines with their words, `noise` an area (x, low, high) of no significance,
-    `limit` the words for the limits of the points. Raises ValueError where no point has a value."""
+    `limit` the words for the limits of the points. Of many series the first few are shown, the others lie in the
+    drawing for a page to show. Raises ValueError where no point has a value."""
     points = [point for one in series for point in one.points]
     found = [point for point in points if point.y is not None]
     if not found:
@@ -83,19 +86,24 @@ def chart(series: Sequence[Series], *, title: str, x: Label, y: Label, levels: S
         bounds = [bound for bound in bounds if bound > 0]
     frame = _Frame(Axis([p.x for p in points], x.log, 0.03), Axis([*values, *bounds], y.log, 0.06), series, y.unit,
                    width)
-    legend = list(_wrap(_legend_entries(series, levels, limit, bool(noise)), width - 2 * EDGE))
+    shown = series[:SHOWN] if len(series) > MANY_SERIES else series
+    hidden = len(series) - len(shown)
+    legend = list(_wrap(_legend_entries(shown, hidden, levels, limit, bool(noise)), width - 2 * EDGE))
     root = canvas(width, frame.bottom + BELOW + LEGEND_LINE * len(legend), title)
     text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
     frame.draw_noise(root, noise)
     frame.draw_axes(root, x, y, sorted({point.x for point in points}))
     for value, _ in levels:
         frame.draw_level(root, value)
-    for one in series:
-        frame.draw(root, one)
+    for number, one in enumerate(series):
+        frame.draw(root, one, number, number < len(shown))
     for number, entries in enumerate(legend):
         for entry, at in entries:
-            _draw_legend(root, entry, at, frame.bottom + BELOW + 8 + LEGEND_LINE * number)
-    return Drawing(root)
+            group = _draw_legend(root, entry, at, frame.bottom + BELOW + 8 + LEGEND_LINE * number)
+            if hidden and entry[1] not in (LEVEL, LIMIT, ""):
+                group.set("class", "legend listed")                 # a page where one chooses has a list of its own
+    return Drawing(root, [(one.name, one.colour, one.marker, number < len(shown)) for number, one in enumerate(series)]
+                   if hidden else ())
 
 
 def tick(value: float, unit: str) -> str:
@@ -112,7 +120,7 @@ class _Frame:
         self.ticks = [(value, tick(value, unit)) for value in up.round_values(5)]
         self.left = EDGE + 8 + max((text_width(words) for _, words in self.ticks), default=0)
         self.right = width - EDGE - 10
-        self.top = TITLE + LANE * len(self.lanes) + 4 * bool(self.lanes)
+        self.top = TITLE + LANE * min(len(self.lanes), MANY_SERIES) + 4 * bool(self.lanes)
         self.bottom = self.top + PLOT_HEIGHT
 
     def x(self, value: float) -> float:
@@ -154,13 +162,13 @@ class _Frame:
         add(root, "line", x1=self.left, x2=self.right, y1=self.y(value), y2=self.y(value), class_="level",
             stroke="currentColor", stroke_dasharray=LEVEL)
 
-    def draw(self, root: Element, series: Series) -> None:
-        group = add(root, "g", class_=f"series {series.colour}")
+    def draw(self, root: Element, series: Series, number: int, shown: bool) -> None:
+        group = add(root, "g", class_=f"series {series.colour}", data_series=number, display=None if shown else "none")
         points = sorted(series.points, key=lambda point: point.x)
         for measured, run in groupby(points, key=lambda point: point.y is not None):
             if measured:
                 self.draw_run(group, series, list(run))
-        lane = self.lanes.index(series) if series in self.lanes else 0
+        lane = self.lanes.index(series) % MANY_SERIES if series in self.lanes else 0
         for point in points:
             self.draw_point(group, series, point, TITLE + LANE * lane + 6)
 
@@ -205,9 +213,11 @@ class _Frame:
 Entry = tuple[str, Series | str]            # words, and whose sample: that of a series, or the dash of a line
 
 
-def _legend_entries(series: Sequence[Series], levels: Sequence[tuple[float, str]], limit: str, noise: bool,
+def _legend_entries(series: Sequence[Series], hidden: int, levels: Sequence[tuple[float, str]], limit: str, noise: bool,
                     ) -> Iterator[Entry]:
     yield from ((one.name, one) for one in series)
+    if hidden:
+        yield f"and {hidden} more, not shown", UNDRAWN
     yield from ((words, LEVEL) for _, words in levels)
     if limit:
         yield limit, LIMIT
@@ -230,7 +240,7 @@ def _wrap(entries: Iterator[Entry], width: float) -> Iterator[list[tuple[Entry, 
         yield line
 
 
-def _draw_legend(root: Element, entry: Entry, at: float, y: float) -> None:
+def _draw_legend(root: Element, entry: Entry, at: float, y: float) -> Element:
     words, owner = entry
     group = add(root, "g", class_="legend", transform=f"translate({EDGE + at:.1f} {y:.1f})")
     if isinstance(owner, str):
@@ -245,4 +255,5 @@ def _draw_legend(root: Element, entry: Entry, at: float, y: float) -> None:
                 stroke_dasharray=owner.dash)
         add(sample, "path", d=owner.marker, fill="currentColor", transform="translate(13 0)")
     text(group, words, 32, 4)
+    return group
 

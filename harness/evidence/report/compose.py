@@ -20,9 +20,10 @@ from typing import Any
 from ...reading import Run
 from ...registry import Registry
 from ..claims.verdict import Verdict
+from ..drawing.canvas import SERIES_STYLES
 from ..tables.pivot import Pivot, metric_name
 from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
-from .document import Block, Code, Document, Paragraph, Section, Table, TextSpan, plain
+from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import (
     Styles,
     case_figures,
@@ -36,7 +37,7 @@ from .header import facts, question
 from .quality import quality_figures
 from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
 from .verdicts import verdict_counts, verdict_section
-from .versus import Versus, beside_baseline
+from .versus import Versus, asked_for, beside_baseline
 from .versus_tables import comparison_section, takeaway_blocks
 
 MOST_LINES = 500                            # of a table other than that of the rows
@@ -50,7 +51,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     shown = choose_shown(rows, {cell for verdict in verdicts for cell in verdict.cells})
     measured = dict.fromkeys(row.suite for row in rows)
     suites = sorted(measured, key=[*registry.suites, *measured].index)
-    styles = Styles()
+    styles = Styles({label: name for run in runs for label, name in asked_for(run).items()})
     for row in rows:
         styles.of(row.label)
     pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
@@ -61,7 +62,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     sections += [audits(rows), row_section(rows, shown),
                  Section("repeat", "Environment and repetition", blocks=list(repetition(runs)))]
     for section in sections:
-        section.blocks = [shortened(block) for block in section.blocks]
+        section.blocks = [coloured(shortened(block), styles) for block in section.blocks]
     return Document(title or " + ".join(run.name for run in runs), question(pairs, suites, verdicts),
                     list(facts(runs, rows)), sections, runs, pairs, verdicts, shown, len(rows) - len(shown))
 
@@ -81,6 +82,20 @@ def shortened(block: Block) -> Block:
         return block
     note = f"{MOST_LINES} of {len(block.rows)} lines; table.csv of the run holds every row"
     return replace(block, rows=block.rows[:MOST_LINES], notes=[note, *block.notes])
+
+
+def coloured(block: Block, styles: Styles) -> Block:
+    """A table whose plugins carry the colour that they have in the figures."""
+    if not isinstance(block, Table):
+        return block
+    return replace(block, rows=[[_coloured_cell(cell, styles) for cell in row] for row in block.rows])
+
+
+def _coloured_cell(cell: TableCell, styles: Styles) -> TableCell:
+    span = cell.spans[0] if len(cell.spans) == 1 else None
+    if span is None or span.kind or span.href or (number := styles.known(span.text)) is None:
+        return cell
+    return plain(span.text, f"plugin s{number % SERIES_STYLES}", order=cell.order)
 
 
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
@@ -104,7 +119,7 @@ def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Re
     pivot = Pivot(rows, primary, CITED_CONTEXT)
     section = Section(f"suite-{number}", name, suite.summary if suite else "")
     for figures in (
-        quality_figures(rows, styles), memory_figures(rows), swept_figures(pivot, styles),
+        quality_figures(rows, styles), memory_figures(rows, styles), swept_figures(pivot, styles),
         circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(pivot, styles),
     ):
         section.blocks += figures

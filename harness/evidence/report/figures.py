@@ -11,11 +11,10 @@ Metrics decide what is drawn, never the name of a suite, so that what others mea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...store import Row
-from ..drawing.canvas import SERIES_STYLES
 from ..drawing.grids import Segment, bars, dots, heat_map
 from ..drawing.lines import Label, Point, Series, chart
 from ..format import DEVIATION, format_value
@@ -25,6 +24,7 @@ from ..tables.pivot import Column, Pivot, Place, RowKey
 from .citation import CITED_CONTEXT, CitedRow
 from .document import Figure
 
+JOINT = " · "                               # between a plugin and what else a series is of
 UNITS = {"s": "seconds", "B": "bytes", "": ""}
 PARTS = {                                   # metric -> what it is of the memory
     "weights_bytes": "weights", "gradients_optimizer_bytes": "gradients + optimiser",
@@ -40,20 +40,34 @@ NUMBERS = {                                 # first word of a metric name@number
 
 @dataclass
 class Styles:
-    """Which colour, dash and marker a name has: the same in every figure of a report."""
+    """Which colour a plugin has, wherever it stands in a report; what else a name tells changes dash and marker.
 
+    `aliases`: labels that a suite made by options of its own -> the plugin that was asked for.
+    """
+
+    aliases: Mapping[str, str] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    variants: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def of(self, name: str) -> int:
-        return self.numbers.setdefault(name, len(self.numbers))
+        """The number of the colour of a name, which begins with its plugin."""
+        label = name.partition(JOINT)[0]
+        return self.numbers.setdefault(self.aliases.get(label, label), len(self.numbers))
+
+    def known(self, name: str) -> int | None:
+        """As `of`, None for what is no plugin of the report."""
+        label = name.partition(JOINT)[0]
+        return self.numbers.get(self.aliases.get(label, label))
 
     def series(self, name: str, points: Sequence[Point], line: bool = True) -> Series:
-        return Series(name, points, self.of(name), line)
+        number = self.of(name)
+        names = self.variants.setdefault(number, {})
+        return Series(name, points, number, line, names.setdefault(name, len(names)))
 
 
 def name_of(key: RowKey) -> str:
     """A table row in one line."""
-    return " · ".join(part for part in key if part)
+    return JOINT.join(part for part in key if part)
 
 
 def named_places(pivot: Pivot, column: Column) -> Iterator[tuple[str, Place]]:
@@ -156,7 +170,7 @@ def circuit_figures(rows: Sequence[Row], primary: Sequence[str], styles: Styles)
                 yield Figure(f"{figure.name}-{attribute}", figure.drawing)
 
 
-def memory_figures(rows: Sequence[Row]) -> Iterator[Figure]:
+def memory_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """What training and decoding hold, a bar each, stacked from their parts; a figure for every length."""
     pivot = Pivot([row for row in rows if row.metric in PARTS and row.status == "ok"], tuple(PARTS), CITED_CONTEXT)
     phases = dict(pivot.columns)
@@ -167,7 +181,8 @@ def memory_figures(rows: Sequence[Row]) -> Iterator[Figure]:
     longest = max(sum(part.value for part in parts) for bar in groups.values() for _, parts in bar)
     for length, found in groups.items():
         yield Figure(f"memory-{length}", bars(
-            found, tuple(PARTS.values()), title=f"memory at T={length}", unit="B", longest=longest))
+            found, tuple(PARTS.values()), title=f"memory at T={length}", unit="B", longest=longest,
+            styles=[styles.of(name.rpartition(", ")[0]) for name, _ in found]))
 
 
 def _memory_bars(pivot: Pivot, length: int, phases: dict[str, str]) -> Iterator[tuple[str, list[Segment]]]:
@@ -202,7 +217,8 @@ def numbered_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
             ordered = {(task, size): cells[task, size] for size in names for task in dict.fromkeys(t for t, _ in cells)
                        if (task, size) in cells}
             title = name_of(key) + (f", T={length}" if length else "")
-            drawing = heat_map(ordered, title=title, across="load, or distance in tokens · share of right answers")
+            drawing = heat_map(ordered, title=title, across="load, or distance in tokens · share of right answers",
+                               style=styles.of(key[0]))
             yield Figure(f"accuracy-{title}", drawing, by_chance)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in numbered:
@@ -234,7 +250,7 @@ def case_figures(pivot: Pivot, styles: Styles) -> Iterator[Figure]:
     for column in pivot.columns:
         keys = [key for key in sorted(pivot.keys) if key[1] and pivot.at(key, None, column).rows]
         if pivot.units.get(column) == {"s"} and keys and column not in pivot.swept:
-            places = [(name_of((key[1], key[0], *key[2:])), styles.of(key[0]) % SERIES_STYLES,
+            places = [(name_of((key[1], key[0], *key[2:])), styles.of(key[0]),
                        point_of(pivot.at(key, None, column), 0.0)) for key in keys]
             yield Figure("-".join(filter(None, column)), dots(
                 places, title=Formatter(pivot).heading(column), label=Label("seconds, lower is better", "s")))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
-from ..drawing.canvas import rules
+from ..drawing.canvas import COLOURS, rules
 from ..drawing.markup import add, append_text, element, to_html
 from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
@@ -24,7 +24,7 @@ def render_html(document: Document) -> str:
     add(head, "meta", name="color-scheme", content="light dark")
     add(head, "title", f"{document.title} · report")
     add(head, "link", rel="icon", href=ICON)
-    add(head, "style", static("report.css") + rules(lambda white, black: f"light-dark({white},{black})"))
+    add(head, "style", static("report.css") + rules(light_dark) + plugin_rules() + choice_rules(document))
     add(body, "a", "Skip to the summary", class_="skip", href="#summary")
     masthead(body, document)
     main = add(body, "main")
@@ -32,6 +32,25 @@ def render_html(document: Document) -> str:
         write_section(main, section)
     add(body, "script", static("report.js"))
     return "<!doctype html>\n" + to_html(page) + "\n"
+
+
+def light_dark(white: str, black: str) -> str:
+    return f"light-dark({white},{black})"
+
+
+def plugin_rules() -> str:
+    """The dot before a plugin's name in a table, in the colour that it has in the figures."""
+    return "\n".join(f".plugin.{name[1:]}::before{{color:{light_dark(*pair)}}}" for name, pair in COLOURS.items()
+                     if name.startswith(".s"))
+
+
+def choice_rules(document: Document) -> str:
+    """What makes a box under a figure show or hide its series, without a script."""
+    most = max((len(block.drawing.choice) for section in document.sections for block in section.blocks
+                if isinstance(block, Figure)), default=0)
+    return "\n".join(
+        f'figure:has([value="{n}"]:checked) [data-series="{n}"]{{display:inline}}'
+        f'figure:has([value="{n}"]:not(:checked)) [data-series="{n}"]{{display:none}}' for n in range(most))
 
 
 def static(name: str) -> str:
@@ -79,8 +98,22 @@ def write_block(parent: Element, block: Block, name: str) -> None:
 def write_figure(grid: Element, figure: Figure, name: str) -> None:
     made = add(grid, "figure", id=name)
     made.append(figure.drawing.root)
+    if figure.drawing.choice:
+        write_choice(made, figure)
     if figure.caption:
         add(made, "figcaption", figure.caption)
+
+
+def write_choice(made: Element, figure: Figure) -> None:
+    """A box for each series of a figure that has too many to be shown at once; the first few are on."""
+    frame = add(made, "fieldset")
+    add(frame, "legend", f"{len(figure.drawing.choice)} series: choose what is shown")
+    for number, (name, colour, marker, shown) in enumerate(figure.drawing.choice):
+        label = add(frame, "label")
+        add(label, "input", type="checkbox", value=number, checked="checked" if shown else None)
+        sample = add(label, "svg", class_="harness-plot", viewBox="-6 -6 12 12", aria_hidden="true")
+        add(sample, "path", d=marker, fill="currentColor", class_=colour)
+        add(label, "span", name)
 
 
 def write_spans(parent: Element, spans: Iterable[TextSpan]) -> None:

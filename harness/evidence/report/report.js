@@ -55,17 +55,29 @@ for (const tools of document.querySelectorAll(".tools")) {
   tools.hidden = false;
 }
 
-// A link to a row that a filter hides shows it.
+// A link to a row that a filter hides, or a fold, shows it.
 function reveal() {
   const row = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (row?.hidden) {
+  const fold = row?.closest("details:not([open])");
+  if (!row?.hidden && !fold) return;
+  if (fold) fold.open = true;
+  if (row.hidden) {
     const input = row.closest(".table").querySelector("input");
     input.value = "";
     input.dispatchEvent(new Event("input"));
-    row.scrollIntoView({ block: "center" });
   }
+  row.scrollIntoView({ block: "center" });
 }
 addEventListener("hashchange", reveal);
+reveal();
+
+// Paper has no folds.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  folded.forEach((one) => { one.open = true; });
+});
+addEventListener("afterprint", () => { folded.forEach((one) => { one.open = false; }); });
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ...store import Row
 from ..format import DEVIATION, format_value
@@ -181,19 +181,32 @@ def failure_table(rows: Sequence[CitedRow]) -> Table | None:
                  ) if table else None
 
 
+ROW_COLUMNS: dict[str, Callable[[CitedRow], TableCell]] = {
+    "row": lambda row: plain(row.number, order=row.number), "suite": lambda row: plain(row.suite),
+    "plugin": lambda row: plain(_who(row)), "metric": lambda row: plain(row.metric),
+    "value": lambda row: _value_cells(row)[0], "exactly": lambda row: _value_cells(row)[1],
+    "T": lambda row: _count(row.seq_len), "B": lambda row: _count(row.batch_size),
+    "phase": lambda row: plain(row.phase), "seed": lambda row: _count(row.seed), "limit": lambda row: _limit(row),
+    "status": lambda row: plain(row.status, "" if row.status == "ok" else "failed"),
+    "reason": lambda row: plain(row.reason, "prose" * bool(row.reason)),
+    "bytes seen": lambda row: _count(row.bytes_seen), "params": lambda row: _count(row.params),
+    "corpus": lambda row: plain(row.corpus), "device": lambda row: plain(row.device),
+    "dtype": lambda row: plain(row.dtype), "cell": lambda row: plain(row.cell_id, "cell"),
+}
+NUMERIC = ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")
+LIFTED = ("bytes seen", "params", "corpus", "device", "dtype")
+
+
 def row_table(rows: Sequence[CitedRow]) -> Table:
-    """Every row, whole."""
-    headings = ["row", "suite", "plugin", "metric", "value", "exactly", "T", "B", "phase", "seed", "limit", "status",
-                "reason", "bytes seen", "params", "corpus", "device", "dtype", "cell"]
-    table = [[plain(row.number, order=row.number), plain(row.suite), plain(_who(row)), plain(row.metric),
-              *_value_cells(row), _count(row.seq_len), _count(row.batch_size), plain(row.phase), _count(row.seed),
-              _limit(row), plain(row.status, "" if row.status == "ok" else "failed"),
-              plain(row.reason, "prose" * bool(row.reason)),
-              _count(row.bytes_seen), _count(row.params), plain(row.corpus), plain(row.device), plain(row.dtype),
-              plain(row.cell_id, "cell")] for row in rows]
-    flush = {headings.index(name) for name in ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")}
-    return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows],
-                 folded=f"Show {len(rows)} rows")
+    """Every row, whole; what is the same in all of them, or empty, stands once above."""
+    columns = {name: [cell(row) for row in rows] for name, cell in ROW_COLUMNS.items()}
+    same = {name: texts.pop() for name in LIFTED if len(texts := {cell.text for cell in columns[name]}) == 1}
+    kept = [name for name in columns if name not in same]
+    table = [list(line) for line in zip(*(columns[name] for name in kept), strict=True)]
+    caption = "In every row: " + ", ".join(f"{name} {words}" for name, words in same.items() if words)
+    return Table("rows", kept, table, frozenset(kept.index(name) for name in NUMERIC if name in kept),
+                 caption if any(same.values()) else "", ids=[row.anchor for row in rows],
+                 folded=f"Show {len(rows)} row{'s' * (len(rows) != 1)}")
 
 
 def _count(value: int | None) -> TableCell:

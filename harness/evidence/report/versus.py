@@ -42,8 +42,8 @@ class _Parts:
         for row in run.derived:
             self.derived.setdefault(row.cell_id, []).append(row)
 
-    def selected(self) -> list[str]:
-        """The plugins as they were asked for: without the labels that a suite made by options of its own."""
+    def asked_for(self) -> dict[str, str]:
+        """Every label and the plugin that was asked for: where a suite set options of its own, the one without."""
         suites: dict[str, list[str]] = {}
         for suite, label in self.cells:
             suites.setdefault(label, []).append(suite)
@@ -52,7 +52,8 @@ class _Parts:
             return parse_selector(name).name == parse_selector(label).name and all(
                 self.outline.label_of(name, suite) == label for suite in suites[label])
 
-        return [label for label in suites if not any(stands_for(name, label) for name in suites if name != label)]
+        return {label: next((name for name in suites if name != label and stands_for(name, label)), label)
+                for label in suites}
 
     def only(self, plugins: Sequence[str]) -> Run:
         """The cells of some plugins, with whatever was timed beside them."""
@@ -64,10 +65,15 @@ class _Parts:
                        derived=[row for cell_id in chosen for row in self.derived.get(cell_id, ())])
 
 
+def asked_for(run: Run) -> dict[str, str]:
+    """Every label of a run -> the plugin that was asked for."""
+    return _Parts(run).asked_for()
+
+
 def beside_baseline(run: Run, registry: Registry) -> Iterator[Versus]:
     """The plugins of a run, at most MOST, each beside what the run has as its baseline."""
     parts = _Parts(run)
-    names = parts.selected()
+    names = [label for label, name in parts.asked_for().items() if label == name]
     base = baseline_of(names, registry)
     suites = [suite for suite in registry.suites.values() if parts.outline.labels(suite.name)]
     for plugin in [name for name in names if name != base][:MOST]:
@@ -76,7 +82,7 @@ def beside_baseline(run: Run, registry: Registry) -> Iterator[Versus]:
             both = parts.only(pair)
             yield Versus(run.name, base, plugin, compare_runs(both, both, suites, plugins=pair),
                          relative_growth(both, both, suites, pair), paired_budgets(both, both, suites, pair))
-        except Exception as error:                  # the measured rows are worth more than their comparison
+        except Exception as error:                  # a suite's own code; the measured rows are worth more
             yield Versus(run.name, base, plugin, trouble=one_line(error))
 
 
