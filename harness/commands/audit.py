@@ -22,19 +22,22 @@ PUBLISHED = "as_published"              # the option of plugins whose published 
 def audit(
     plugin: Annotated[str, typer.Argument(
         help="A plugin or several, separated by commas; `all`: every one, beside what it is as published.",
+        metavar="SELECTORS",
         autocompletion=complete_models)],
     params: Params = "300k",
     size: Size = "",
-    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
+    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.", metavar="LENGTHS")] = "",
     tokenizer: Tokenizer = "bytes",
     device: Device = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.", metavar="SECONDS")] = 600.0,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
     """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval.
 
     Exit code 1 where one fails; with `all` the published forms are shown and do not count.
+
+    Example: harness audit phasefield:as_published=true
     """
     from ..executor import Events, Stop
     from ..run import plan as planning

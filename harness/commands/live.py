@@ -60,8 +60,9 @@ def number(value: float | None, form: str) -> str:
 class Display:
     """Shows events as they come: one moving line with a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, *, terminal: bool | None = None):
-        self.terminal = sys.stderr.isatty() if terminal is None else terminal
+    def __init__(self, *, quiet: bool = False, terminal: bool | None = None):
+        self.quiet = quiet
+        self.terminal = not quiet and (sys.stderr.isatty() if terminal is None else terminal)
         self._shown = -PLAIN_S
         self._bar: Any = None
 
@@ -94,6 +95,8 @@ class Display:
             self.note(text)
 
     def note(self, text: str) -> None:
+        if self.quiet:
+            return
         if self._bar:
             self._bar.console.print(text)
         else:

@@ -155,6 +155,7 @@ def execute(
     if plan.missing and not limits.get(device):
         note("measuring the machine's limits")
         limits[device] = executor.measure_limits(device)
+    manifest["planned"] = list(dict.fromkeys([*(cell.id for cell in plan.cells), *manifest.get("planned", ())]))
     store.write_manifest(manifest)
     executor.limits = limits.get(device, {})
     done = dict(plan.finished)
