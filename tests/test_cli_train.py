@@ -294,3 +294,18 @@ def test_run_scores_trained_weights_without_training_them(folder, command):
     assert weights == pytest.approx(checkpoint.weights.stat().st_size, rel=0.2)
     again = command(*arguments, "--dry-run", "--json", cwd=folder)
     assert [json.loads(line)["missing"] for line in again.stdout.splitlines()] == [False] * 2
+
+
+@pytest.mark.parametrize(("best", "words"), [
+    (float("inf"), "interrupted at step 3 after 2 s; no validation yet"),
+    (None, "interrupted at step 3 after 2 s; no validation yet"),
+    (2.5, "interrupted at step 3 after 2 s; best validation 2.5000 bits/byte"),
+])
+def test_a_run_that_ends_before_it_is_validated_has_no_best(best, words):
+    assert describe({"event": "end", "outcome": "interrupted", "step": 3, "seconds": 2.0, "best": best}) == words
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), None])
+def test_a_loss_that_is_not_finite_is_told_in_words(loss):
+    event = {"event": "validation", "step": 3, "bits_per_byte": loss, "best": False}
+    assert describe(event) == "validation at step 3: not finite bits/byte"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..quantities import format_number
 from .options import PluginFiles, load_registry
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def report(
         from ..evidence.report.markdown import write
 
         written = write(document, path)
-        print(path, *[f"and {len(written) - 1} figures in {written[1].parent}"] * (len(written) > 1))
+        print(path, *[f"and {format_number(len(written) - 1, 'figure')} in {written[1].parent}"] * (len(written) > 1))
     elif path == STDOUT:
         sys.stdout.buffer.write(_rendered(document, form).encode())     # UTF-8, whatever the terminal takes
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ...quantities import format_number
 from ...store import Row
 from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
@@ -161,7 +162,8 @@ def _audit(rows: Sequence[CitedRow]) -> list[TableCell]:
         return [*before, plain("failed", "failed", cite(failed)[0]), TableCell(_joined(spans))]
     counts = [row for row in rows if row.metric == "audit_checks"]
     sizes = [row for row in rows if row.unit == DEVIATION and row.value is not None]
-    spans = [TextSpan(f"{row.value:g} checks", "", *cite([row])) for row in counts if row.value is not None]
+    spans = [TextSpan(format_number(int(row.value), "check"), "", *cite([row]))
+             for row in counts if row.value is not None]
     if sizes:
         worst = max(sizes, key=lambda row: row.value or 0.0)
         spans.append(TextSpan(f"largest change {worst.value:.2g} std ({worst.metric})", "", *cite([worst])))
@@ -193,7 +195,7 @@ def row_table(rows: Sequence[CitedRow]) -> Table:
               plain(row.cell_id, "cell")] for row in rows]
     flush = {headings.index(name) for name in ("row", "value", "T", "B", "seed", "limit", "bytes seen", "params")}
     return Table("rows", headings, table, frozenset(flush), ids=[row.anchor for row in rows],
-                 folded=f"Show {len(rows)} rows")
+                 folded=f"Show {format_number(len(rows), 'row')}")
 
 
 def _count(value: int | None) -> TableCell:
