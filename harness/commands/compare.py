@@ -44,7 +44,7 @@ def compare(
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs (A B …), or plugins of a run (A --plugins X,Y, or A:X B:Y): each against A, metric by metric.
+    """Compare runs (A B ...), or plugins of a run (A --plugins X,Y, or A:X B:Y): each against A, metric by metric.
 
     Scores are paired by document, timings by round where they were taken in the same rounds, and every verdict is
     corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds,
