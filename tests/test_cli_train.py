@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import tomllib
 import types
 
 import pandas
@@ -309,3 +310,17 @@ def test_a_run_that_ends_before_it_is_validated_has_no_best(best, words):
 def test_a_loss_that_is_not_finite_is_told_in_words(loss):
     event = {"event": "validation", "step": 3, "bits_per_byte": loss, "best": False}
     assert describe(event) == "validation at step 3: not finite bits/byte"
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(folder, command):
+    run = ("train", "ssm:layers=1", "--params", "2k", "--seq-len", "16", "--batch-size", "8", "--out", "runs/longer")
+    assert command(*run, "--bytes", "3k", cwd=folder).returncode == 0
+    done = command(*run, "--resume", "--bytes", "6k", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from step" in done.stderr and "a larger budget, 5" in done.stderr
+    assert tomllib.loads((folder / "runs/longer" / CONFIG).read_text())["train"]["bytes"] == "6k"
+    done = command(*run, "--resume", cwd=folder)
+    assert (done.returncode, "is finished; it goes on with a larger --bytes" in done.stderr) == (0, True)
+    done = command(*run, "--resume", "--bytes", "3k", cwd=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "runs with --bytes 6000; it goes on with more than that, not with 3000" in done.stderr

@@ -34,7 +34,7 @@ def train(
     options: TrainOptions,
     out: Annotated[Path | None, typer.Option(help="Directory of the run; default: runs/PLUGIN.",
         metavar="PATH")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly, or longer.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars for TensorBoard.")] = False,
     plugin_file: PluginFiles = None,
     quiet: Quiet = False,
@@ -92,8 +92,10 @@ def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: boo
             else:
                 run.resume(config)
             if run.position.share == 1:
-                display.note(f"{directory} is finished; a longer run needs a new --out")
+                display.note(f"{directory} is finished; it goes on with a larger --bytes, --minutes or --epochs")
                 return 0
+            if job.longer and ranks.first:
+                run.config.write(directory)
             if config is not None and ranks.first:
                 log.rewind(run.position.step)
             outcome = run.run(lambda: bool(stop))
