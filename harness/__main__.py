@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 INTERRUPTED = 130
 
@@ -44,8 +46,20 @@ def _run() -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        reason = error.format_message().rstrip(".")         # a mistake of the command line, told by its parser
-        return _told(f"{reason}; see harness --help", 2)
+        return _told(_mistake(error), 2)
+
+
+def _mistake(error: Any) -> str:
+    """A mistake of the command line that its parser found, with the nearest option and where to look."""
+    context = getattr(error, "ctx", None)
+    name = context.info_name if context and context.parent else "".join(sys.argv[1:2])
+    command = "harness" if name.startswith("-") or "command" in error.format_message() else f"harness {name}".strip()
+    reason = error.format_message().rstrip(".")
+    if near := getattr(error, "possibilities", None):
+        option = error.option_name
+        nearest = max(near, key=lambda name: SequenceMatcher(None, option, name).ratio())
+        reason = f"no such option {option}; did you mean {nearest}?"
+    return f"{reason} See {command} --help" if reason.endswith("?") else f"{reason}; see {command} --help"
 
 
 def _told(text: str, code: int) -> int:

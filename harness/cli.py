@@ -16,6 +16,7 @@ from .commands.lists import corpora, plugins, suites
 from .commands.new import new
 from .commands.report import report
 from .commands.run import run
+from .commands.show import show
 from .commands.train import generate, train, watch
 from .version import __version__
 
@@ -39,6 +40,6 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claims, compare, gguf_export, gguf_import, generate, report, reproduce, train, watch,
+    audit, check, claims, compare, gguf_export, gguf_import, generate, report, reproduce, show, train, watch,
 ):
     app.command()(command)

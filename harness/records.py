@@ -93,6 +93,7 @@ class ManifestRecord(TypedDict, total=False):
     commands: Required[list[CommandRecord]]
     environments: Required[dict[str, EnvironmentRecord]]
     limits: Required[Machine]
+    planned: list[Name]                                     # ids of its cells, in the order of the tables
 
 
 Status = Literal["ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from .errors import PluginError
 from .run.cells import Cell, Request
 from .store import CellResult, Row
 from .workbench import Workbench
@@ -48,6 +49,9 @@ class Counted:
 Compared = ByRound | ByDocument | ByValue | Counted
 
 
+LIMITS = {"compute": "the rate of matrix products", "bandwidth": "the bandwidth of a copy"}
+
+
 @dataclass(frozen=True)
 class Suite:
     """A family of measurements.
@@ -55,7 +59,9 @@ class Suite:
     `plan(request)` yields the cells. `measure(cell, bench)` measures one in a worker and leaves its rows at the
     workbench. `conclude(results)` derives rows that need several cells, such as slopes and exponents. `timed` suites
     run alone, one timing group at a time. `compared(row)` says by what two systems are compared in the row's metric;
-    None: by nothing.
+    None: by nothing. `limits` says which of LIMITS, by the words of a row's `limit_kind`, `measure` takes from
+    `bench.limits`, and only for suites that use some is the machine measured; None: it may use any. Raises PluginError
+    for another.
     """
 
     name: str
@@ -64,6 +70,12 @@ class Suite:
     measure: Callable[[Cell, Workbench], None]
     conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
     timed: bool = False
+    limits: tuple[str, ...] | None = None
     primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
     plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
     compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values
+
+    def __post_init__(self) -> None:
+        for name in self.limits or ():
+            if name not in LIMITS:
+                raise PluginError(f"suite {self.name!r}: a limit is one of {', '.join(LIMITS)}, not {name!r}")

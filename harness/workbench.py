@@ -36,7 +36,7 @@ class Workbench(Protocol):
 
     `rows` become lines of the result tables, `raw` is kept beside them and must be JSON. `limits` are what this machine
     can do at most: `copy_bytes_per_s`, `gemm_float32_flops_per_s` and `gemm_bfloat16_flops_per_s`; empty where they
-    could not be measured. `progress(text)` shows a text beside the cell's name.
+    could not be measured, or the suite declares none. `progress(text)` shows a text beside the cell's name.
 
     `with bench.turn():` waits until no other member of the cell's timing group is at work. Whatever costs time in a
     grouped cell belongs inside, but `time` does it by itself. In a cell without a group it waits for nobody.

@@ -44,6 +44,6 @@ def compared(row: Row) -> ByValue | Counted | None:
 
 suite = Suite(
     name="anatomy", summary="operators of a training step, the share of matrix products; a fresh model's diagnostics",
-    plan=plan, measure=measure, timed=True, compared=compared,
+    plan=plan, measure=measure, limits=(), timed=True, compared=compared,
     primary=("product_share", "operators", "trigonometric_calls"),
 )

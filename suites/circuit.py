@@ -239,7 +239,7 @@ def uncompared(row: Row) -> None:
 
 suite = Suite(
     name="circuit", summary="trainability, expressivity, shots, noise, time and memory of circuits against their size",
-    plan=plan, measure=measure, timed=True, compared=uncompared,
+    plan=plan, measure=measure, timed=True, limits=("compute",), compared=uncompared,
     primary=("gradient_variance", "entangling_capability", "expressibility_kl", "time_per_circuit_s", "peak_bytes",
              "gradient_variance_slope", "shot_error_ratio", "noisy_contrast", "noise_bits_lost",
              "circuits_per_token", "device_two_qubit_depth", "device_two_qubit_gates", "qpu_s_forward", "qpu_s_step"),

@@ -30,6 +30,6 @@ def compared(row: Row) -> Counted:
 
 suite = Suite(
     name="counts", summary="parameters, those of the vocabulary tables apart; nothing is built or run",
-    plan=plan, measure=measure, compared=compared,
+    plan=plan, measure=measure, limits=(), compared=compared,
     primary=("total_parameters", "vocabulary_parameters", "body_parameters"),
 )

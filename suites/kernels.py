@@ -101,7 +101,7 @@ def compared(row: Row) -> ByRound | ByValue:
 
 suite = Suite(
     name="kernels", summary="time and memory of a plugin's inner loop, every form, against its floor and as published",
-    plan=plan, measure=measure, timed=True, compared=compared,
+    plan=plan, measure=measure, limits=(), timed=True, compared=compared,
     primary=("time_s", "ratio_to_floor", "ratio_to_baseline", "speedup_over_published", "peak_bytes",
              "peak_ratio_to_baseline", "peak_reduction_over_published", "harness_overhead"),
 )

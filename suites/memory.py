@@ -86,7 +86,7 @@ def compared(row: Row) -> ByValue | Counted | None:
 
 suite = Suite(
     name="memory", summary="peak memory of training, prefill and decode, its parts, and state bytes against length",
-    plan=plan, measure=measure, compared=compared,
+    plan=plan, measure=measure, limits=(), compared=compared,
     primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes",
              "activations_bytes"),
     plots=(("state_bytes_per_sequence", "decode"),),

@@ -129,7 +129,7 @@ def compared(row: Row) -> ByDocument | None:
 
 suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
-    plan=plan, measure=measure, compared=compared,
+    plan=plan, measure=measure, limits=(), compared=compared,
     primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
              "learning_rate"),
 )

@@ -136,7 +136,7 @@ def compared(row: Row) -> ByDocument | ByValue | Counted | None:
 
 suite = Suite(
     name="recall", summary="associative recall, copy, induction and needles by load and distance; probes of the state",
-    plan=plan, measure=measure, compared=compared,
+    plan=plan, measure=measure, limits=(), compared=compared,
     primary=(*(f"{task}_accuracy" for task in ("mqar", "copy", "induction", "needle", "needle4")), "capacity",
              "capacity_per_state_byte", "persistence", "interference", "state_rank", "state_bytes_per_sequence",
              "learning_rate"),

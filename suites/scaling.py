@@ -88,7 +88,7 @@ def compared(row: Row) -> ByRound | ByValue | Counted | None:
 
 suite = Suite(
     name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
-    plan=plan, measure=measure, conclude=conclude, timed=True, compared=compared,
+    plan=plan, measure=measure, conclude=conclude, timed=True, limits=("compute",), compared=compared,
     primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
     plots=(("step_time_s", "train"), ("peak_bytes", "train")),
 )

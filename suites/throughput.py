@@ -112,6 +112,7 @@ def compared(row: Row) -> ByRound | None:
 
 suite = Suite(
     name="throughput", summary="tokens/s in training, prefill and decode, time to first token, latency percentiles",
-    plan=plan, measure=measure, conclude=conclude, timed=True, compared=compared,
+    plan=plan, measure=measure, conclude=conclude, timed=True, limits=("compute", "bandwidth"),
+    compared=compared,
     primary=("tokens_per_s", "time_ratio", "time_to_first_token_s", "latency_p50_s", "latency_p95_s"),
 )

@@ -4,7 +4,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.commands import audit as cli_audit
-from harness.commands.audit import every_form, print_table
+from harness.commands.audit import every_form, print_in_full, print_table
 from harness.registry import load
 from harness.store import CellResult, Row
 
@@ -13,7 +13,7 @@ FAILED = {"status": "audit_failed", "metric": "split law", "value": 1.0}
 
 def result(label, *rows):
     name, _, options = label.partition(":")
-    cell = {"id": label, "options": dict(option.split("=") for option in options.split(":") if option)}
+    cell = {"id": label, "seq_len": 64, "options": dict(option.split("=") for option in options.split(":") if option)}
     return CellResult(cell, [Row(plugin=name, options=options, **row) for row in rows])
 
 
@@ -50,3 +50,13 @@ def test_published_forms_are_shown_and_do_not_count(toy, monkeypatch):
     assert "suffix perturbation: changing tokens" in everything.output
     assert run("toy:fault=leak").exit_code == 1
     assert run("toy:fault=none").exit_code == 0
+
+
+def test_a_failed_model_is_told_by_what_fails(capsys):
+    """The count of failed checks is no check that passes."""
+    print_in_full([result("bad", {"metric": "determinism", "value": 0.0}, {**FAILED, "reason": "cut at 3"},
+                          {"metric": "failed_checks", "value": 1.0, "unit": "checks"})])
+    out = capsys.readouterr().out
+    assert "failed_checks" not in out
+    assert "  FAIL  split law: cut at 3" in out
+    assert out.endswith("  failed: split law; no score of this model would be believed\n")

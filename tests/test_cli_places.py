@@ -20,7 +20,7 @@ def test_a_long_temporary_folder_is_too_long_for_no_socket(command, toy, tmp_pat
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     done = command(*POKE, "-p", toy, "--out", tmp_path / "run", TMPDIR=str(folder))
-    assert (done.returncode, "1 rows ok" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "1 row ok" in done.stdout) == (0, True), done.stderr
     done = command("audit", "-p", toy, "toy", TMPDIR=str(folder))
     assert (done.returncode, "passed" in done.stdout) == (0, True), done.stderr
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+import tomllib
 import types
 
 import pandas
@@ -294,3 +295,32 @@ def test_run_scores_trained_weights_without_training_them(folder, command):
     assert weights == pytest.approx(checkpoint.weights.stat().st_size, rel=0.2)
     again = command(*arguments, "--dry-run", "--json", cwd=folder)
     assert [json.loads(line)["missing"] for line in again.stdout.splitlines()] == [False] * 2
+
+
+@pytest.mark.parametrize(("best", "words"), [
+    (float("inf"), "interrupted at step 3 after 2 s; no validation yet"),
+    (None, "interrupted at step 3 after 2 s; no validation yet"),
+    (2.5, "interrupted at step 3 after 2 s; best validation 2.5000 bits/byte"),
+])
+def test_a_run_that_ends_before_it_is_validated_has_no_best(best, words):
+    assert describe({"event": "end", "outcome": "interrupted", "step": 3, "seconds": 2.0, "best": best}) == words
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), None])
+def test_a_loss_that_is_not_finite_is_told_in_words(loss):
+    event = {"event": "validation", "step": 3, "bits_per_byte": loss, "best": False}
+    assert describe(event) == "validation at step 3: not finite bits/byte"
+
+
+def test_a_finished_run_goes_on_with_a_larger_budget(folder, command):
+    run = ("train", "ssm:layers=1", "--params", "2k", "--seq-len", "16", "--batch-size", "8", "--out", "runs/longer")
+    assert command(*run, "--bytes", "3k", cwd=folder).returncode == 0
+    done = command(*run, "--resume", "--bytes", "6k", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "goes on from step" in done.stderr and "a larger budget, 5" in done.stderr
+    assert tomllib.loads((folder / "runs/longer" / CONFIG).read_text())["train"]["bytes"] == "6k"
+    done = command(*run, "--resume", cwd=folder)
+    assert (done.returncode, "is finished; it goes on with a larger --bytes" in done.stderr) == (0, True)
+    done = command(*run, "--resume", "--bytes", "3k", cwd=folder)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "runs with --bytes 6000; it goes on with more than that, not with 3000" in done.stderr

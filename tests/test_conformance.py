@@ -123,7 +123,7 @@ def test_the_tutorial_is_installed_and_found_by_its_entry_point(project, tmp_pat
             [sys.executable, "-m", "harness", *arguments], cwd=elsewhere, capture_output=True, text=True, check=False,
             env=environment() | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(site)])})
 
-    listed = {entry["name"]: entry for entry in json.loads(command("plugins", "--json").stdout)}
+    listed = {entry["name"]: entry for entry in map(json.loads, command("plugins", "--json").stdout.splitlines())}
     assert listed["tutorial"]["from"] == "tutorial_plugin"
     done = command("check", "harness-tutorial-plugin")
     assert done.returncode == 0, done.stdout + done.stderr

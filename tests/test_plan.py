@@ -1,5 +1,6 @@
 """Plan: what the store holds is not measured again, what is new is; hooks and suites of others cannot spoil a run."""
 
+import inspect
 import json
 import sys
 from dataclasses import dataclass, field, replace
@@ -207,3 +208,30 @@ def test_the_same_command_finds_its_directory_again(registry):
     chosen = choose(registry, ["toy:rate=0.25", "toy"])
     assert default_directory(["a", "b"], chosen) == Path("results/a+b-toy-rate=0.25+toy")
     assert len(default_directory(["a"] * 200, chosen).name) <= 100
+
+
+@pytest.mark.parametrize(("declared", "words"), [
+    ((), ""), (("compute",), "the rate of matrix products"), (("bandwidth",), "the bandwidth of a copy"),
+    (None, "the rate of matrix products and the bandwidth of a copy"),
+])
+def test_limits_are_measured_for_suites_that_use_them(toy, tmp_path, declared, words):
+    registry = load([toy])
+    registry.suites["poke"] = replace(registry.suites["poke"], limits=declared)
+    executor, notes = Pretend(), []
+    perform(registry, Store(tmp_path), ["poke"], request(registry), executor, notes=notes)
+    assert executor.asked == ["cpu"] * bool(words)
+    assert [note for note in notes if "limits" in note] == [
+        f"measuring the machine's limits for poke: {words}"] * bool(words)
+
+
+def test_a_limit_that_there_is_not_is_told():
+    with pytest.raises(PluginError, match="a limit is one of compute, bandwidth, not 'speed'"):
+        Suite("x", "", lambda request: [], lambda cell, bench: None, limits=("speed",))
+
+
+def test_a_suite_declares_the_limits_that_its_source_reads():
+    for name, suite in load().suites.items():
+        source = Path(inspect.getsourcefile(suite.measure)).read_text()
+        assert suite.limits is not None, name
+        assert ("gemm_" in source) == ("compute" in suite.limits), name
+        assert ("copy_bytes_per_s" in source) == ("bandwidth" in suite.limits), name

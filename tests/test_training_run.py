@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from harness.bench import training_run as module
 from harness.bench.distributed import Ranks
 from harness.bench.training_run import VALIDATIONS, Budget, TrainingRun, split_validation
+from harness.bench.weights import model_tensors
 from harness.checkpoint import BEST, LAST, open_checkpoint, read_config
 from harness.data import tokenizers
 from harness.data.documents import Documents
@@ -306,3 +307,50 @@ def test_a_source_that_changed_is_noted(make, monkeypatch):
     again, events = resume(run)
     again.run(after(1))
     assert "source of ssm has changed" in events[0]["note"]
+
+
+def lengthened(run, **given):
+    job, config = resumed(load(), run.directory, given)
+    events = []
+    again = TrainingRun(job, run.directory, Ranks(), [events.append])
+    again.resume(config)
+    return again, events
+
+
+@pytest.mark.parametrize("given", [{"bytes": "8k"}, {"epochs": 3.0}], ids=str)
+@pytest.mark.parametrize("steps", [1000, 5], ids=["finished", "stopped"])
+def test_a_run_goes_on_with_a_larger_budget(make, given, steps):
+    """From its newest weights, at the rate that the larger budget's schedule has there."""
+    run, _ = make()
+    run.run(after(steps))
+    before = load_file(run.directory / LAST)
+    again, events = lengthened(run, **given)
+    assert again.position.step == run.position.step
+    assert all(torch.equal(before[name], value) for name, value in model_tensors(again.model).items())
+    whole = 8000 if "bytes" in given else 3 * sum(map(len, split_validation(again.documents.train)[0]))
+    assert again.position.share == pytest.approx(run.position.bytes_seen / whole)
+    assert again.run(NEVER) == "finished"
+    assert again.position.bytes_seen >= whole > run.position.bytes_seen
+    assert "a larger budget" in events[0]["note"]
+    first, last = ([event for event in events if event["event"] == "train"][place] for place in (0, -1))
+    assert first["lr"] == pytest.approx(0.01 * again.step.recipe.scale(first["share"]))
+    assert last["lr"] < first["lr"]
+    assert again.config.train["bytes"] == given.get("bytes", "")
+
+
+@pytest.mark.parametrize(("given", "words"), [
+    ({"bytes": "2k"}, "runs with --bytes 4000; it goes on with more than that, not with 2000"),
+    ({"epochs": 0.001}, "has used up that budget"), ({"lr": 0.5}, "a run keeps its flags"),
+])
+def test_a_smaller_budget_is_refused(make, given, words):
+    run, _ = make()
+    run.run(NEVER)
+    with pytest.raises(UsageError, match=words):
+        lengthened(run, **given)
+
+
+def test_the_budget_that_a_run_has_is_no_larger_one(make):
+    run, _ = make()
+    run.run(NEVER)
+    again, _ = lengthened(run, bytes="4k")
+    assert again.position.share == 1

@@ -145,7 +145,8 @@ class TrainingRun:
     def resume(self, config: RunConfig) -> None:
         """Go on from the newest weights, or from the start where there are none.
 
-        Raises FileError for weights that are corrupt or do not fit, UsageError where text or processes are others.
+        A longer run takes the rate that a run of its budget has there. Raises FileError for weights that are corrupt or
+        do not fit, UsageError where text or processes are others, or the budget is used up.
         """
         if config.corpus_sha256 != self.documents.sha256:
             raise UsageError(f"the corpus {self.job.options.corpus} is not what {self.directory} was trained on")
@@ -173,7 +174,20 @@ class TrainingRun:
         self.position = Position(
             int(newest.fact("step")), int(newest.fact("bytes_seen")), int(newest.fact("tokens_seen")),
             newest.fact("seconds"), newest.fact("share"), newest.fact("best"))
+        if self.job.longer:
+            self._lengthen()
         self.stream.skip(self.position.step)
+
+    def _lengthen(self) -> None:
+        """Put the run where it stands within its larger budget, and say so."""
+        at = self.position
+        share = self.budget.share(at.bytes_seen, at.seconds)
+        if share >= 1:
+            raise UsageError(f"{self.directory} has used up that budget, {at.bytes_seen} bytes in {at.seconds:.0f} s; "
+                             "it goes on with a larger one")
+        self.position = replace(at, share=share)
+        longer = f"a larger budget, {share:.0%} of which is used; the learning rate is the one of its schedule there"
+        self.facts["note"] = "; ".join(filter(None, [self.facts.get("note", ""), longer]))
 
     def run(self, stop: Callable[[], bool]) -> str:
         """Train to the end of the budget: "finished", "diverged", or "interrupted" once `stop()` is true."""

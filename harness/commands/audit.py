@@ -16,25 +16,29 @@ if TYPE_CHECKING:
     from ..registry import Registry
     from ..store import CellResult, Row
 
+COUNT = "failed_checks"                 # a row of the sum, which is no check itself
 PUBLISHED = "as_published"              # the option of plugins whose published form is another than theirs
 
 
 def audit(
     plugin: Annotated[str, typer.Argument(
         help="A plugin or several, separated by commas; `all`: every one, beside what it is as published.",
+        metavar="SELECTORS",
         autocompletion=complete_models)],
     params: Params = "300k",
     size: Size = "",
-    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.")] = "",
+    seq_len: Annotated[str, typer.Option(help="Lengths to audit at, separated by commas.", metavar="LENGTHS")] = "",
     tokenizer: Tokenizer = "bytes",
     device: Device = "auto",
-    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.")] = 600.0,
+    timeout: Annotated[float, typer.Option(help="Seconds an audit may take.", metavar="SECONDS")] = 600.0,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
     """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval.
 
     Exit code 1 where one fails; with `all` the published forms are shown and do not count.
+
+    Example: harness audit phasefield:as_published=true
     """
     from ..executor import Events, Stop
     from ..run import plan as planning
@@ -85,16 +89,18 @@ def every_form(registry: Registry) -> list[str]:
 def print_in_full(results: Sequence[CellResult]) -> None:
     """One line per check, then the verdict; the worst row of a check stands for its lengths."""
     for result in results:
+        failed = []
         print(f"audit {_label(result.rows)} T={result.cell['seq_len']}")
         for check, rows in _by_check(result).items():
             bad = [row for row in rows if row.status != "ok"]
             if bad:
                 print(f"  FAIL  {check}: {bad[0].reason}")
+                failed.append(check)
                 continue
             worst = max((row.value or 0.0 for row in rows), default=0.0)
             notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
             print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
-        print("  passed" if result.ok else "  failed: no score of this model would be believed")
+        print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed else "  passed")
 
 
 def print_table(results: Sequence[CellResult]) -> None:
@@ -120,8 +126,11 @@ def print_table(results: Sequence[CellResult]) -> None:
 
 
 def _by_check(result: CellResult) -> dict[str, list[Row]]:
+    """The rows of each check, and of what ended the audit by its status; not the count of what failed."""
     checks: dict[str, list[Any]] = {}
     for row in result.rows:
+        if row.metric == COUNT:
+            continue
         checks.setdefault(row.metric or row.status, []).append(row)
     return checks
 

@@ -25,6 +25,8 @@ def check(options: CheckOptions, as_json: Json = False) -> None:
     """Check a plugin against everything that the harness asks of one, before others use it.
 
     Exit code 1 where a line fails, 3 where the plugin does not load or something that it needs is not installed.
+
+    Example: harness check mymodel.py
     """
     import torch
 
@@ -42,8 +44,8 @@ def check(options: CheckOptions, as_json: Json = False) -> None:
     for line in lines_of(*find(options.plugin), lengths, device, resolve_dtype(options.dtype, device)):
         lines.append(line)
         if as_json:
-            record = {"subject": line.subject, "check": line.check, "status": line.status, "detail": line.detail,
-                      "mend": line.mend}
+            record = {"kind": "check", "subject": line.subject, "check": line.check, "status": line.status,
+                      "detail": line.detail, "mend": line.mend}
             print(json.dumps({key: value for key, value in record.items() if value}))
     if not as_json:
         print_lines(lines)

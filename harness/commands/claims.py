@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +15,7 @@ from ..quantities import format_number
 from ..reading import Run, conclude
 from ..selector import join_selectors
 from .listing import Entry, print_listing, print_text
-from .options import Json, PluginFiles, load_registry
+from .options import Json, PluginFiles, Quiet, Verbose, load_registry, print_objects
 
 if TYPE_CHECKING:
     from ..evidence.claims.claim import Claim, ClaimTest
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path("results/claims")
 DEVICE = {"cpu": "cpu", "gpu": "cuda"}
-Source = Annotated[str, typer.Option(help='Only of this source, e.g. "seed 003" or 003.')]
-OfPlugin = Annotated[str, typer.Option("--plugin", help="Only those that this plugin's file holds.")]
+Source = Annotated[str, typer.Option(help='Only of this source, e.g. "seed 003" or 003.', metavar="SOURCE")]
+OfPlugin = Annotated[str, typer.Option("--plugin", help="Only those that this plugin's file holds.", metavar="NAME")]
 
 
 def complete_claims(incomplete: str) -> list[str]:
@@ -42,6 +41,8 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
     """List the claims of the plugins, with the rule that decides each and the verdict of the reference machine.
 
     Exit code 4 where a claim file is malformed.
+
+    Example: harness claims --plugin wave
     """
     from ..evidence.claims.file import select
     from ..evidence.claims.verdict_file import load_verdicts
@@ -53,10 +54,9 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
     for verdict in load_verdicts(reference_claims()):
         verdicts.setdefault(verdict.claim, []).append(verdict)
     if as_json:
-        for claim in chosen:
-            tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests]
-            print(json.dumps({**asdict(claim), "tests": tests,
-                              "verdicts": [asdict(verdict) for verdict in verdicts.get(claim.id, [])]}))
+        print_objects("claim", ({**asdict(claim), "tests": [
+            {**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests],
+            "verdicts": [asdict(verdict) for verdict in verdicts.get(claim.id, [])]} for claim in chosen))
     else:
         from ..evidence.claims.claim import tests_in_words
 
@@ -84,24 +84,30 @@ def known_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
 
 def reproduce(
     ids: Annotated[list[str] | None, typer.Argument(
-        help="Claims by id; `harness claims` lists them.", autocompletion=complete_claims)] = None,
+        help="Claims by id; `harness claims` lists them.", metavar="CLAIMS", autocompletion=complete_claims)] = None,
     source: Source = "",
     every: Annotated[bool, typer.Option("--all", help="Every claim.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Measure only what is cheap: minutes.")] = False,
-    scale: Annotated[str, typer.Option(help="cpu or gpu: the protocols of that scale.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Results directory; the same command again resumes it.")] = DIRECTORY,
+    scale: Annotated[str, typer.Option(help="cpu or gpu: the protocols of that scale.", metavar="SCALE")] = "cpu",
+    out: Annotated[Path, typer.Option(help="Results directory; the same command again resumes it.",
+        metavar="PATH")] = DIRECTORY,
     retry: Annotated[bool, typer.Option(help="Measure failed cells again.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the cells to measure and stop.")] = False,
-    jobs: Annotated[int, typer.Option(help="Untimed cells side by side; default: one per core, one on a GPU.")] = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds a cell may take.")] = 1800.0,
+    jobs: Annotated[int, typer.Option(help="Untimed cells side by side; default: one per core, one on a GPU.",
+        metavar="N")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds a cell may take.", metavar="SECONDS")] = 1800.0,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Measure what claims say, and give verdicts: confirmed, refuted, inconclusive, unmeasurable, not run.
 
     Only cells that the directory has not are measured; verdicts are written beside them and `harness report` shows
     them. Exit code 0 where every claim that this scale tests has a verdict, 1 where some were not run, 130 where it was
     interrupted: every finished cell is kept.
+
+    Example: harness reproduce wave-speed --out results/claims
     """
     from ..evidence.claims.claim import SCALES
     from ..evidence.claims.file import select
@@ -129,7 +135,7 @@ def reproduce(
         for problem in dict.fromkeys(reproduction.problems.values()):
             print(f"not run: {problem}", file=sys.stderr)
         return
-    stopped = reproduction.measure(plugin_file or []) if reproduction.merged else None
+    stopped = reproduction.measure(plugin_file or [], quiet=quiet, verbose=verbose) if reproduction.merged else None
     verdicts = give_verdicts(registry, chosen, scale, reproduction, store)
     show(verdicts, out, as_json)
     codes = [planning.exit_code([], stopped)] if stopped else []
@@ -187,7 +193,7 @@ class Reproduction:
         self.options = self.options or options
         return plan
 
-    def measure(self, files: Sequence[Path]) -> Any:
+    def measure(self, files: Sequence[Path], **told: bool) -> Any:
         """Run what is missing; returns whether it was to stop."""
         from ..run import plan as planning
         from ..run.request import make_executor
@@ -196,7 +202,7 @@ class Reproduction:
         assert self.merged and self.options and self.store
         executor = make_executor(
             self.options, self.merged.request, list(files), self.store.directory / "worker.log")
-        with Reporter(self.merged) as reporter:
+        with Reporter(self.merged, **told) as reporter:
             planning.execute(self.merged, self.registry, self.store, executor, reporter.events, reporter.stop,
                              ["harness", *sys.argv[1:]], reporter.note)
         return reporter.stop
@@ -214,7 +220,8 @@ class Reproduction:
         plan = self.plans[test]
         results = [self.found[cell.id] for cell in plan.cells if cell.id in self.found]
         if missing := len(plan.cells) - len(results):
-            return f"time: {missing} of {len(plan.cells)} cells are not measured; the same command" + (
+            cells = format_number(len(plan.cells), "cell")
+            return f"time: {missing} of {cells} {'is' if missing == 1 else 'are'} not measured; the same command" + (
                 " without --quick measures them" if self.quick and not test.quick else " resumes")
         return Run("", results, conclude(plan.suites, results, ""))
 
@@ -233,12 +240,9 @@ def give_verdicts(
 
 
 def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
-    from ..store import finite
-
     if as_json:
-        for verdict in verdicts:
-            record: Mapping[str, Any] = {**asdict(verdict), "effect": verdict.effect, "cells": verdict.cells}
-            print(json.dumps(finite(record)))
+        print_objects("verdict", (
+            {**asdict(verdict), "effect": verdict.effect, "cells": verdict.cells} for verdict in verdicts))
         return
     from ..evidence.claims.table import count_line, table
     from ..evidence.tables.console import wide_console

@@ -26,24 +26,31 @@ if TYPE_CHECKING:
 
 def compare(
     runs: Annotated[list[str], typer.Argument(
-        help="Results directories, or DIR:PLUGIN each; every further one is compared with the first.")],
+        help="Results directories, or DIR:PLUGIN each; every further one is compared with the first.",
+        metavar="RUNS")],
     plugins: Annotated[str, typer.Option(
-        help="Plugins of the one directory A: X,Y compares Y with X; further ones are compared with X too.")] = "",
+        help="Plugins of the one directory A: X,Y compares Y with X; further ones are compared with X too.",
+        metavar="X,Y")] = "",
     suite: Annotated[str, typer.Option(
-        help="Suites to compare, separated by commas; default: all.", autocompletion=complete_suites)] = "",
+        help="Suites to compare, separated by commas; default: all.",
+        metavar="NAMES", autocompletion=complete_suites)] = "",
     fail_on: Annotated[list[str] | None, typer.Option(
-        help='Exit with 1 where this holds of B / A: "throughput.tokens_per_s@train < 0.95"; may be repeated.')] = None,
+        help='Exit with 1 where this holds of B / A: "throughput.tokens_per_s@train < 0.95"; may be repeated.',
+        metavar="RULE")] = None,
     margin: Annotated[float | None, typer.Option(
-        help="What differs by less is the same; default: 0.01 for scores and counts, 0.05 for the rest.")] = None,
+        help="What differs by less is the same; default: 0.01 for scores and counts, 0.05 for the rest.",
+        metavar="SHARE")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a GitHub table.")] = False,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs (A B …), or plugins of a run (A --plugins X,Y, or A:X B:Y): each against A, metric by metric.
+    """Compare runs (A B ...), or plugins of a run (A --plugins X,Y, or A:X B:Y): each against A, metric by metric.
 
     Scores are paired by document, timings by round where they were taken in the same rounds, and every verdict is
     corrected for the number of metrics compared. --suite narrows that family. Exit code 1 where a --fail-on rule holds,
     5 where nothing that was to be compared is comparable.
+
+    Example: harness compare results/first --plugins baseline,phasefield
     """
     from ..evidence.comparison.compare import compare_with_each
     from ..evidence.comparison.gate import parse_rule

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from .listing import Entry, print_listing
-from .options import Json, load_registry
+from .options import Json, load_registry, print_objects
 
 if TYPE_CHECKING:
     from ..specs import Spec
 
 
 def doctor(as_json: Json = False) -> None:
-    """Tell what this machine has, what is missing, and which plugins do not load."""
+    """Tell what this machine has, what is missing, and which plugins do not load.
+
+    Example: harness doctor
+    """
     from ..run.environment import environment
     from ..specs import missing
 
@@ -25,7 +27,7 @@ def doctor(as_json: Json = False) -> None:
     lacking = {s.name: missing(s) for s in specs if missing(s)}
     broken = {b.name: b.reason for b in registry.broken.values()}
     if as_json:
-        print(json.dumps({"environment": facts, "unavailable": lacking, "broken": broken}, indent=1))
+        print_objects("machine", [{"environment": facts, "unavailable": lacking, "broken": broken}])
     else:
         listed = [Entry((key, in_words(value))) for key, value in facts.items()]
         for title, table in (("unavailable", lacking), ("broken", broken)):

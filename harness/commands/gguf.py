@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import HarnessError, UsageError
-from ..quantities import parse_count
-from .options import Json, PluginFiles, load_registry
+from ..quantities import format_number, parse_count
+from .options import Json, PluginFiles, load_registry, print_objects
 
 if TYPE_CHECKING:
     from ..bench.score import Score
@@ -26,13 +25,18 @@ SUFFIXES = (".csv", ".jsonl")
 
 
 def gguf_export(
-    checkpoint: Annotated[str, typer.Argument(help="Directory of a training run (its best weights) or a file of one.")],
+    checkpoint: Annotated[str, typer.Argument(help="Directory of a training run (its best weights) or a file of one.",
+        metavar="CHECKPOINT")],
     out: Annotated[Path | None, typer.Option(
-        "-o", "--out", help="The file to write; default: beside the weights, .gguf.")] = None,
+        "-o", "--out", help="The file to write; default: beside the weights, .gguf.", metavar="PATH")] = None,
     kind: Annotated[str, typer.Option(
-        "--type", help="Of the matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0; all else stays F32.")] = "f32",
+        "--type", help="Of the matrices: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1 or q4_0; all else stays F32.",
+        metavar="TYPE")] = "f32",
 ) -> None:
-    """Write trained weights as GGUF, with what rebuilds their model."""
+    """Write trained weights as GGUF, with what rebuilds their model.
+
+    Example: harness gguf-export runs/pf -o pf.gguf
+    """
     from ..checkpoint import open_checkpoint
     from ..gguf.file import WRITABLE, require_gguf, write_gguf
 
@@ -45,7 +49,7 @@ def gguf_export(
     path = out or opened.weights.with_suffix(".gguf")
     types = list(write_gguf(path, *exported(opened), kind).values())
     counts = ", ".join(f"{types.count(name)} {name}" for name in dict.fromkeys(types))
-    print(f"{path}: {len(types)} tensors ({counts}), {path.stat().st_size:,} bytes")
+    print(f"{path}: {format_number(len(types), 'tensor')} ({counts}), {path.stat().st_size:,} bytes")
     if kind.upper() not in types:
         print(f"no matrix of this model has rows of whole {kind} blocks, so all stay F32")
 
@@ -61,16 +65,17 @@ class Quality:
 
 
 def gguf_import(
-    file: Annotated[Path, typer.Argument(help="A GGUF file.")],
-    into: Annotated[str, typer.Option(help="The code for its matrices, e.g. quantum.")],
-    rank: Annotated[int, typer.Option(help="Singular triples that are kept; a smaller matrix keeps all of its own.")
+    file: Annotated[Path, typer.Argument(help="A GGUF file.", metavar="PATH")],
+    into: Annotated[str, typer.Option(help="The code for its matrices, e.g. quantum.", metavar="CODE")],
+    rank: Annotated[int, typer.Option(help="Singular triples that are kept; a smaller matrix keeps all of its own.",
+        metavar="N")
                     ] = 16,
-    bits: Annotated[int, typer.Option(help="Bits of a stored number.")] = 10,
-    tensor: Annotated[list[str] | None, typer.Option(help="Only this tensor; may be repeated.")] = None,
+    bits: Annotated[int, typer.Option(help="Bits of a stored number.", metavar="N")] = 10,
+    tensor: Annotated[list[str] | None, typer.Option(help="Only this tensor; may be repeated.", metavar="NAME")] = None,
     score_bytes: Annotated[str, typer.Option(
-        help="Held-out text to score a model of ours on; 0 for none.")] = "64k",
+        help="Held-out text to score a model of ours on; 0 for none.", metavar="BYTES")] = "64k",
     out: Annotated[Path | None, typer.Option(
-        "-o", "--out", help="Also write the table, .csv or .jsonl.")] = None,
+        "-o", "--out", help="Also write the table, .csv or .jsonl.", metavar="PATH")] = None,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
@@ -78,6 +83,8 @@ def gguf_import(
 
     Where the file is an export of ours, its model is rebuilt and scored in both forms. Exit code 1 where a tensor or
     the score could not be had.
+
+    Example: harness gguf-import pf.gguf --into quantum
     """
     from ..gguf.encoding import check, encode_all
     from ..gguf.file import read_gguf
@@ -99,10 +106,10 @@ def gguf_import(
     if out:
         _write(out, records)
     if as_json:
-        for line in [*map(_record, records), *({"kind": "score", **asdict(q)} for q in quality)]:
-            print(json.dumps(line))
+        print_objects("tensor", map(_record, records))
+        print_objects("score", map(asdict, quality))
         if trouble:
-            print(json.dumps({"kind": "score", "status": "error", "reason": trouble}))
+            print_objects("score", [{"status": "error", "reason": trouble}])
     else:
         print_tensors(records, f"{file}: {spec.summary}; rank {rank}, {spec.stores} of {bits} bits", spec.stores)
         print_quality(quality, trouble)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import PluginError
 from .listing import Entry, print_listing
-from .options import Json, PluginFiles, load_listed
+from .options import Json, PluginFiles, load_listed, print_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,10 @@ if TYPE_CHECKING:
 
 def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Annotated[bool, typer.Option(
     help="Show the options of every plugin.")] = False) -> None:
-    """List the model plugins, and those that do not load."""
+    """List the model plugins, and those that do not load.
+
+    Example: harness plugins --options
+    """
     from ..specs import missing
 
     registry = load_listed(plugin_file)
@@ -30,7 +32,7 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
     ]
     broken = [{"name": b.name, "broken": b.reason} for b in registry.broken.values()]
     if as_json:
-        print(json.dumps(entries + broken, indent=1))
+        print_objects("plugin", entries + broken)
         return
     listed = [Entry((entry["name"], entry["family"], entry["summary"]), (
         f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else
@@ -63,17 +65,23 @@ def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
-    """List the suites."""
+    """List the suites.
+
+    Example: harness suites
+    """
     registry = load_listed(plugin_file)
     if as_json:
-        entries = [{"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()]
-        print(json.dumps(entries, indent=1))
+        print_objects("suite", (
+            {"name": s.name, "summary": s.summary, "timed": s.timed} for s in registry.suites.values()))
         return
     print_listing([Entry((suite.name, suite.summary)) for suite in registry.suites.values()])
 
 
 def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
-    """List the corpora and tokenizers."""
+    """List the corpora and tokenizers.
+
+    Example: harness corpora -p mycorpus.py
+    """
     from ..specs import missing
 
     registry = load_listed(plugin_file)
@@ -84,7 +92,7 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
          "unavailable": missing(s)} for kind, table in groups.items() for s in table.values()
     ]
     if as_json:
-        print(json.dumps(entries, indent=1))
+        print_objects("corpus", entries)
         return
     print_listing([Entry((entry["kind"], entry["name"], entry["summary"]),
                          (f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else ())

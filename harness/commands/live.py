@@ -5,6 +5,7 @@ Everything goes to stderr, so that stdout holds results alone.
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -38,8 +39,10 @@ def describe(event: Event) -> str:
         return f"validation at step {step}: {number(event['bits_per_byte'], '.4f')} bits/byte" + (
             ", the best so far" if event["best"] else "")
     if kind == "end":
-        best = f"; best validation {event['best']:.4f} bits/byte" if event.get("best") else ""
-        return f"{event['outcome']} at step {step} after {span(event['seconds'])}{best}"
+        lowest = event.get("best")
+        best = "no validation yet" if lowest is None or not math.isfinite(lowest) else (
+            f"best validation {lowest:.4f} bits/byte")
+        return f"{event['outcome']} at step {step} after {span(event['seconds'])}; {best}"
     return "lost: its process is gone and left no last line; --resume goes on" if kind == "lost" else ""
 
 
@@ -54,14 +57,15 @@ def summary(events: Sequence[Event]) -> list[str]:
 
 
 def number(value: float | None, form: str) -> str:
-    return "not finite" if value is None else format(value, form)
+    return "not finite" if value is None or not math.isfinite(value) else format(value, form)
 
 
 class Display:
     """Shows events as they come: one moving line with a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, *, terminal: bool | None = None):
-        self.terminal = sys.stderr.isatty() if terminal is None else terminal
+    def __init__(self, *, quiet: bool = False, terminal: bool | None = None):
+        self.quiet = quiet
+        self.terminal = not quiet and (sys.stderr.isatty() if terminal is None else terminal)
         self._shown = -PLAIN_S
         self._bar: Any = None
 
@@ -94,6 +98,8 @@ class Display:
             self.note(text)
 
     def note(self, text: str) -> None:
+        if self.quiet:
+            return
         if self._bar:
             self._bar.console.print(text)
         else:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from ..quantities import format_count
+from ..quantities import format_count, format_number
+from .options import print_objects
 
 
 def print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
     missing = {cell.id for cell in planned.missing}
     if as_json:
-        for cell in planned.cells:
-            print(json.dumps({**cell.record(), "missing": cell.id in missing}))
+        print_objects("cell", ({**cell.record(), "missing": cell.id in missing} for cell in planned.cells))
         return
     for cell in planned.cells:
         size = f"{format_count(cell.params)} params" if cell.params else "default size"
@@ -25,5 +24,5 @@ def print_matrix(planned: Any, directory: Path, as_json: bool) -> None:
         text += [f"{key}={value}" for key, value in cell.protocol if isinstance(value, str | int | float) and value]
         print(f"{cell.id}  {'missing ' if cell.id in missing else 'finished'}  " + "  ".join(text))
     timed = len([c for c in planned.cells if c.group and c.id in missing])
-    print(f"{len(planned.cells)} cells, {len(missing)} to measure "
+    print(f"{format_number(len(planned.cells), 'cell')}, {len(missing)} to measure "
           f"({timed} of them timed, one at a time) -> {directory}")

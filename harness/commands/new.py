@@ -13,13 +13,16 @@ from .options import load_registry
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.")],
+    name: Annotated[str, typer.Argument(help="Name of the plugin, an identifier such as mymodel.", metavar="NAME")],
     directory: Annotated[Path | None, typer.Option(
-        help="Where to put it; default: a folder of that name here.")] = None,
+        help="Where to put it; default: a folder of that name here.", metavar="PATH")] = None,
     heads: Annotated[bool, typer.Option(
         "--heads", help="A model with several heads: its width goes in multiples of them.")] = False,
 ) -> None:
-    """Write a new plugin: a package, its test and its pyproject."""
+    """Write a new plugin: a package, its test and its pyproject.
+
+    Example: harness new mymodel
+    """
     from ..conformance.scaffold import create
 
     if name in load_registry(None).models:

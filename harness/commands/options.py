@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -30,14 +30,28 @@ def load_listed(files: list[Path] | None) -> Registry:
     return load(files or [])
 
 
-def complete_models(incomplete: str) -> list[str]:
-    before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in load_registry(None).models if name.startswith(last)]
+def completion(flag: flags.Flag) -> Callable[[str], list[str]] | None:
+    """What a shell completes of a flag: its choices, or what is registered of its kind; the last item of a list."""
+    if flag.choices:
+        return lambda incomplete: [choice for choice in flag.choices if choice.startswith(incomplete)]
+    if not flag.complete:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        known = getattr(load_registry(None), flag.complete)
+        return [before + comma + name for name in known if name.startswith(last)]
+
+    return complete
 
 
-def complete_suites(incomplete: str) -> list[str]:
-    before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in load_registry(None).suites if name.startswith(last)]
+complete_models = completion(flags.PLUGINS)
+complete_suites = completion(flags.SUITES)
+
+
+def _option(flag: flags.Flag) -> Any:
+    """A flag as an option of a command that has it under its own name."""
+    return typer.Option(help=flag.help, metavar=flag.metavar, autocompletion=completion(flag))
 
 
 def given(context: typer.Context) -> set[str]:
@@ -50,10 +64,15 @@ def print_json(rows: Iterable[Row]) -> None:
     """A row a line, what is empty left out."""
     from dataclasses import asdict
 
+    print_objects("row", ({k: v for k, v in asdict(row).items() if v not in (None, "")} for row in rows))
+
+
+def print_objects(kind: str, objects: Iterable[Mapping[str, Any]]) -> None:
+    """What every command prints with --json: one object a line, which tells its kind and has no NaN."""
     from ..store import finite
 
-    for row in rows:
-        print(json.dumps(finite({k: v for k, v in asdict(row).items() if v not in (None, "")})))
+    for one in objects:
+        print(json.dumps(finite({"kind": kind, **one})))
 
 
 def with_flags(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,9 +105,8 @@ def _spread(kind: type) -> list[Parameter]:
     found = []
     for field in fields(kind):
         flag, hint = known[field.name], hints[field.name]
-        complete = {"models": complete_models, "suites": complete_suites}.get(flag.complete)
         info = typer.Argument if flag.argument else typer.Option
-        written = info(*flag.names, help=flag.help, metavar=flag.metavar, autocompletion=complete)
+        written = info(*flag.names, help=flag.help, metavar=flag.metavar, autocompletion=completion(flag))
         default: Any = Parameter.empty if field.default is MISSING else field.default
         if hint == tuple[str, ...]:
             hint, default = list[str], list(default)
@@ -97,9 +115,12 @@ def _spread(kind: type) -> list[Parameter]:
     return found
 
 
-PluginFiles = Annotated[list[Path] | None, typer.Option(*flags.PLUGIN_FILE.names, help=flags.PLUGIN_FILE.help)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
-Device = Annotated[str, typer.Option(help=flags.DEVICE.help)]
-Params = Annotated[str, typer.Option(help=flags.PARAMS.help)]
-Tokenizer = Annotated[str, typer.Option(help=flags.TOKENIZER.help)]
-Size = Annotated[str, typer.Option(help=flags.SIZE.help)]
+PluginFiles = Annotated[list[Path] | None, typer.Option(
+    *flags.PLUGIN_FILE.names, help=flags.PLUGIN_FILE.help, metavar=flags.PLUGIN_FILE.metavar)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout, one object a line.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors alone.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also print each step of every cell.")]
+Device = Annotated[str, _option(flags.DEVICE)]
+Params = Annotated[str, _option(flags.PARAMS)]
+Tokenizer = Annotated[str, _option(flags.TOKENIZER)]
+Size = Annotated[str, _option(flags.SIZE)]

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..executor import Events, Stop
+from ..quantities import format_number
 from ..run.cells import Cell
 from ..store import CellResult
 
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 class Reporter:
     """Counts cells, estimates the rest from those that finished, and answers Ctrl-C."""
 
-    def __init__(self, plan: Plan, *, terminal: bool | None = None):
+    def __init__(self, plan: Plan, *, quiet: bool = False, verbose: bool = False, terminal: bool | None = None):
+        self.quiet, self.verbose = quiet, verbose
         self.total, self.resumed = len(plan.cells), len(plan.cells) - len(plan.missing)
         self.done = self.failed = 0
-        self.terminal = sys.stderr.isatty() if terminal is None else terminal
+        self.terminal = not quiet and (sys.stderr.isatty() if terminal is None else terminal)
         self.started = time.monotonic()
         self.stop = Stop(notify=lambda: self.note("stopping: what runs is finished first; Ctrl-C again stops at once"))
         self.events = Events(started=self._on_start, progress=self._on_progress, finished=self._on_finish)
@@ -50,7 +52,8 @@ class Reporter:
             self._task = self._bar.add_task("", total=self.total - self.resumed)
             self._bar.start()
         if self.resumed:
-            self.note(f"{self.resumed} of {self.total} cells are finished already")
+            verb = "is" if self.resumed == 1 else "are"
+            self.note(f"{self.resumed} of {format_number(self.total, 'cell')} {verb} finished already")
         return self
 
     def __exit__(
@@ -59,22 +62,28 @@ class Reporter:
         if self._bar:
             self._bar.stop()
         if self.done:
-            self.note(f"{self.done} cells in {_span(time.monotonic() - self.started)}" + (
+            self.note(f"{format_number(self.done, 'cell')} in {_span(time.monotonic() - self.started)}" + (
                 f", {self.failed} not ok" if self.failed else ""))
 
     def note(self, text: str) -> None:
+        if self.quiet:
+            return
         if self._bar:
             self._bar.console.print(text)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def _on_start(self, cell: Cell) -> None:
-        if self._bar:
-            self._bar.update(self._task, description=cell_name(cell))
+        self._step(cell, "")
 
     def _on_progress(self, cell: Cell, text: str) -> None:
-        if self._bar:
-            self._bar.update(self._task, description=f"{cell_name(cell)} {text}")
+        self._step(cell, text)
+
+    def _step(self, cell: Cell, text: str) -> None:
+        if self.verbose:
+            self.note(f"{cell_name(cell)} {text or 'begins'}")
+        elif self._bar:
+            self._bar.update(self._task, description=f"{cell_name(cell)} {text}".rstrip())
 
     def _on_finish(self, result: CellResult) -> None:
         self.done += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import UsageError
+from ..quantities import format_number
 from .options import PluginFiles, load_registry
 
 if TYPE_CHECKING:
@@ -19,18 +20,24 @@ STDOUT = Path("-")
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="Results directories; several are told apart by name.")],
+    runs: Annotated[list[Path], typer.Argument(help="Results directories; several are told apart by name.",
+        metavar="RUNS")],
     out: Annotated[Path | None, typer.Option(
-        "-o", "--out", help="The file to write, .html, .md or .json, or - for stdout; default: report.html.")] = None,
+        "-o", "--out", help="The file to write, .html, .md or .json, or - for stdout; default: report.html.",
+        metavar="PATH")] = None,
     markdown: Annotated[bool, typer.Option(
         "--markdown", help="Write Markdown, with the plots as SVG files beside it; on stdout without them.")] = False,
     as_json: Annotated[bool, typer.Option(
         "--json", help="Write everything it says as one JSON document; without -o to stdout.")] = False,
-    title: Annotated[str, typer.Option(help="The title; default: the names of the directories.")] = "",
+    title: Annotated[str, typer.Option(help="The title; default: the names of the directories.",
+        metavar="TITLE")] = "",
     plugin_file: PluginFiles = None,
 ) -> None:
     """Write a report: what is decided against the baseline, verdicts, headline numbers, plots, audits, every row, and
-    how to repeat it. One file, no network."""
+    how to repeat it. One file, no network.
+
+    Example: harness report results/first -o first.html
+    """
     path = out or (STDOUT if as_json else Path("report.md" if markdown else "report.html"))
     form = _form(path, markdown, as_json)
     from ..evidence.claims.verdict_file import load_verdicts
@@ -42,7 +49,7 @@ def report(
         from ..evidence.report.markdown import write
 
         written = write(document, path)
-        print(path, *[f"and {len(written) - 1} figures in {written[1].parent}"] * (len(written) > 1))
+        print(path, *[f"and {format_number(len(written) - 1, 'figure')} in {written[1].parent}"] * (len(written) > 1))
     elif path == STDOUT:
         sys.stdout.buffer.write(_rendered(document, form).encode())     # UTF-8, whatever the terminal takes
     else:

@@ -13,13 +13,14 @@ from ..quantities import split
 from ..run.flags import RunOptions
 from ..selector import split_selectors
 from .matrix import print_matrix
-from .options import Json, given, load_registry, print_json, with_flags
+from .options import Json, Quiet, Verbose, given, load_registry, print_json, with_flags
 
 if TYPE_CHECKING:
     from ..registry import Registry
     from ..run.config_file import ConfigFile
     from ..run.plan import Plan
-    from ..store import Store
+    from ..store import Row, Store
+    from .progress import Reporter
 
 
 @with_flags
@@ -27,15 +28,22 @@ def run(
     context: typer.Context,
     options: RunOptions,
     dry_run: Annotated[bool, typer.Option(help="Show the matrix and stop.")] = False,
-    config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with these options under their own names.",
+        metavar="PATH")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Run suites over plugins and write the tables."""
+    """Run suites over plugins and write the tables; the same command again measures what is missing.
+
+    Example: harness run --suite perplexity,scaling --plugins phasefield,baseline --out results/first
+    """
     from ..export import make_exporters, reader_lines
     from ..run import plan as planning
     from ..run.config_file import read_config_file
     from ..run.request import make_request, with_config
     from ..store import Store
+    from .progress import Reporter
 
     file = read_config_file(config) if config else None
     options = with_config(options, file, given(context))
@@ -58,33 +66,31 @@ def run(
     if dry_run or store is None:
         print_matrix(planned, directory, as_json)
         return
-    code = _execute(registry, planned, store, options, files, file, as_json)
-    print(*reader_lines(exporters, directory), sep="\n", end="\n" * bool(exporters), file=sys.stderr)
-    raise typer.Exit(code)
-
-
-def _execute(
-    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path],
-    config: ConfigFile | None, as_json: bool,
-) -> int:
-    from ..run import plan as planning
-    from ..run.request import make_executor, pick_executor
-    from .progress import Reporter
-
-    local = make_executor(options, planned.request, files, store.directory / "worker.log")
-    executor = pick_executor(registry, options.executor, local)
-    with Reporter(planned) as reporter:
-        rows = planning.execute(
-            planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]],
-            reporter.note, config.record if config else None)
-        stop = reporter.stop
+    with Reporter(planned, quiet=quiet, verbose=verbose) as reporter:
+        rows = _execute(registry, planned, store, options, files, file, reporter)
     if as_json:
         print_json(rows)
     else:
         from ..evidence.tables.console import print_report
 
         print_report(rows, planned.suites, store.directory)
-    if stop.requested:
+    if reporter.stop.requested:
         left = len([c for c in planned.cells if store.read(c.id) is None])
         reporter.note(f"every finished cell is kept, {left} left; the same command resumes")
-    return planning.exit_code(rows, stop)
+    for line in () if quiet else reader_lines(exporters, directory):
+        print(line, file=sys.stderr)
+    raise typer.Exit(planning.exit_code(rows, reporter.stop))
+
+
+def _execute(
+    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path], config: ConfigFile | None,
+    reporter: Reporter,
+) -> list[Row]:
+    from ..run import plan as planning
+    from ..run.request import make_executor, pick_executor
+
+    local = make_executor(options, planned.request, files, store.directory / "worker.log")
+    executor = pick_executor(registry, options.executor, local)
+    return planning.execute(
+        planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note,
+        config.record if config else None)

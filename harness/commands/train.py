@@ -17,7 +17,7 @@ import typer
 from ..errors import HarnessError, UsageError
 from ..run.flags import TrainOptions
 from ..selector import split_selectors, unquoted
-from .options import Device, PluginFiles, given, load_registry, with_flags
+from .options import Device, PluginFiles, Quiet, given, load_registry, with_flags
 
 if TYPE_CHECKING:
     from ..bench.generate import Sampling
@@ -32,12 +32,17 @@ RECENT_S = 30.0                         # a line of the log younger than this is
 def train(
     context: typer.Context,
     options: TrainOptions,
-    out: Annotated[Path | None, typer.Option(help="Directory of the run; default: runs/PLUGIN.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run; default: runs/PLUGIN.",
+        metavar="PATH")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, exactly, or longer.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars for TensorBoard.")] = False,
     plugin_file: PluginFiles = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Train one model and keep its weights; Ctrl-C saves, --resume goes on. Under torchrun: data parallel."""
+    """Train one model and keep its weights; Ctrl-C saves, --resume goes on. Under torchrun: data parallel.
+
+    Example: harness train phasefield --minutes 2 --out runs/pf
+    """
     from ..run.training import make_job, resumed
 
     registry = load_registry(plugin_file)
@@ -49,10 +54,10 @@ def train(
             registry, directory, {name: value for name, value in vars(options).items() if name in named})
     else:
         job = make_job(registry, options)
-    raise typer.Exit(_train(job, config, directory, tensorboard))
+    raise typer.Exit(_train(job, config, directory, tensorboard, quiet))
 
 
-def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: bool) -> int:
+def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: bool, quiet: bool) -> int:
     """Run a new job, or the one that `config` began. The exit code. Raises HarnessError where it diverged."""
     import torch
 
@@ -70,7 +75,8 @@ def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: boo
     if job.options.threads:
         torch.set_num_threads(job.options.threads)
     job = replace(job, device=device_of(job.device))
-    with joined(job.device) as ranks, Display(terminal=None if ranks.first else False) as display, _stopping() as stop:
+    with (joined(job.device) as ranks, _stopping() as stop,
+          Display(quiet=quiet, terminal=None if ranks.first else False) as display):
         if config is None and ranks.first:
             new_directory(directory)
         log = Log(directory)
@@ -86,8 +92,10 @@ def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: boo
             else:
                 run.resume(config)
             if run.position.share == 1:
-                display.note(f"{directory} is finished; a longer run needs a new --out")
+                display.note(f"{directory} is finished; it goes on with a larger --bytes, --minutes or --epochs")
                 return 0
+            if job.longer and ranks.first:
+                run.config.write(directory)
             if config is not None and ranks.first:
                 log.rewind(run.position.step)
             outcome = run.run(lambda: bool(stop))
@@ -121,10 +129,13 @@ def _stopping() -> Iterator[list[int]]:
 
 
 def watch(
-    run: Annotated[Path, typer.Argument(help="Directory of a run that trains, or has trained.")],
+    run: Annotated[Path, typer.Argument(help="Directory of a run that trains, or has trained.", metavar="RUN")],
     once: Annotated[bool, typer.Option("--once", help="Print where it stands and exit.")] = False,
 ) -> None:
-    """Follow a training run from another terminal until it ends."""
+    """Follow a training run from another terminal until it ends.
+
+    Example: harness watch runs/pf
+    """
     from ..run.training_log import follow, standing
     from .live import Display, gpu_use, summary
 
@@ -145,24 +156,34 @@ def watch(
 
 
 def generate(
-    checkpoint: Annotated[str, typer.Argument(help="Directory of a training run (its best weights) or a file of one.")],
-    prompt: Annotated[str, typer.Argument(help="The text to go on from.")] = "",
-    tokens: Annotated[int, typer.Option(help="Tokens to generate, at most.")] = 200,
-    preset: Annotated[str, typer.Option(help="conservative, balanced or creative; the flags below refine it.")
+    checkpoint: Annotated[str, typer.Argument(help="Directory of a training run (its best weights) or a file of one.",
+                                             metavar="CHECKPOINT")],
+    prompt: Annotated[str, typer.Argument(help="The text to go on from.", metavar="PROMPT")] = "",
+    tokens: Annotated[int, typer.Option(help="Tokens to generate, at most.", metavar="N")] = 200,
+    preset: Annotated[str, typer.Option(help="conservative, balanced or creative; the flags below refine it.",
+        metavar="PRESET")
                       ] = "balanced",
-    temperature: Annotated[float | None, typer.Option(help="Divides the logits; 0 takes the likeliest token.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens; 0 for all.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest that reach p together.")] = None,
-    min_p: Annotated[float | None, typer.Option(help="Drop what is less likely than this share of the likeliest.")
+    temperature: Annotated[float | None, typer.Option(help="Divides the logits; 0 takes the likeliest token.",
+        metavar="T")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the k likeliest tokens; 0 for all.", metavar="K")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest that reach p together.",
+        metavar="P")] = None,
+    min_p: Annotated[float | None, typer.Option(help="Drop what is less likely than this share of the likeliest.",
+        metavar="P")
                      ] = None,
-    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 makes tokens seen less likely.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draws.", min=0, max=(1 << 63) - 1)] = 0,
-    compare: Annotated[str, typer.Option(help="Further checkpoints, separated by commas, for the same prompt.")] = "",
+    repetition_penalty: Annotated[float | None, typer.Option(help="Above 1 makes tokens seen less likely.",
+        metavar="X")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draws.", min=0, max=(1 << 63) - 1, metavar="SEED")] = 0,
+    compare: Annotated[str, typer.Option(help="Further checkpoints, separated by commas, for the same prompt.",
+        metavar="CHECKPOINTS")] = "",
     device: Device = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.")] = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves it to torch.", metavar="N")] = 0,
     plugin_file: PluginFiles = None,
 ) -> None:
-    """Go on from a prompt with trained weights, token by token."""
+    """Go on from a prompt with trained weights, token by token.
+
+    Example: harness generate runs/pf "The " --tokens 100
+    """
     from ..checkpoint import open_checkpoint
     from ..run.request import resolve_device
 

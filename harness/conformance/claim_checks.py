@@ -10,6 +10,7 @@ from ..errors import HarnessError, unknown
 from ..evidence.claims.claim import Claim, Quantity
 from ..evidence.claims.file import parse_claims
 from ..options import make_config
+from ..quantities import format_number
 from ..registry import Registry
 from ..run.digest import source_files
 from ..run.identity import suite_modules
@@ -29,7 +30,7 @@ def check_claims(registry: Registry, plugin: str, paths: Iterable[Path]) -> Iter
         def parsed(path: Path = path, claims: list[Claim] = claims) -> str:
             claims += parse_claims(path, plugin)
             tests = sum(len(claim.tests) for claim in claims)
-            return f"{len(claims)} claims, {tests} tests"
+            return f"{format_number(len(claims), 'claim')}, {format_number(tests, 'test')}"
 
         yield lines.line("claims", parsed)
         yield lines.line("named", lambda claims=claims: _named(registry, claims))  # type: ignore[misc]

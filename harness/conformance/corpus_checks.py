@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..data.corpora import load_documents
 from ..data.documents import LEAST_LINE, Documents
+from ..quantities import format_number
 from ..registry import Registry
 from ..selector import Selector
 from ..specs import CorpusSpec, missing
@@ -82,7 +83,8 @@ class _CorpusChecks(Lines):
         for part in (found.train, found.heldout):
             if not isinstance(part, tuple) or not all(isinstance(one, bytes) for one in part):
                 raise CheckFailed("train and heldout must be tuples of bytes")
-        return (f"{len(found.train)} documents to train on, {sum(map(len, found.train)):,} bytes; {len(found.heldout)} "
+        return (f"{format_number(len(found.train), 'document')} to train on, {sum(map(len, found.train)):,} bytes; "
+                f"{len(found.heldout)} "
                 f"held out, {sum(map(len, found.heldout)):,} bytes")
 
     def same_text(self) -> str:

@@ -12,6 +12,7 @@ from types import ModuleType
 
 from ..errors import HarnessError
 from ..executor import Events, Stop
+from ..quantities import format_number
 from ..registry import Registry
 from ..run import plan as planning
 from ..run.cells import Cell
@@ -81,7 +82,8 @@ class _SuiteChecks(Lines):
             raise CheckFailed("planned again, its cells are others")
         if wrong := {cell.suite for cell in self.planned.cells} - {self.suite.name}:
             raise CheckFailed(f"its cells are of the suite {', '.join(sorted(wrong))}")
-        return f"{len(first)} cells for {self.planned.request.models[0].label}, the same when planned again"
+        cells = format_number(len(first), "cell")
+        return f"{cells} for {self.planned.request.models[0].label}, the same when planned again"
 
     def make_plan(self) -> planning.Plan:
         return planning.make_plan(
@@ -108,7 +110,8 @@ class _SuiteChecks(Lines):
         measured = [row for row in rows if row.status == "ok"]
         if not measured:
             return self.result("rows", "note", f"none on this machine: {rows[0].reason}")
-        return f"{len(measured)} rows: {', '.join(dict.fromkeys(row.metric for row in measured))}"[:200]
+        metrics = ", ".join(dict.fromkeys(row.metric for row in measured))
+        return f"{format_number(len(measured), 'row')}: {metrics}"[:200]
 
     def conclusions(self) -> str:
         if self.suite.conclude is None:
@@ -116,7 +119,7 @@ class _SuiteChecks(Lines):
         first, again = (self.suite.conclude(self.results) for _ in range(2))
         if first != again:
             raise CheckFailed("concluding twice from the same cells gives other rows")
-        return f"{len(first)} rows from the cells that were measured"
+        return f"{format_number(len(first), 'row')} from the cells that were measured"
 
 
 def _ours_or_installed(module: str) -> bool:

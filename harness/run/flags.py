@@ -17,7 +17,8 @@ class Flag:
     """What is known of a flag besides its name, type and default.
 
     `choices` are all it may be, `least` and `most` its bounds, () and None where there are none. `complete` says what a
-    shell completes: "models", "suites" or nothing. `names` are its spellings where they are not the name of the field.
+    shell completes besides `choices`: "models", "suites", "corpora", "tokenizers" or nothing. `names` are its spellings
+    where they are not the name of the field.
     """
 
     help: str
@@ -26,7 +27,7 @@ class Flag:
     most: float | None = None
     complete: str = ""
     names: tuple[str, ...] = ()
-    metavar: str | None = None
+    metavar: str | None = None              # what help calls its value
     argument: bool = False                  # it stands on the command line without its name
 
 
@@ -54,11 +55,15 @@ def check(options: Any) -> None:
             raise UsageError(f"{spelled(name)} must be between {flag.least:,} and {flag.most:,}, got {value}")
 
 
-DEVICE = Flag("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"))
-DTYPE = Flag("auto, float32 or bfloat16 (autocast; parameters stay float32).", choices=("auto", "float32", "bfloat16"))
-TOKENIZER = Flag("bytes, gpt2, or morphological[:roots=N].")
-PARAMS = Flag("Match every model to this many non-embedding parameters.")
-SIZE = Flag("Take this published preset instead of matching, e.g. tiny.")
+SUITES = Flag("Suites to run, separated by commas.", complete="suites", metavar="NAMES")
+PLUGINS = Flag("Plugins, separated by commas; NAME:KEY=VALUE sets options. What holds a comma stands in quotes.",
+               complete="models", metavar="SELECTORS")
+DEVICE = Flag("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"), metavar="DEVICE")
+DTYPE = Flag("auto, float32 or bfloat16 (autocast; parameters stay float32).", choices=("auto", "float32", "bfloat16"),
+    metavar="TYPE")
+TOKENIZER = Flag("bytes, gpt2, or morphological[:roots=N].", complete="tokenizers", metavar="SELECTOR")
+PARAMS = Flag("Match every model to this many non-embedding parameters.", metavar="COUNT")
+SIZE = Flag("Take this published preset instead of matching, e.g. tiny.", metavar="PRESET")
 PLUGIN_FILE = Flag(
     "Load a plugin from this file, or from the project in this folder; may be repeated.",
     names=("-p", "--plugin-file"), metavar="PATH")
@@ -68,37 +73,40 @@ PLUGIN_FILE = Flag(
 class RunOptions:
     """The flags that say what `harness run` measures, and how."""
 
-    suite: Annotated[str, Flag("Suites to run, separated by commas.", complete="suites")] = ""
-    plugins: Annotated[str, Flag(
-        "Plugins, separated by commas; NAME:KEY=VALUE sets options. What holds a comma stands in quotes.",
-        complete="models")] = ""
+    suite: Annotated[str, SUITES] = ""
+    plugins: Annotated[str, PLUGINS] = ""
     out: Annotated[str, Flag("Results directory; the same command again resumes it.", metavar="PATH")] = ""
     corpus: Annotated[str, Flag(
-        "Corpora, separated by commas: pydoc, markov, file:PATH, file:\"a,b.txt\", hf:NAME, ...")] = "pydoc"
+        "Corpora, separated by commas: pydoc, markov, file:PATH, file:\"a,b.txt\", hf:NAME, ...",
+        complete="corpora", metavar="SELECTORS")] = "pydoc"
     tokenizer: Annotated[str, TOKENIZER] = "bytes"
-    field: Annotated[str, Flag("The text field of a file:PATH with JSON lines.")] = ""
+    field: Annotated[str, Flag("The text field of a file:PATH with JSON lines.", metavar="NAME")] = ""
     params: Annotated[str, PARAMS] = "300k"
     state_bytes: Annotated[str, Flag(
-        "Match the models by the state of one sequence at the measured length instead, e.g. 16k.")] = ""
+        "Match the models by the state of one sequence at the measured length instead, e.g. 16k.",
+        metavar="BYTES")] = ""
     size: Annotated[str, SIZE] = ""
-    seq_len: Annotated[str, Flag("Lengths in tokens, separated by commas; default: the suite's own.")] = ""
-    batch_size: Annotated[int, Flag("Sequences per batch; default: the suite's own.", least=0, most=1 << 30)] = 0
-    budget: Annotated[str, Flag("Bytes of text a model is trained on.")] = ""
-    lr: Annotated[float | None, Flag("Learning rate for every model; skips the search.")] = None
-    seeds: Annotated[int, Flag("How many seeds.", least=1, most=1000)] = 1
+    seq_len: Annotated[str, Flag("Lengths in tokens, separated by commas; default: the suite's own.",
+        metavar="LENGTHS")] = ""
+    batch_size: Annotated[int, Flag("Sequences per batch; default: the suite's own.", least=0, most=1 << 30,
+        metavar="N")] = 0
+    budget: Annotated[str, Flag("Bytes of text a model is trained on.", metavar="BYTES")] = ""
+    lr: Annotated[float | None, Flag("Learning rate for every model; skips the search.", metavar="RATE")] = None
+    seeds: Annotated[int, Flag("How many seeds.", least=1, most=1000, metavar="N")] = 1
     rounds: Annotated[int, Flag(
-        "Timed rounds per measurement; default: the suite's own.", least=0, most=10_000)] = 0
+        "Timed rounds per measurement; default: the suite's own.", least=0, most=10_000, metavar="N")] = 0
     unaudited: Annotated[bool, Flag("Also record, apart, the score of a model that failed its audit.")] = False
     device: Annotated[str, DEVICE] = "auto"
     dtype: Annotated[str, DTYPE] = "auto"
-    threads: Annotated[int, Flag("Threads per worker.", least=1, most=1024)] = 1
+    threads: Annotated[int, Flag("Threads per worker.", least=1, most=1024, metavar="N")] = 1
     jobs: Annotated[int, Flag(
-        "Untimed cells side by side; default: one per core, one on a GPU.", least=0, most=1024)] = 0
-    timeout: Annotated[float, Flag("Seconds a cell may take.", least=1, most=10_000_000)] = 900.0
-    memory_limit: Annotated[str, Flag("Bytes a worker may hold; default: what is available now.")] = ""
-    executor: Annotated[str, Flag("local, or what a plugin brings.")] = "local"
+        "Untimed cells side by side; default: one per core, one on a GPU.", least=0, most=1024, metavar="N")] = 0
+    timeout: Annotated[float, Flag("Seconds a cell may take.", least=1, most=10_000_000, metavar="SECONDS")] = 900.0
+    memory_limit: Annotated[str, Flag("Bytes a worker may hold; default: what is available now.", metavar="BYTES")] = ""
+    executor: Annotated[str, Flag("local, or what a plugin brings.", metavar="NAME")] = "local"
     export: Annotated[str, Flag(
-        "Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.")] = ""
+        "Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.",
+        metavar="NAMES")] = ""
     retry: Annotated[bool, Flag("Measure failed cells again.")] = False
     plugin_file: Annotated[tuple[str, ...], PLUGIN_FILE] = ()
 
@@ -107,32 +115,36 @@ class RunOptions:
 class TrainOptions:
     """The flags that say what `harness train` trains, and how; they are kept beside the weights."""
 
-    plugin: Annotated[str, Flag("A plugin; NAME:KEY=VALUE sets options.", complete="models", argument=True)]
-    corpus: Annotated[str, Flag("pydoc, markov, file:PATH, hf:NAME, ...")] = "pydoc"
+    plugin: Annotated[str, Flag("A plugin; NAME:KEY=VALUE sets options.", complete="models", argument=True,
+        metavar="SELECTOR")]
+    corpus: Annotated[str, Flag("pydoc, markov, file:PATH, hf:NAME, ...", complete="corpora",
+        metavar="SELECTOR")] = "pydoc"
     tokenizer: Annotated[str, TOKENIZER] = "bytes"
-    bytes: Annotated[str, Flag("Bytes of text to train on, e.g. 10M.")] = ""
+    bytes: Annotated[str, Flag("Bytes of text to train on, e.g. 10M.", metavar="BYTES")] = ""
     minutes: Annotated[float, Flag(
-        "Minutes to train for; with --bytes, whichever ends first.", least=0, most=1e7)] = 0.0
+        "Minutes to train for; with --bytes, whichever ends first.", least=0, most=1e7, metavar="MINUTES")] = 0.0
     epochs: Annotated[float, Flag(
-        "Passes over the training text; 1 without another limit.", least=0, most=1e7)] = 0.0
-    params: Annotated[str, Flag("Non-embedding parameters to solve the width for.")] = "300k"
+        "Passes over the training text; 1 without another limit.", least=0, most=1e7, metavar="EPOCHS")] = 0.0
+    params: Annotated[str, Flag("Non-embedding parameters to solve the width for.", metavar="COUNT")] = "300k"
     size: Annotated[str, SIZE] = ""
-    seq_len: Annotated[int, Flag("Length of a sequence in tokens.", least=1, most=1 << 24)] = 256
+    seq_len: Annotated[int, Flag("Length of a sequence in tokens.", least=1, most=1 << 24, metavar="N")] = 256
     batch_size: Annotated[int, Flag(
-        "Sequences per update, over all processes and parts.", least=1, most=1 << 20)] = 16
+        "Sequences per update, over all processes and parts.", least=1, most=1 << 20, metavar="N")] = 16
     accumulate: Annotated[int, Flag(
-        "Work a batch off in so many parts, to save memory.", least=1, most=1 << 20)] = 1
-    lr: Annotated[float, Flag("Peak of the learning rate.", least=1e-12, most=100)] = 3e-3
+        "Work a batch off in so many parts, to save memory.", least=1, most=1 << 20, metavar="N")] = 1
+    lr: Annotated[float, Flag("Peak of the learning rate.", least=1e-12, most=100, metavar="RATE")] = 3e-3
     warmup: Annotated[float, Flag(
-        "Share of the run over which the rate rises; a cosine follows.", least=0, most=0.9)] = 0.1
-    clip: Annotated[float, Flag("Largest norm of the gradient.", least=1e-9, most=1e9)] = 1.0
+        "Share of the run over which the rate rises; a cosine follows.", least=0, most=0.9, metavar="SHARE")] = 0.1
+    clip: Annotated[float, Flag("Largest norm of the gradient.", least=1e-9, most=1e9, metavar="NORM")] = 1.0
     rule: Annotated[str, Flag(
-        "backprop, or local: the model's own rule, without a backward pass.", choices=("backprop", "local"))
+        "backprop, or local: the model's own rule, without a backward pass.", choices=("backprop", "local"),
+        metavar="RULE")
     ] = "backprop"
     dtype: Annotated[str, DTYPE] = "auto"
     device: Annotated[str, DEVICE] = "auto"
-    threads: Annotated[int, Flag("CPU threads; 0 leaves it to torch.", least=0, most=1024)] = 0
-    seed: Annotated[int, Flag("Of the weights and of the order of the text.", least=0, most=(1 << 63) - 1)] = 0
+    threads: Annotated[int, Flag("CPU threads; 0 leaves it to torch.", least=0, most=1024, metavar="N")] = 0
+    seed: Annotated[int, Flag("Of the weights and of the order of the text.", least=0, most=(1 << 63) - 1,
+        metavar="SEED")] = 0
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,8 @@ class CheckOptions:
     """What `harness check` checks, and under which conditions."""
 
     plugin: Annotated[str, Flag(
-        "A project's folder, a .py file, an installed package, or the name of a plugin or model.", argument=True)]
-    seq_len: Annotated[str, Flag("Lengths to audit at, separated by commas.")] = "17,64"
+        "A project's folder, a .py file, an installed package, or the name of a plugin or model.", argument=True,
+        metavar="PLUGIN")]
+    seq_len: Annotated[str, Flag("Lengths to audit at, separated by commas.", metavar="LENGTHS")] = "17,64"
     device: Annotated[str, DEVICE] = "cpu"
     dtype: Annotated[str, DTYPE] = "float32"

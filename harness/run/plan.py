@@ -17,7 +17,7 @@ from ..registry import Registry
 from ..selector import Selector, parse_selector
 from ..specs import ModelSpec, missing
 from ..store import SCHEMA, CellResult, Row, Store, now
-from ..suite import Suite
+from ..suite import LIMITS, Suite
 from ..version import __version__
 from .cells import Cell, Choice, Request, unique
 from .environment import environment, environment_id
@@ -80,6 +80,12 @@ class Plan:
     request: Request
     cells: list[Cell]
     finished: dict[str, CellResult] = field(default_factory=dict)
+
+    @property
+    def users_of_limits(self) -> list[Suite]:
+        """The suites to be measured whose values stand beside limits of the machine."""
+        wanted = {cell.suite for cell in self.missing}
+        return [suite for suite in self.suites if suite.limits != () and suite.name in wanted]
 
     @property
     def missing(self) -> list[Cell]:
@@ -152,9 +158,12 @@ def execute(
         where.update(facts)
     limits = manifest["limits"].setdefault(place, {})
     device = plan.request.device
-    if plan.missing and not limits.get(device):
-        note("measuring the machine's limits")
+    if not limits.get(device) and (users := plan.users_of_limits):
+        used = {name for suite in users for name in (LIMITS if suite.limits is None else suite.limits)}
+        words = " and ".join(text for name, text in LIMITS.items() if name in used)
+        note(f"measuring the machine's limits for {', '.join(suite.name for suite in users)}: {words}")
         limits[device] = executor.measure_limits(device)
+    manifest["planned"] = list(dict.fromkeys([*(cell.id for cell in plan.cells), *manifest.get("planned", ())]))
     store.write_manifest(manifest)
     executor.limits = limits.get(device, {})
     done = dict(plan.finished)

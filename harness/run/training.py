@@ -19,6 +19,7 @@ from .flags import TrainOptions, check, spelled
 from .request import resolve_device, resolve_dtype
 
 OF_THE_MACHINE = ("device", "threads")                  # what a resumed run may have otherwise
+BUDGET = ("bytes", "minutes", "epochs")                 # of which it may have more
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Job:
     params: int
     budget_bytes: int
     learned: Any = None                                 # by the tokenizer of the run that this goes on with
+    longer: bool = False                                # this goes on with a run of a smaller budget
 
 
 def make_job(registry: Registry, options: TrainOptions) -> Job:
@@ -78,7 +80,8 @@ def _absolute(spec: CorpusSpec, selector: Selector) -> Selector:
 def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tuple[Job, RunConfig]:
     """The job of the run in `directory`, and its config. `given` are the flags on the command line.
 
-    Raises UsageError where one of them contradicts the run, FileError where there is no run.
+    A budget among them takes the place of the run's. Raises UsageError where one of them contradicts the run or is a
+    smaller budget, FileError where there is no run.
     """
     config = read_config(directory)
     try:
@@ -89,12 +92,26 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
         raise FileError(f"{directory / CONFIG} is not the config of a training run: train.{wrong}") from None
     machine = {key: value for key, value in given.items() if key in OF_THE_MACHINE}
     kept = make_job(registry, replace(trained, **machine))
-    asked = make_job(registry, replace(kept.options, **given))
+    unset = {key: getattr(TrainOptions, key) for key in BUDGET} if given.keys() & set(BUDGET) else {}
+    asked = make_job(registry, replace(kept.options, **{**unset, **given}))
     for key, value in asdict(asked.options).items():
-        if key not in OF_THE_MACHINE and value != getattr(kept.options, key):
+        if key not in (*OF_THE_MACHINE, *BUDGET) and value != getattr(kept.options, key):
             raise UsageError(f"{directory} runs with {spelled(key)} {getattr(kept.options, key)}, not {value}; "
                              "a run keeps its flags, start another with --out")
-    return replace(kept, learned=read_learned(directory, config)), config
+    longer = _limits(asked) != _limits(kept)
+    if longer:
+        for key, limit in _limits(asked).items():
+            if 0 < limit < _limits(kept)[key]:
+                raise UsageError(f"{directory} runs with {spelled(key)} {_limits(kept)[key]:g}; it goes on with more "
+                                 f"than that, not with {limit:g}")
+        kept, config = asked, replace(config, train=asdict(asked.options))
+    return replace(kept, learned=read_learned(directory, config), longer=longer), config
+
+
+def _limits(job: Job) -> dict[str, float]:
+    """The budget of a job; 0 is no limit, and without any other it is one epoch."""
+    limits = {"bytes": job.budget_bytes, "minutes": job.options.minutes, "epochs": job.options.epochs}
+    return limits if any(limits.values()) else {**limits, "epochs": 1}
 
 
 def new_directory(directory: Path) -> None:

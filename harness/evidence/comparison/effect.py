@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from ...quantities import format_number
 from ...reading import Run
 from ...store import CellResult
 from ...suite import ByDocument, ByRound, ByValue, Counted
@@ -168,8 +169,8 @@ def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
     a, b = (np.array([r.result.series(how.key) for r in side.values()], float) for side in sides)      # (S, N)
     found = contrast.by_document(
         a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested, same_seeds=_same_seeds(pair))
-    each = " of each seed" if how.nested else ""
-    return _contrasted(found, f"paired by document, {a.shape[1]} documents{each}, {_seeds(len(a), len(b))}")
+    documents = format_number(a.shape[1], "document") + " of each seed" * how.nested
+    return _contrasted(found, f"paired by document, {documents}, {_seeds(len(a), len(b))}")
 
 
 def _same_seeds(pair: ReadingPair) -> bool:

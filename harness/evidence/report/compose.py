@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...quantities import format_number
 from ...reading import Run
 from ...registry import Registry
 from ..claims.verdict import Verdict
@@ -69,7 +70,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
 
 def row_section(rows: Sequence[CitedRow], shown: Sequence[CitedRow]) -> Section:
     """The rows, folded; where they are many, the first of each kind and what failed."""
-    intro = f"{len(rows)} rows, in full." if len(rows) == len(shown) else (
+    intro = f"{format_number(len(rows), 'row')}, in full." if len(rows) == len(shown) else (
         f"{len(shown)} of {len(rows)} rows: those of verdicts, the first of each kind, what failed. The other "
         f"{len(rows) - len(shown)} stand in table.csv and table.parquet of the run.")
     intro += " A mean links to the first of its rows; hovering over it names them all."

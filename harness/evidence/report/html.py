@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
+from ...quantities import format_number
 from ..drawing.canvas import COLOURS, rules
 from ..drawing.markup import add, append_text, element, to_html
 from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
@@ -138,7 +139,7 @@ def write_table(parent: Element, table: Table, name: str) -> None:
         tools = add(frame, "div", class_="tools", hidden="hidden")
         label = add(tools, "label", f"Filter {table.name} ")
         add(label, "input", type="search", aria_controls=f"{name}-table", placeholder="words, all of which must occur")
-        add(tools, "output", f"{len(table.rows)} rows")
+        add(tools, "output", format_number(len(table.rows), "row"))
     scroll = add(frame, "div", class_="scroll", tabindex=0, role="region", aria_label=f"Table: {table.name}")
     made = add(scroll, "table", id=f"{name}-table")
     if table.caption:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ...quantities import format_number
 from ...store import Row
 from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
@@ -161,7 +162,8 @@ def _audit(rows: Sequence[CitedRow]) -> list[TableCell]:
         return [*before, plain("failed", "failed", cite(failed)[0]), TableCell(_joined(spans))]
     counts = [row for row in rows if row.metric == "audit_checks"]
     sizes = [row for row in rows if row.unit == DEVIATION and row.value is not None]
-    spans = [TextSpan(f"{row.value:g} checks", "", *cite([row])) for row in counts if row.value is not None]
+    spans = [TextSpan(format_number(int(row.value), "check"), "", *cite([row]))
+             for row in counts if row.value is not None]
     if sizes:
         worst = max(sizes, key=lambda row: row.value or 0.0)
         spans.append(TextSpan(f"largest change {worst.value:.2g} std ({worst.metric})", "", *cite([worst])))
@@ -206,7 +208,7 @@ def row_table(rows: Sequence[CitedRow]) -> Table:
     caption = "In every row: " + ", ".join(f"{name} {words}" for name, words in same.items() if words)
     return Table("rows", kept, table, frozenset(kept.index(name) for name in NUMERIC if name in kept),
                  caption if any(same.values()) else "", ids=[row.anchor for row in rows],
-                 folded=f"Show {len(rows)} row{'s' * (len(rows) != 1)}")
+                 folded=f"Show {format_number(len(rows), 'row')}")
 
 
 def _count(value: int | None) -> TableCell:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ...console import make_console
+from ...quantities import format_number
 from ...store import Row
 from ...suite import Suite
 from ..drawing.plot import plot
@@ -36,7 +37,7 @@ def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) 
         for metric, phase in suite.plots:
             print_plot(own, metric, phase, min(console.width, 100))
     counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
-    print(", ".join(f"{count} rows {status}" for status, count in counts.items()))
+    print(", ".join(f"{format_number(count, 'row')} {status}" for status, count in counts.items()))
     print(f"{directory}/table.csv, table.parquet, manifest.json, cells/")
 
 
