@@ -59,5 +59,5 @@ def test_a_fault_fails_in_its_line(lines, old, new, line, words):
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
     found = {line.check: line for line in check_claims(REGISTRY, "mine", [tmp_path / "absent.toml"])}
-    assert "there is no such file" in found["claims"].detail
+    assert "No such file or directory" in found["claims"].detail
     assert found["named"].status == "skipped"

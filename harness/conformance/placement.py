@@ -119,7 +119,7 @@ class Devices(Book):
 
     def _side_of(self, name: str, given: list[Tensor], device: torch.device | None) -> object:
         if device or not given:
-            return self.elsewhere if device == self.elsewhere else CPU
+            return self.elsewhere if device and device.type == self.elsewhere.type else CPU
         if name == "cpu":
             return CPU
         if name in MOVING:
@@ -140,7 +140,7 @@ class Devices(Book):
         if function is Tensor.to and len(args) > 1 and isinstance(args[1], str | int):
             args = (args[0], torch.device(args[1]), *args[2:])
         named = [value for value in (*args, *kwargs.values()) if isinstance(value, torch.device)]
-        args = tuple(CPU if value in named[:1] and isinstance(value, torch.device) else value for value in args)
+        args = tuple(CPU if isinstance(value, torch.device) else value for value in args)
         kwargs = {key: CPU if isinstance(value, torch.device) else value for key, value in kwargs.items()}
         return named[0] if named else None, args, kwargs
 
