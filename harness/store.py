@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -103,7 +104,7 @@ class CellResult:
     def id(self) -> str:
         return str(self.cell["id"])
 
-    @property
+    @cached_property
     def label(self) -> str:
         """How the plugin is written on the command line."""
         options = tuple(self.cell["options"].items())

@@ -71,6 +71,7 @@ def test_markdown_on_stdout_names_its_figures(run, monkeypatch, tmp_path):
 
 def test_the_json_document_holds_everything_that_the_page_says(run, tmp_path, registry):
     record = json.loads(stdout_of(run, "--json"))
+    assert record["kind"] == "report"                               # as every command's JSON tells
     assert record == json.loads(stdout_of(run, "-o", "-", "--json"))
     assert stdout_of(run, "-o", tmp_path / "r.json") == f"{tmp_path / 'r.json'}\n".encode()
     assert json.loads((tmp_path / "r.json").read_text()) == record

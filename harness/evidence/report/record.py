@@ -21,7 +21,7 @@ def render_json(document: Document) -> str:
 def record_of(document: Document) -> dict[str, Any]:
     """Verdicts, comparisons and rows in full; tables and figures as the page has them, their cells as texts."""
     return {
-        "schema": SCHEMA, "command": "report", "title": document.title, "question": document.question,
+        "kind": "report", "schema": SCHEMA, "title": document.title, "question": document.question,
         "facts": list(document.facts), "takeaway": list(document.takeaways),
         "verdicts": [{**asdict(verdict), "cells": verdict.cells} for verdict in document.verdicts],
         "comparison": [_comparison(pair) for pair in document.pairs],

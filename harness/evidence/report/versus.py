@@ -48,11 +48,14 @@ class _Parts:
         for suite, label in self.cells:
             suites.setdefault(label, []).append(suite)
 
-        def stands_for(name: str, label: str) -> bool:
-            return parse_selector(name).name == parse_selector(label).name and all(
-                self.outline.label_of(name, suite) == label for suite in suites[label])
+        of_one: dict[str, list[str]] = {}
+        for label in suites:
+            of_one.setdefault(parse_selector(label).name, []).append(label)
 
-        return {label: next((name for name in suites if name != label and stands_for(name, label)), label)
+        def stands_for(name: str, label: str) -> bool:
+            return name != label and all(self.outline.label_of(name, suite) == label for suite in suites[label])
+
+        return {label: next((name for name in of_one[parse_selector(label).name] if stands_for(name, label)), label)
                 for label in suites}
 
     def only(self, plugins: Sequence[str]) -> Run:
