@@ -119,3 +119,17 @@ def test_one_is_not_many(command, toy, tmp_path):
     assert "1 row ok" in done.stdout
     assert "1 cell in " in done.stderr
     assert "1 of 1 cell is finished already" in command(*run).stderr
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("run", ["demo", "cpu"])
+def test_the_tables_of_a_run_stay_whole_on_narrow_terminals(command, width, run):
+    """Words and numbers of the widest layout are those of every narrower one."""
+    folder = ROOT / "results" / "reference" / run
+    lines = command("show", folder, COLUMNS=str(width)).stdout.splitlines()
+    assert all(len(line) <= width for line in lines[:-1])               # the last one is a path
+    words = set(re.split(r"[\s*×]+", " ".join(lines)))
+    wide = command("show", folder, COLUMNS="400").stdout
+    values = re.findall(r"\d+(?:\.\d+)? ± [\d.]+", wide)
+    assert len(values) > 10
+    assert {part for value in values for part in value.split(" ± ")} <= words

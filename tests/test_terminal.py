@@ -158,13 +158,13 @@ def test_every_listing_prints_on_an_ascii_terminal(command, arguments, variables
     assert (done.stdout + done.stderr).isascii()
 
 
-def test_on_a_real_terminal_only_colours_and_frames_are_drawn(plugin):
-    """Through a pseudo-terminal: the sequences that arrive are those of colours, none of the plugin's."""
-    file = plugin("hostile.py", HOSTILE)
+def on_a_terminal(*arguments):
+    """(code, bytes) of the command on a pseudo-terminal with colours."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "audit", "hostile", "-p", str(file)], stdin=subprocess.DEVNULL,
-        stdout=theirs, stderr=theirs, env={**environment(), "TERM": "xterm"})
+    variables = {**environment(), "TERM": "xterm-256color"}
+    del variables["NO_COLOR"]
+    process = subprocess.Popen([sys.executable, "-m", "harness", *map(str, arguments)], stdin=subprocess.DEVNULL,
+                               stdout=theirs, stderr=theirs, env=variables)
     os.close(theirs)
     got = b""
     while True:
@@ -175,5 +175,17 @@ def test_on_a_real_terminal_only_colours_and_frames_are_drawn(plugin):
         if not piece:
             break
         got += piece
-    assert process.wait() == 1
+    return process.wait(), got
+
+
+def test_on_a_real_terminal_only_colours_and_frames_are_drawn(plugin):
+    code, got = on_a_terminal("audit", "hostile", "-p", plugin("hostile.py", HOSTILE))
+    assert code == 1
     assert b"\x1b[2J" not in got
+
+
+def test_tables_and_plots_are_coloured_on_a_terminal():
+    code, got = on_a_terminal("show", ROOT / "results" / "reference" / "demo")
+    assert code == 0
+    assert b"\\u001b" not in got
+    assert re.search("\x1b\\[[0-9;]*m●\x1b\\[0m".encode(), got)

@@ -39,7 +39,7 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
     for index, values in enumerate(series.values()):
         canvas.draw([(x_axis.place(x), None if y is None else y_axis.place(y)) for x, y in sorted(values)], index)
     ticks = {canvas.line(y_axis.place(value)): label for value, label in labels.items()}
-    lines = [f"{'':{left}} {title}"] if title else []
+    lines = [" " * max(0, min(left + 1, width - len(title))) + title] if title else []
     lines += [f"{'':{left}} {y_label}"] if y_label else []
     bar, tick = ("│", "┤") if canvas.unicode else ("|", "+")
     lines += [f"{ticks.get(i, ''):>{left}} {tick if i in ticks else bar}{text}"
@@ -48,11 +48,22 @@ def plot(series: Mapping[str, Sequence[Point]], *, log: bool = True, width: int 
     at = at if len(at) <= 12 else x_axis.round_values(8)
     lines += [f"{'':{left}} {line}" for line in _x_ticks(x_axis, at, canvas)]
     lines += [f"{'':{left}} {x_label:^{canvas.columns}}"] if x_label else []
-    lines.append(f"{'':{left}}  " + "   ".join(
-        [canvas.paint(canvas.markers[i % len(canvas.markers)], i) + " " + name for i, name in enumerate(series)]
-        + [f"{canvas.missing} no value"] * (len(found) < len(points))))
+    legend = [(canvas.paint(canvas.markers[i % len(canvas.markers)], i), name) for i, name in enumerate(series)]
+    legend += [(canvas.missing, "no value")] * (len(found) < len(points))
+    lines += [f"{'':{left}}  {line}" for line in _legend_lines(legend, width - left - 2)]
     text = "\n".join(line.rstrip() for line in lines)
     return text if canvas.unicode else text.translate(ASCII)
+
+
+def _legend_lines(legend: Sequence[tuple[str, str]], width: int) -> list[str]:
+    """Markers with their names, as many in a line as there is room for. A marker takes one column, painted or not."""
+    lines, used = [""], 0
+    for marker, name in legend:
+        if used and used + len(name) + 5 > width:
+            lines, used = [*lines, ""], 0
+        lines[-1] += "   " * bool(used) + f"{marker} {name}"
+        used += len(name) + 2 + 3 * bool(used)
+    return lines
 
 
 def _wants_colour(wanted: bool | None) -> bool:

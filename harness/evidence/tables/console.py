@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from ...console import make_console
 from ...quantities import format_number
 from ...store import Row
 from ...suite import Suite
+from ...terminal import shown
 from ..drawing.plot import plot
 from .pivot import Pivot
 from .summary import summary_table
@@ -51,6 +53,7 @@ def print_plot(rows: Sequence[Row], metric: str, phase: str, width: int) -> None
     if len(lengths) >= 2:
         print()
         title = f"{metric.removesuffix('_s').replace('_', ' ')} ({phase})"
-        points = {name: sorted(values.items()) for name, values in series.items()}
-        print(plot(points, width=width, height=14, title=title, x_label="length in tokens", y_unit=unit))
+        points = {shown(name): sorted(values.items()) for name, values in series.items()}
+        drawn = plot(points, width=width, height=14, title=title, x_label="length in tokens", y_unit=unit)
+        wide_console().print(Text.from_ansi(drawn), soft_wrap=True)             # it is painted where colours are wanted
         print()

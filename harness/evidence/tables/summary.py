@@ -86,13 +86,25 @@ class _Writer:
         down.add_row("params", *sizes.values())
         for i, words in enumerate(headings):
             down.add_row(words, *(row[i] for row in texts.values()))
-        return Fitting([across, down])
+        return Fitting([across, down], self.records([], [
+            (self.name(key), [("params", Text(sizes[key])), *(
+                (words, self.text(places[key][i], key in best[i], " ", " ")) for i, words in enumerate(headings))])
+            for key in texts]))
+
+    def records(self, above: Sequence[Text], entries: Iterable[tuple[str, Iterable[tuple[str, Text]]]]) -> Group:
+        """Where no table fits: a name, and below it a line for each value."""
+        lines = list(above)
+        for name, values in entries:
+            lines.append(Text(name))
+            lines += [Text(f"    {words}: ").append_text(value) for words, value in values if value.plain]
+        return Group(Text(), *lines)
 
     def by_length(self, columns: Sequence[Column]) -> Fitting:
         """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
         pivot = self.pivot
         layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
         tables = [self.table("", map(str, pivot.lengths)) for _ in layouts]
+        narrow: list[Group] = []
         for column in columns:
             best = {length: pivot.best(length, column) for length in pivot.lengths}
             for table, joints in zip(tables, layouts, strict=True):
@@ -103,7 +115,11 @@ class _Writer:
                         table.add_row(self.name(key, "  "), *(
                             self.text(place, key in best[length], *joints) for length, place in places.items()))
                 table.add_section()
-        return Fitting(tables)
+            narrow.append(self.records([Text(self.heading(column), "bold")], [
+                (self.name(key, "  "), [(f"{pivot.across}={length}", self.text(
+                    pivot.at(key, length, column), key in best[length], " ", " ")) for length in pivot.lengths])
+                for key in pivot.keys if any(pivot.at(key, length, column).rows for length in pivot.lengths)]))
+        return Fitting(tables, Group(*narrow))
 
     def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
         return Text().join(Text(self.show(part.text), STYLES[part.kind])
