@@ -17,6 +17,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+SHORT = 5                               # letters of a name in which two that are swapped are half of it
+
 
 class HarnessError(Exception):
     """One clear line that names the mend. Printed without a traceback."""
@@ -63,6 +65,6 @@ def one_line(error: BaseException) -> str:
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that is not registered, with the nearest one that is."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6 if len(name) > SHORT else 0.5)
     hint = f"did you mean {near[0]!r}?" if near else "known: " + (", ".join(names) or "none")
     return UsageError(f"unknown {kind} {name!r}; {hint}")

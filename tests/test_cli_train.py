@@ -171,13 +171,19 @@ def test_watch_tells_where_a_run_stands(folder, capsys):
     assert "finished at step" in capsys.readouterr().err
 
 
+def start_of(pid):
+    """The first line of a log."""
+    return {"event": "start", "pid": pid, "host": os.uname().nodename, "step": 0, "plugin": "ssm", "device": "cpu",
+            "dtype": "float32", "world": 1, "params": 7}
+
+
 def test_watch_follows_what_is_written_until_the_end(folder, monkeypatch):
     run = folder / "runs/followed"
     run.mkdir()
     (run / CONFIG).write_bytes((folder / "runs/ssm" / CONFIG).read_bytes())
     log = Log(run)
-    later = iter([{"event": "start", "pid": os.getpid(), "host": os.uname().nodename, "step": 0},
-                  {"event": "validation", "step": 3}, {"event": "end", "step": 4}])
+    later = iter([start_of(os.getpid()), {"event": "validation", "step": 3, "bits_per_byte": 2.5, "best": True},
+                  {"event": "end", "step": 4, "outcome": "finished", "seconds": 1.0}])
     monkeypatch.setattr("harness.run.training_log.time.sleep", lambda _: log(next(later)))
     assert [event["event"] for event in follow(run)] == ["start", "validation", "end"]
 
@@ -188,19 +194,19 @@ def test_watch_ends_where_the_process_is_gone(folder):
     (run / CONFIG).write_bytes((folder / "runs/ssm" / CONFIG).read_bytes())
     child = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(child, 0)
-    Log(run)({"event": "start", "pid": child, "host": os.uname().nodename, "step": 0})
+    Log(run)(start_of(child))
     assert [event["event"] for event in follow(run)] == ["start", "lost"]
 
 
 def test_a_line_that_is_being_written_is_read_when_it_is_whole(tmp_path):
     log = Log(tmp_path)
-    log({"event": "validation", "step": 1})
+    log({"event": "validation", "step": 1, "bits_per_byte": 2.5, "best": True})
     with log.path.open("a") as file:
         file.write('{"event": "tra')
     assert [event["step"] for event in log.events()] == [1]
     log.path.unlink()
     for step in (1, 2, 3):
-        log({"event": "train", "step": step, "value": float("nan")})
+        log({"event": "checkpoint", "step": step, "value": float("nan")})
     log.rewind(2)
     assert [event["step"] for event in log.events()] == [1, 2]
 

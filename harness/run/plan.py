@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import open_checkpoint
+from ..checkpoint import open_checkpoint, trained_config
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
 from ..options import config_class, format_option, parse_options
@@ -34,8 +34,8 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
         options = dict(selector.options)
         if selector.checkpoint:
             checkpoint = open_checkpoint(selector.checkpoint)
-            if not missing(spec):
-                checkpoint.hold_to(spec, selector)
+            if not missing(spec) and checkpoint.config.plugin == spec.name:
+                trained_config(spec, checkpoint.config, selector.checkpoint)
             options = checkpoint.config.model
         code = model_digest(registry, spec, options)
         choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint)))
@@ -67,6 +67,7 @@ def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -
             make_config(choice.spec, dict(choice.selector.options), preset)
             continue
         checkpoint = open_checkpoint(choice.selector.checkpoint)
+        checkpoint.hold_to(choice.spec, choice.selector)
         if tokenizer and checkpoint.config.tokenizer != tokenizer:
             raise UsageError(f"{checkpoint.name} was trained with --tokenizer {checkpoint.config.tokenizer}, "
                              f"not {tokenizer}")
