@@ -6,10 +6,11 @@ import inspect
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import HarnessError, PluginError, UsageError, one_line, unknown
+from .selector import Selector
 from .specs import ModelSpec, resolve
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
@@ -56,6 +57,11 @@ def format_option(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "+".join(map(format_option, value)) if isinstance(value, tuple) else str(value)
+
+
+def spelled(selector: Selector, values: Mapping[str, Any]) -> Selector:
+    """`selector` with each option written one way, as its value in `values`: layers=02 is layers=2."""
+    return replace(selector, options=tuple((key, format_option(values[key])) for key, _ in selector.options))
 
 
 def config_class(spec: ModelSpec) -> type:

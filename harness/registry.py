@@ -23,7 +23,7 @@ from .errors import FileError, HarnessError, PluginError, UsageError, one_line, 
 from .frames import place
 from .importing import import_entry, import_file, project_entries, time_limit
 from .interrupts import interrupts_told
-from .options import parse_arguments
+from .options import parse_arguments, spelled
 from .selector import Selector, parse_selector
 from .specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec, require
 from .suite import Suite
@@ -117,7 +117,7 @@ class Registry:
                              f"{Selector(spec.name, f'{key}={value}')}")
         spec.check(selector.argument)
         require(spec)
-        return spec, selector
+        return spec, _spelled(selector, spec.target, f"corpus {spec.name}")
 
     def tokenizer(self, text: str) -> tuple[TokenizerSpec, Selector]:
         selector = parse_selector(text)
@@ -127,9 +127,7 @@ class Registry:
         if selector.checkpoint:
             raise UsageError(f"a tokenizer comes from no checkpoint, got {text!r}")
         require(spec)
-        if selector.options:
-            parse_arguments(spec.learn, dict(selector.options), f"tokenizer {spec.name}")
-        return spec, selector
+        return spec, _spelled(selector, spec.learn, f"tokenizer {spec.name}")
 
     def encoding(self, name: str) -> EncodingSpec:
         """The usable code for matrices of that name. Raises UsageError (unknown) or PluginError (unavailable)."""
@@ -137,6 +135,13 @@ class Registry:
             raise self._unknown("encoding", name, self.encodings)
         require(self.encodings[name])
         return self.encodings[name]
+
+
+def _spelled(selector: Selector, target: str, owner: str) -> Selector:
+    """`selector` with its options spelled one way. Raises UsageError for one that the function `target` has not."""
+    if not selector.options:
+        return selector
+    return spelled(selector, parse_arguments(target, dict(selector.options), owner))
 
 
 _current: Registry | None = None

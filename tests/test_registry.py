@@ -112,6 +112,15 @@ def test_unknown_names_come_with_the_nearest(ask, words):
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize("text", ["markov:seed=01", "markov:seed=+1", "markov:seed= 1"])
+def test_an_option_of_a_corpus_or_tokenizer_is_spelled_one_way(text):
+    registry = load()
+    assert str(registry.corpus(text)[1]) == "markov:seed=1"
+    assert str(registry.corpus("markov:seed=-0")[1]) == "markov:seed=0"
+    assert str(registry.corpus("file:01.txt:heldout=02.txt")[1]) == "file:01.txt:heldout=02.txt"
+    assert str(registry.tokenizer("morphological:roots=0_90")[1]) == "morphological:roots=90"
+
+
 def test_two_files_may_share_a_name(plugin, tmp_path):
     (tmp_path / "other").mkdir()
     first, second = plugin("model.py", model("one")), plugin("other/model.py", model("two"))

@@ -11,7 +11,7 @@ from typing import Any
 from ..checkpoint import open_checkpoint, trained_config
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
-from ..options import config_class, format_option, parse_options
+from ..options import config_class, parse_options, spelled
 from ..reading import conclude
 from ..registry import Registry
 from ..selector import Selector, parse_selector
@@ -46,11 +46,10 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
 
 
 def _canonical(spec: ModelSpec, selector: Selector) -> Selector:
-    """The selector with every option written one way: layers=02 is layers=2. Raises UsageError for a wrong one."""
+    """The selector with its options spelled one way. Raises UsageError for a wrong one."""
     if selector.checkpoint or missing(spec) or not selector.options:
         return selector
-    values = parse_options(config_class(spec), dict(selector.options), spec.name)
-    return replace(selector, options=tuple((key, format_option(values[key])) for key, _ in selector.options))
+    return spelled(selector, parse_options(config_class(spec), dict(selector.options), spec.name))
 
 
 def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:
