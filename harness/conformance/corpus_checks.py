@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..data.corpora import load_documents
-from ..data.documents import LEAST_LINE, Documents
+from ..data.documents import Documents
+from ..data.overlap import LEAST_LINE
 from ..quantities import format_number
 from ..registry import Registry
 from ..selector import Selector

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .overlap import overlap
+
 if TYPE_CHECKING:
     import numpy as np
-
-
-LEAST_LINE = 24
 
 
 class Source(Protocol):
@@ -33,10 +31,6 @@ class Source(Protocol):
         falls (`harness.data.windows.first_visible_byte`).
         """
         ...
-
-
-def _lines(document: bytes) -> Iterator[bytes]:
-    return (line for raw in document.splitlines() if len(line := raw.strip()) >= LEAST_LINE)
 
 
 @dataclass(frozen=True)
@@ -60,12 +54,8 @@ class Documents:
 
     @cached_property
     def overlap(self) -> float:
-        """The share of the held-out bytes in lines that also stand, whole, in training text. Lines of fewer than
-        LEAST_LINE bytes are left out of account: a blank line or a brace is nobody's."""
-        scored = Counter(line for document in self.heldout for line in _lines(document))
-        seen = {line for document in self.train for line in _lines(document) if line in scored}
-        total = sum(len(line) * count for line, count in scored.items())
-        return sum(len(line) * scored[line] for line in seen) / total if total else 0.0
+        """The share of the held-out bytes that also stand in training text."""
+        return overlap(self.train, self.heldout)
 
     def describe(self) -> dict[str, Any]:
         """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
