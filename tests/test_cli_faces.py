@@ -45,8 +45,10 @@ def test_what_completes():
     assert of(flags.TrainOptions, "device")("c") == ["cpu", "cuda"]
     assert of(flags.RunOptions, "dtype")("") == ["auto", "float32", "bfloat16"]
     assert of(flags.RunOptions, "out") is None
-    audit = {p.name: p for p in COMMANDS["audit"].params}
-    assert all(audit[name]._custom_shell_complete for name in ("plugin", "device", "tokenizer"))
+    for command, names in (("audit", ("plugin", "device", "tokenizer")), ("check", ("plugin", "device", "dtype")),
+                           ("compare", ("plugins", "suite")), ("claims", ("plugin",)), ("reproduce", ("ids",))):
+        parameters = {p.name: p for p in COMMANDS[command].params}
+        assert all(parameters[name]._custom_shell_complete for name in names), command
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
