@@ -6,7 +6,7 @@ import inspect
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import HarnessError, PluginError, UsageError, one_line, unknown
@@ -106,18 +106,29 @@ def _parsed(known: Mapping[str, Any], options: Mapping[str, str], owner: str) ->
 
 
 def describe_options(config: type) -> list[tuple[str, str, str]]:
-    """(name, type, default) of every option, for help texts."""
+    """(name, values, default) of every option as a user writes them; a default of "" is none, so one must be given."""
     hints = get_type_hints(config)
+    return [(f.name, _values(hints[f.name]), _default(f)) for f in fields(config)]
 
-    def words(kind: Any) -> str:
-        if get_origin(kind) is Literal:
-            return "|".join(map(str, get_args(kind)))
-        return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
-    return [
-        (f.name, words(hints[f.name]), "" if f.default is MISSING else str(f.default))
-        for f in fields(config)
-    ]
+def _values(kind: Any) -> str:
+    """What `parse_value` reads for an annotation: "int|none", "real|complex", "str+..."."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return "|".join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return "|".join("none" if argument is type(None) else _values(argument) for argument in arguments)
+    if origin is tuple:
+        return f"{_values(arguments[0])}+..."
+    if kind is bool:
+        return "true|false"
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _default(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        return format_option(field.default_factory())
+    return "" if field.default is MISSING else format_option(field.default)
 
 
 def width_of(config: Any) -> str:

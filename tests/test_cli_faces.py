@@ -45,8 +45,10 @@ def test_what_completes():
     assert of(flags.TrainOptions, "device")("c") == ["cpu", "cuda"]
     assert of(flags.RunOptions, "dtype")("") == ["auto", "float32", "bfloat16"]
     assert of(flags.RunOptions, "out") is None
-    audit = {p.name: p for p in COMMANDS["audit"].params}
-    assert all(audit[name]._custom_shell_complete for name in ("plugin", "device", "tokenizer"))
+    for command, names in (("audit", ("plugin", "device", "tokenizer")), ("check", ("plugin", "device", "dtype")),
+                           ("compare", ("plugins", "suite")), ("claims", ("plugin",)), ("reproduce", ("ids",))):
+        parameters = {p.name: p for p in COMMANDS[command].params}
+        assert all(parameters[name]._custom_shell_complete for name in names), command
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
@@ -110,6 +112,37 @@ def test_quiet_prints_results_alone_and_verbose_each_step(command, toy, ran):
     assert "3 of 4 cells are finished already" in verbose.stderr
     failing = command(*run[:-1], "0", "-q")
     assert failing.stderr.startswith("harness: --seeds must be")
+
+
+@pytest.mark.parametrize(("arguments", "step", "result"), [
+    (("audit", "ssm", "--params", "5k", "--seq-len", "16"), "audit ssm pydoc T=16 begins", "passed"),
+    (("train", "ssm", "--params", "5k", "--bytes", "5k", "--device", "cpu"), "last.safetensors at step", "generate"),
+    (("check", "ssm", "--seq-len", "9"), "ssm: split law ok", "lines hold"),
+], ids=lambda value: value[0] if isinstance(value, tuple) else "")
+def test_every_command_that_takes_long_can_be_silent_and_can_tell_more(command, tmp_path, arguments, step, result):
+    out = ["--out", tmp_path / "quiet"] if arguments[0] == "train" else []
+    quiet = command(*arguments, *out, "-q")
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert result in quiet.stdout
+    out = ["--out", tmp_path / "verbose"] if arguments[0] == "train" else []
+    verbose = command(*arguments, *out, "-v")
+    assert step in verbose.stderr
+    assert result in verbose.stdout
+
+
+def test_a_quiet_check_shows_what_fails(command, tmp_path):
+    (tmp_path / "bad.py").write_text("raise ImportError('no such part')\n")
+    done = command("check", tmp_path / "bad.py", "-q")
+    assert done.returncode == 3
+    assert "no such part" in done.stdout
+    assert "0 of 1 lines hold" in done.stdout
+
+
+def test_the_options_of_a_plugin_for_machines(command):
+    (record,) = [one for one in map(json.loads, command("plugins", "--options", "--json").stdout.splitlines())
+                 if one["name"] == "phasefield"]
+    assert {"name": "banks", "values": "str+...", "default": "semantic+context"} in record["options"]
+    assert "tiny" in record["sizes"]
 
 
 def test_one_is_not_many(command, toy, tmp_path):

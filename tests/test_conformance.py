@@ -251,6 +251,15 @@ def test_a_width_that_the_heads_do_not_divide_is_mended_by_width_step(check, pro
     assert (code, list(failing(lines))) == (0, []) if spec else "sizing" not in failing(lines)
 
 
+def test_defaults_that_the_config_refuses_are_mended_there(check, project):
+    """A width that the heads do not divide by default: the one line that fails names the cure."""
+    code, lines, _ = check(project(spec={**EARLY, "    window: int = ": "    heads: int = 7\n    window: int = "}))
+    assert (code, list(failing(lines))) == (1, ["builds"])
+    assert "no multiple of heads" in failing(lines)["builds"]["detail"]
+    assert "defaults" in failing(lines)["builds"]["mend"]
+    assert "width_step" in failing(lines)["builds"]["mend"]
+
+
 def test_lengths_and_dtype_are_those_that_are_asked_for(check):
     code, lines, _ = check("baseline", "--seq-len", "1,2,100", "--dtype", "bfloat16")
     found = {line["check"]: line["detail"] for line in lines}

@@ -1,13 +1,21 @@
 """Options: the config dataclass says what a user may set; anything else is one clear line."""
 
 import sys
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import MISSING, dataclass, field, fields
+from typing import ClassVar, Literal, get_type_hints
 
 import pytest
 
+from harness import registry
 from harness.errors import PluginError, UsageError
-from harness.options import describe_options, make_config, parse_arguments, parse_options, parse_value
+from harness.options import (
+    config_class,
+    describe_options,
+    make_config,
+    parse_arguments,
+    parse_options,
+    parse_value,
+)
 from harness.specs import ModelSpec
 
 HERE = __name__
@@ -22,6 +30,7 @@ class Config:
     hidden: int | None = None
     tied: bool = False
     label: str = ""
+    sizes: tuple[int, ...] = field(default_factory=lambda: (1, 2))
     table: dict[str, int] | None = None
     PRESETS: ClassVar = {"tiny": {"dim": 4, "tied": True}}
 
@@ -124,5 +133,18 @@ def test_options_are_described_for_help():
     described = {name: (kind, default) for name, kind, default in describe_options(Config)}
     assert described["kind"] == ("real|complex", "real")
     assert described["dim"] == ("int", "8")
-    assert described["hidden"] == ("int | None", "None")
+    assert described["hidden"] == ("int|none", "none")
+    assert described["banks"] == ("str+...", "a+b")
+    assert described["sizes"] == ("int+...", "1+2")
+    assert described["tied"] == ("true|false", "false")
     assert HERE in sys.modules          # the targets above name this module
+
+
+@pytest.mark.parametrize("kind", [Config, *(
+    config_class(model) for model in registry.load().models.values() if model.target.startswith("harness."))])
+def test_a_default_that_is_shown_is_what_the_command_line_reads(kind):
+    hints = get_type_hints(kind)
+    defaults = {f.name: f.default if f.default_factory is MISSING else f.default_factory() for f in fields(kind)}
+    for name, _, shown in describe_options(kind):
+        if name != "table" and shown:
+            assert parse_value(shown, hints[name]) == defaults[name]

@@ -111,6 +111,7 @@ def compared(metric="bits_per_byte", phase="score", effect=0.81, verdict="better
 FASTER = compared("tokens_per_s", "train", 3.0, better="higher")
 OPEN = compared("tokens_per_s", "decode", 1.1, "within noise", "higher")
 LARGER = compared("peak_bytes", "train", 1.4, "worse")
+FOREIGN = replace(compared(effect=None, verdict="incomparable"), reason="other corpus bytes (A 01, B 02)")
 CRASH = replace(compared("tokens_per_s", "decode", None, "worse", "higher"), scale="")
 
 
@@ -122,8 +123,10 @@ CRASH = replace(compared("tokens_per_s", "decode", None, "worse", "higher"), sca
     ([compared(), CRASH, compared("odd")], "ssm needs 0.81 of base's bits/byte, and fails at its decode tokens/s; of 1 "
      "further comparisons 1 better, 0 worse, 0 not decided."),
     ([OPEN], "No headline number differs decidedly from that of base; nothing else is decided."),
+    ([FOREIGN, replace(FOREIGN, seq_len=9)], "Nothing is comparable with base: other corpus bytes."),
+    ([FOREIGN, OPEN], "No headline number differs decidedly from that of base; nothing else is decided."),
     ([], ""),
-], ids=["one", "worse", "several", "failed", "none", "empty"])
+], ids=["one", "worse", "several", "failed", "none", "foreign", "foreign and open", "empty"])
 def test_one_sentence_tells_what_is_decided(rows, sentence):
     assert takeaway([Versus("run", "base", "ssm", rows)], NAMES) == sentence
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, Json, Params, PluginFiles, Size, Tokenizer, complete_models, load_registry, print_json
+from .options import (
+    Device,
+    Json,
+    Params,
+    PluginFiles,
+    Quiet,
+    Size,
+    Tokenizer,
+    Verbose,
+    complete_models,
+    load_registry,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -33,6 +45,8 @@ def audit(
     timeout: Annotated[float, typer.Option(help="Seconds an audit may take.", metavar="SECONDS")] = 600.0,
     plugin_file: PluginFiles = None,
     as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Audit plugins for leaks: split law, suffix perturbation, batch independence, determinism, train = eval.
 
@@ -40,10 +54,10 @@ def audit(
 
     Example: harness audit phasefield:as_published=true
     """
-    from ..executor import Events, Stop
     from ..run import plan as planning
     from ..run.flags import RunOptions
     from ..run.request import make_executor, make_request
+    from .progress import Reporter
 
     registry = load_registry(plugin_file)
     everything = plugin == "all"
@@ -54,11 +68,15 @@ def audit(
     planned = planning.make_plan(registry, ["audit"], request, None, False)
     specs = {choice.spec.name: choice.spec for choice in request.models}
     results: list[CellResult] = []
-    with tempfile.TemporaryDirectory() as scratch:
+
+    def finished(result: CellResult) -> None:
+        results.append(result)
+        reporter.events.finished(result)
+
+    with Reporter(planned, quiet=quiet, verbose=verbose) as reporter, tempfile.TemporaryDirectory() as scratch:
         executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
-        stop = Stop(notify=lambda: print("harness: stopping after the running audit", file=sys.stderr))
-        with stop.on_interrupt():
-            executor.run(planned.cells, specs, {}, Events(finished=results.append), stop)
+        with reporter.stop.on_interrupt():
+            executor.run(planned.cells, specs, {}, replace(reporter.events, finished=finished), reporter.stop)
     order = {cell.id: index for index, cell in enumerate(planned.cells)}
     results.sort(key=lambda result: order[result.id])
     if as_json:
@@ -68,7 +86,7 @@ def audit(
     else:
         print_in_full(results)
     counted = [result for result in results if not (everything and PUBLISHED in result.cell["options"])]
-    raise typer.Exit(planning.exit_code([row for result in counted for row in result.rows], stop))
+    raise typer.Exit(planning.exit_code([row for result in counted for row in result.rows], reporter.stop))
 
 
 def every_form(registry: Registry) -> list[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import UsageError
 from ..run import flags
 from ..run.flags import CheckOptions
-from .options import Json, with_flags
+from .options import Json, Verbose, with_flags
 
 if TYPE_CHECKING:
     from ..conformance.result import CheckResult
@@ -21,7 +22,12 @@ STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "skipped": "dim",
 
 
 @with_flags
-def check(options: CheckOptions, as_json: Json = False) -> None:
+def check(
+    options: CheckOptions,
+    as_json: Json = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print what does not hold and the sum alone.")] = False,
+    verbose: Verbose = False,
+) -> None:
     """Check a plugin against everything that the harness asks of one, before others use it.
 
     Exit code 1 where a line fails, 3 where the plugin does not load or something that it needs is not installed.
@@ -43,12 +49,14 @@ def check(options: CheckOptions, as_json: Json = False) -> None:
     lines: list[CheckResult] = []
     for line in lines_of(*find(options.plugin), lengths, device, resolve_dtype(options.dtype, device)):
         lines.append(line)
-        if as_json:
+        if verbose:
+            print(f"{line.subject}: {line.check} {WORDS[line.status]}", file=sys.stderr, flush=True)
+        if as_json and not (quiet and line.ok):
             record = {"kind": "check", "subject": line.subject, "check": line.check, "status": line.status,
                       "detail": line.detail, "mend": line.mend}
             print(json.dumps({key: value for key, value in record.items() if value}))
     if not as_json:
-        print_lines(lines)
+        print_lines(lines, quiet)
     raise typer.Exit(exit_code(lines))
 
 
@@ -58,8 +66,8 @@ def exit_code(lines: Sequence[CheckResult]) -> int:
     return 0 if all(line.ok for line in lines) else 1
 
 
-def print_lines(lines: Sequence[CheckResult]) -> None:
-    """A table for each plugin and model, the mend below what fails, then the sum."""
+def print_lines(lines: Sequence[CheckResult], quiet: bool) -> None:
+    """A table for each plugin and model, the mend below what fails, then the sum; `quiet` leaves out what holds."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -67,13 +75,15 @@ def print_lines(lines: Sequence[CheckResult]) -> None:
     from ..evidence.tables.console import wide_console
 
     table = Table("", "check", "", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
-    for previous, line in zip([None, *lines], lines, strict=False):
+    listed = [line for line in lines if not (quiet and line.ok)]
+    for previous, line in zip([None, *listed], listed, strict=False):
         first = line.subject if previous is None or previous.subject != line.subject else ""
         found = Text(line.detail)
         if line.mend:
             found.append(f"\n-> {line.mend}", style="italic")
         table.add_row(first, line.check, Text(WORDS[line.status], style=STYLES[line.status]), found)
-    wide_console().print(table)
+    if listed:
+        wide_console().print(table)
     failed = [line for line in lines if line.status in ("fail", "unavailable")]
     print(f"{sum(line.ok for line in lines)} of {len(lines)} lines hold"
           + (f"; look at {', '.join(dict.fromkeys(line.check for line in failed))}" if failed else ""))

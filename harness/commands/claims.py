@@ -15,7 +15,7 @@ from ..quantities import format_number
 from ..reading import Run, conclude
 from ..selector import join_selectors
 from .listing import Entry, print_listing, print_text
-from .options import Json, PluginFiles, Quiet, Verbose, load_registry, print_objects
+from .options import Json, PluginFiles, Quiet, Verbose, complete_models, load_registry, print_objects
 
 if TYPE_CHECKING:
     from ..evidence.claims.claim import Claim, ClaimTest
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 DIRECTORY = Path("results/claims")
 DEVICE = {"cpu": "cpu", "gpu": "cuda"}
 Source = Annotated[str, typer.Option(help='Only of this source, e.g. "seed 003" or 003.', metavar="SOURCE")]
-OfPlugin = Annotated[str, typer.Option("--plugin", help="Only those that this plugin's file holds.", metavar="NAME")]
+OfPlugin = Annotated[str, typer.Option("--plugin", help="Only those that this plugin's file holds.", metavar="NAME",
+                                        autocompletion=complete_models)]
 
 
 def complete_claims(incomplete: str) -> list[str]:

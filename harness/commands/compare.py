@@ -15,7 +15,7 @@ from ..errors import FileError, NotComparable, UsageError
 from ..quantities import split
 from ..reading import Run, read_run
 from ..selector import split_selectors
-from .options import Json, PluginFiles, complete_suites, load_registry
+from .options import Json, PluginFiles, complete_models, complete_suites, load_registry
 
 if TYPE_CHECKING:
     from ..evidence.comparison.compare import Comparison, Other
@@ -30,7 +30,7 @@ def compare(
         metavar="RUNS")],
     plugins: Annotated[str, typer.Option(
         help="Plugins of the one directory A: X,Y compares Y with X; further ones are compared with X too.",
-        metavar="X,Y")] = "",
+        metavar="X,Y", autocompletion=complete_models)] = "",
     suite: Annotated[str, typer.Option(
         help="Suites to compare, separated by commas; default: all.",
         metavar="NAMES", autocompletion=complete_suites)] = "",

@@ -32,7 +32,8 @@ def plugins(plugin_file: PluginFiles = None, as_json: Json = False, options: Ann
     ]
     broken = [{"name": b.name, "broken": b.reason} for b in registry.broken.values()]
     if as_json:
-        print_objects("plugin", entries + broken)
+        described = ({**entry, **(_option_record(registry, entry["name"]) if options else {})} for entry in entries)
+        print_objects("plugin", [*described, *broken])
         return
     listed = [Entry((entry["name"], entry["family"], entry["summary"]), (
         f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else
@@ -57,6 +58,19 @@ def _option_lines(registry: Registry, name: str) -> Iterator[str]:
             (f"{component.place} {component.name}", component.summary) for component in components)])
     if presets := getattr(kind, "PRESETS", {}):
         yield f"--size {', '.join(presets)}"
+
+
+def _option_record(registry: Registry, name: str) -> dict[str, object]:
+    """The options and the sizes of a plugin for machines; nothing where its config cannot be used."""
+    from ..options import config_class, describe_options
+
+    try:
+        kind = config_class(registry.models[name])
+    except PluginError:
+        return {}
+    return {"options": [{"name": key, "values": words, "default": default}
+                        for key, words, default in describe_options(kind)],
+            "sizes": list(getattr(kind, "PRESETS", {}))}
 
 
 def _aligned(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -38,6 +38,8 @@ def describe(event: Event) -> str:
     if kind == "validation":
         return f"validation at step {step}: {number(event['bits_per_byte'], '.4f')} bits/byte" + (
             ", the best so far" if event["best"] else "")
+    if kind == "checkpoint":
+        return f"checkpoint: {event['file']} at step {event['step']}"
     if kind == "end":
         lowest = event.get("best")
         best = "no validation yet" if lowest is None or not math.isfinite(lowest) else (
@@ -51,7 +53,7 @@ def summary(events: Sequence[Event]) -> list[str]:
     newest = {event["event"]: event for event in events}
     lines = [describe(newest[kind]) for kind in ("start", "train", "validation") if kind in newest]
     if saved := newest.get("checkpoint"):
-        lines.append(f"checkpoint: {saved['file']} at step {saved['step']}")
+        lines.append(describe(saved))
     last = events[-1] if events else {"event": ""}
     return [*lines, describe(last) if last["event"] in ("end", "lost") else "running"]
 
@@ -63,8 +65,8 @@ def number(value: float | None, form: str) -> str:
 class Display:
     """Shows events as they come: one moving line with a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self, *, quiet: bool = False, terminal: bool | None = None):
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False, verbose: bool = False, terminal: bool | None = None):
+        self.quiet, self.verbose = quiet, verbose
         self.terminal = not quiet and (sys.stderr.isatty() if terminal is None else terminal)
         self._shown = -PLAIN_S
         self._bar: Any = None
@@ -86,10 +88,10 @@ class Display:
             self._bar.stop()
 
     def __call__(self, event: Event) -> None:
-        text = describe(event)
-        if not text:
+        text, kind = describe(event), event["event"]
+        if not text or (kind == "checkpoint" and not self.verbose):
             return
-        if event["event"] != "train":
+        if kind != "train" or self.verbose:
             self.note(text)
         elif self._bar:
             self._bar.update(self._task, completed=event["share"], description=text)

@@ -119,7 +119,7 @@ PluginFiles = Annotated[list[Path] | None, typer.Option(
     *flags.PLUGIN_FILE.names, help=flags.PLUGIN_FILE.help, metavar=flags.PLUGIN_FILE.metavar)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout, one object a line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print results and errors alone.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also print each step of every cell.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also print each step of the work.")]
 Device = Annotated[str, _option(flags.DEVICE)]
 Params = Annotated[str, _option(flags.PARAMS)]
 Tokenizer = Annotated[str, _option(flags.TOKENIZER)]

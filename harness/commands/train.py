@@ -17,7 +17,7 @@ import typer
 from ..errors import HarnessError, UsageError
 from ..run.flags import TrainOptions
 from ..selector import split_selectors, unquoted
-from .options import Device, PluginFiles, Quiet, given, load_registry, with_flags
+from .options import Device, PluginFiles, Quiet, Verbose, given, load_registry, with_flags
 
 if TYPE_CHECKING:
     from ..bench.generate import Sampling
@@ -38,6 +38,7 @@ def train(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars for TensorBoard.")] = False,
     plugin_file: PluginFiles = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Train one model and keep its weights; Ctrl-C saves, --resume goes on. Under torchrun: data parallel.
 
@@ -54,10 +55,10 @@ def train(
             registry, directory, {name: value for name, value in vars(options).items() if name in named})
     else:
         job = make_job(registry, options)
-    raise typer.Exit(_train(job, config, directory, tensorboard, quiet))
+    raise typer.Exit(_train(job, config, directory, tensorboard, quiet=quiet, verbose=verbose))
 
 
-def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: bool, quiet: bool) -> int:
+def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: bool, **told: bool) -> int:
     """Run a new job, or the one that `config` began. The exit code. Raises HarnessError where it diverged."""
     import torch
 
@@ -76,7 +77,7 @@ def _train(job: Job, config: RunConfig | None, directory: Path, tensorboard: boo
         torch.set_num_threads(job.options.threads)
     job = replace(job, device=device_of(job.device))
     with (joined(job.device) as ranks, _stopping() as stop,
-          Display(quiet=quiet, terminal=None if ranks.first else False) as display):
+          Display(**told, terminal=None if ranks.first else False) as display):
         if config is None and ranks.first:
             new_directory(directory)
         log = Log(directory)

@@ -13,7 +13,8 @@ MENDS = {                               # line -> what to do where it fails
     "summary": "give the ModelSpec a summary of one short line and a source: a paper, a project, or this package",
     "options": "give every config field a default of type int, float, bool, str, Literal, tuple or an optional of "
                "these, and refuse impossible values in __post_init__ with a ValueError of one line",
-    "builds": "mend __init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
+    "builds": "let the config take its own defaults (a width that its heads divide: width_step says which), and mend "
+              "__init__; what it imports beyond the harness belongs into requires=(…) of the ModelSpec",
     "sizing": "let `dim` or `width` in the config decide the size, in multiples of its `width_step` (its heads, say; "
               "`harness new NAME --heads` shows it), and build the same parameters on every device",
     "contract": "return (logits of shape (B, T, vocab_size), a nest of tensors), finite and without writing to tokens",

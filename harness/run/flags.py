@@ -153,7 +153,7 @@ class CheckOptions:
 
     plugin: Annotated[str, Flag(
         "A project's folder, a .py file, an installed package, or the name of a plugin or model.", argument=True,
-        metavar="PLUGIN")]
+        complete="models", metavar="PLUGIN")]
     seq_len: Annotated[str, Flag("Lengths to audit at, separated by commas.", metavar="LENGTHS")] = "17,64"
     device: Annotated[str, DEVICE] = "cpu"
     dtype: Annotated[str, DTYPE] = "float32"

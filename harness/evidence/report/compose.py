@@ -145,7 +145,7 @@ def repetition(runs: Sequence[Run]) -> Iterator[Block]:
         if commands:
             yield Code("\n".join(dict.fromkeys(commands)))
         for name, digest, text in config_files(run):
-            yield Paragraph((TextSpan(name, "cell"), TextSpan(f" of --config, sha256 {digest}", "muted")))
+            yield Paragraph((TextSpan(f"{name} of --config, sha256 {digest}", "muted"),))
             yield Code(text.strip("\n"), "toml")
         for place, environment in run.environments.items():
             told = {**environment, "harness": run.manifest.get("harness", ""),

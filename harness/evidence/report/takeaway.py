@@ -32,6 +32,8 @@ def takeaway(pairs: Sequence[Versus], headings: Headings) -> str:
     decided = [(pair, key, row) for pair, rows in told for key, row in rows.items() if row.verdict in DECIDED]
     if not pairs:
         return ""
+    if refused := _refused(pairs):
+        return f"Nothing is comparable with {pairs[0].base}: {refused}."
     if not decided:
         return f"No headline number differs decidedly from that of {pairs[0].base}; {_others(pairs, [])}."
     if len(pairs) == 1:
@@ -45,6 +47,14 @@ def takeaway(pairs: Sequence[Versus], headings: Headings) -> str:
     parts = parts if cut < 2 else [*parts[:BEST], f"{cut} others lie between", *parts[-WORST:]]
     return (f"Of {pairs[0].base}'s {headings[first]}, {', '.join(parts)}; "
             f"{_others(pairs, [row for _, row in ranked])}.")
+
+
+def _refused(pairs: Sequence[Versus]) -> str:
+    """Why nothing is comparable; "" where something is, or nothing was measured of both."""
+    rows = [row for pair in pairs for row in pair.rows if not row.verdict.startswith("only")]
+    if any(row.verdict != "incomparable" for row in rows):
+        return ""
+    return "; ".join(dict.fromkeys(row.reason.partition(" (")[0] for row in rows))
 
 
 def _of_one(decided: Sequence[tuple[Versus, tuple[str, str], Comparison]], headings: Headings) -> str:
