@@ -148,7 +148,7 @@ def test_a_large_matrix_takes_seconds(tmp_path):
 
 
 def test_an_unsupported_type_is_a_row_and_not_an_end(tmp_path):
-    """One that the library has no code for, one that it has never heard of, and a matrix with NaN."""
+    """One that the library has no code for, one that it has never heard of (wherever it says it lies), and NaN."""
     spoilt = weights(32, 32)
     spoilt[3, 4] = np.nan
     blocks = np.zeros((32, 292), dtype=np.uint8)
@@ -157,7 +157,7 @@ def test_an_unsupported_type_is_a_row_and_not_an_end(tmp_path):
         "good": (weights(32, 32), TYPES.F32)})
     data = path.read_bytes()
     entry = data.index(b"strange") + len("strange") + 4 + 16
-    path.write_bytes(data[:entry] + struct.pack("<I", 250) + data[entry + 4:])
+    path.write_bytes(data[:entry] + struct.pack("<IQ", 250, (1 << 64) - 32) + data[entry + 12:])
     done = invoke("gguf-import", path, "--into", "quantum", "--json")
     rows = {row["tensor"]: row for row in map(json.loads, done.output.splitlines())}
     assert done.exit_code == 1
@@ -380,9 +380,9 @@ def test_metadata_nested_without_end_is_refused(tmp_path, depth):
         read_gguf(path)
 
 
-@pytest.mark.parametrize("scale", [1e-200, 1e-30, 1.0, 1e200])
+@pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-30, 1.0, 1e200, 4e307])
 def test_an_error_is_relative_whatever_the_scale(tmp_path, scale):
-    """A matrix times a number has the relative error of the matrix."""
+    """A matrix times a number has the relative error of the matrix, up to the least and the largest float64."""
     path = tmp_path / "scaled.gguf"
     matrix = np.random.default_rng(3).standard_normal((24, 32))
     library_file(path, {"w": ((matrix * scale).astype("<f8").view(np.uint8).reshape(24, -1), TYPES.F64)})

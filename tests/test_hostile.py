@@ -161,7 +161,7 @@ def trained(tmp_path_factory):
 
 def use(command, run):
     for arguments in (("audit", f"ssm@{run}", "--seq-len", "16"), ("generate", run, "a", "--tokens", "1"),
-                      ("train", "--out", run, "--resume")):
+                      ("train", "ssm", "--out", run, "--resume")):
         code, out, err = command(*arguments)
         assert code in (0, 1, 2, 4), (arguments, code, err)
         assert "Traceback" not in out + err and err.count("\n") <= 1
@@ -182,6 +182,40 @@ def test_a_config_of_other_options_or_of_a_giant_is_one_line(trained, tmp_path, 
     (run / CONFIG).write_text("\n".join(changed) + "\n")
     for (code, told), expected in zip(use(command, run), [(1, 4), (4,)], strict=False):
         assert code in expected and "config" in told and len(told) < 1000, told
+
+
+@pytest.fixture(scope="module")
+def resumable(tmp_path_factory):
+    """A run of one step that may go on, and its config."""
+    run = tmp_path_factory.mktemp("resumable") / "run"
+    arguments = ["train", "ssm", "--params", "10k", "--seq-len", "32", "--bytes", "1k", "--device", "cpu"]
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
+        patch.setattr(sys, "argv", ["harness", *arguments, "--out", str(run)])
+        entry.main()
+    assert left.value.code == 0
+    return run, (run / CONFIG).read_text()
+
+
+@pytest.mark.parametrize(("selector", "own", "other"), [
+    ("ssm:layers=1000000", 'plugin = "ssm"\ncorpus', 'plugin = "ssm:layers=1000000"\ncorpus'),
+    ("ssm:dim=40000", 'plugin = "ssm"\ncorpus', 'plugin = "ssm:dim=40000"\ncorpus'),
+    ("ssm", 'layers = "3"', 'layers = "1000000"'), ("ssm", 'hidden = "', 'hidden = "10000000'),
+    ("ssm", 'conv = "4"', 'conv = "1000000000"'),
+])
+def test_a_giant_in_the_place_of_a_run_is_not_gone_on_with(resumable, tmp_path, command, selector, own, other):
+    run = shutil.copytree(resumable[0], tmp_path / "run")
+    assert resumable[1].count(own) == 1
+    (run / CONFIG).write_text(resumable[1].replace(own, other))
+    code, _, err = command("train", selector, "--out", run, "--resume", "--bytes", "2k")
+    assert code == 4 and ("contradicts itself" in err or "does not fit" in err) and err.count("\n") == 1, err
+
+
+def test_a_run_goes_on_with_the_model_that_its_config_names(resumable, tmp_path, command):
+    """Whatever its flags would give today: here another size."""
+    run = shutil.copytree(resumable[0], tmp_path / "run")
+    assert resumable[1].count('params = "10k"') == 1
+    (run / CONFIG).write_text(resumable[1].replace('params = "10k"', 'params = "100G"'))
+    assert command("train", "ssm", "--out", run, "--resume", "--bytes", "2k")[0] == 0
 
 
 @pytest.mark.parametrize("at", ["run_id", "plugin", "tokenizer", "vocab_size", "vocabulary", "corpus_sha256"])

@@ -25,8 +25,8 @@ import torch
 from torch import Tensor
 
 from ..audit.probe import ContractBroken, Probe
-from ..build import build
-from ..checkpoint import BEST, LAST, Checkpoint, RunConfig, learned_digest, model_options
+from ..build import Built, build
+from ..checkpoint import BEST, CONFIG, LAST, Checkpoint, RunConfig, learned_digest, model_options
 from ..data.batches import TrainStream, score_batches
 from ..data.corpora import load_documents
 from ..data.documents import Documents
@@ -43,7 +43,15 @@ from .distributed import Ranks
 from .measure import status_bytes
 from .score import score
 from .train import Recipe, make_step
-from .weights import model_tensors, optimizer_tensors, read_tensors, restore_model, restore_optimizer, save
+from .weights import (
+    hold_to_size,
+    model_tensors,
+    optimizer_tensors,
+    read_tensors,
+    restore_model,
+    restore_optimizer,
+    save,
+)
 
 VALIDATIONS = 10                        # in a run, equally far apart; the last one at its end
 VALIDATION_BYTES = 32 << 10
@@ -115,9 +123,7 @@ class TrainingRun:
         self.validation = limit_documents(validation, VALIDATION_BYTES)
         self.stream = TrainStream(train, self.tokenizer, options.seq_len, options.batch_size, options.seed)
         self.budget = _budget(job, sum(map(len, train)))
-        built = build(job.spec, dict(job.selector.options), self.tokenizer.vocab_size, preset=options.size,
-                      params=job.params, seed=options.seed, device=job.device,
-                      vocabulary=vocabulary(self.tokenizer))
+        built = self._build()
         self.model: LanguageModel = built.model
         self.facts: Event = {"plugin": options.plugin, "params": built.count.non_embedding, "note": built.note}
         with self._forked_random(), torch.no_grad():
@@ -137,6 +143,16 @@ class TrainingRun:
         self.position = Position()
         torch.manual_seed(options.seed + ranks.rank)
 
+    def _build(self) -> Built:
+        """A new model, or the one whose weights the run goes on with. Raises FileError where those are fewer."""
+        job, newest = self.job, self.directory / LAST
+        options, preset, params = dict(job.selector.options), job.options.size, job.params
+        if job.trained is not None and newest.exists():
+            hold_to_size(job.spec, job.trained, self.tokenizer.vocab_size, read_tensors(newest), newest)
+            options, preset, params = dict(job.trained), "", 0
+        return build(job.spec, options, self.tokenizer.vocab_size, preset=preset, params=params,
+                     seed=job.options.seed, device=job.device, vocabulary=vocabulary(self.tokenizer))
+
     def begin(self) -> None:
         """Write what rebuilds this run beside its weights. Raises FileError."""
         if self.ranks.first:
@@ -150,6 +166,8 @@ class TrainingRun:
         """
         if config.corpus_sha256 != self.documents.sha256:
             raise UsageError(f"the corpus {self.job.options.corpus} is not what {self.directory} was trained on")
+        if config.model != self.config.model:
+            raise FileError(f"{self.directory / CONFIG} contradicts itself: its flags give another model than it names")
         if config.code != self.config.code:
             self.facts["note"] = f"the source of {config.plugin} has changed since this run began"
         self.config = config

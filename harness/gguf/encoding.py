@@ -109,9 +109,9 @@ def _float32(matrix: np.ndarray) -> np.ndarray:
 
 
 def power_of_two_below(matrix: np.ndarray) -> float:
-    """The power of two that brings the largest entry into [0.5, 1); 1 for a matrix of zeros."""
+    """The power of two that brings the largest entry into [1, 2); 1 for a matrix of zeros."""
     largest = float(np.abs(matrix).max())
-    return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if largest else 1.0
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1]) - 1)) if largest else 1.0
 
 
 def relative_error(found: np.ndarray, matrix: np.ndarray) -> float:

@@ -90,11 +90,12 @@ class GGUFFile:
         tensor = self.tensors[name]
         try:
             with self.path.open("rb") as file:
+                size = tensor.size                      # first, for the place of an unknown type is not checked
                 file.seek(tensor.start)
-                data = file.read(tensor.size)
+                data = file.read(size)
         except OSError as error:
             raise FileError(f"cannot read {self.path}: {error.strerror}") from None
-        if len(data) < tensor.size:
+        if len(data) < size:
             raise _truncated(self.path, f"in tensor {name!r}")
         if tensor.code in PLAIN:
             values = np.frombuffer(data, PLAIN[tensor.code]).reshape(tensor.shape)

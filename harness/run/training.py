@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import CONFIG, LOG, RunConfig, read_config, read_learned
+from ..checkpoint import CONFIG, LAST, LOG, Checkpoint, RunConfig, read_config, read_learned
 from ..errors import FileError, UsageError
 from ..options import make_config
 from ..quantities import parse_count
@@ -35,6 +35,7 @@ class Job:
     params: int
     budget_bytes: int
     learned: Any = None                                 # by the tokenizer of the run that this goes on with
+    trained: Mapping[str, str] | None = None            # the whole config of its model
     longer: bool = False                                # this goes on with a run of a smaller budget
 
 
@@ -92,6 +93,10 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
         raise FileError(f"{directory / CONFIG} is not the config of a training run: train.{wrong}") from None
     machine = {key: value for key, value in given.items() if key in OF_THE_MACHINE}
     kept = make_job(registry, replace(trained, **machine))
+    try:
+        Checkpoint(str(directory), directory / LAST, config).hold_to(kept.spec, kept.selector)
+    except UsageError as wrong:
+        raise FileError(f"{directory / CONFIG} contradicts itself: {wrong}") from None
     unset = {key: getattr(TrainOptions, key) for key in BUDGET} if given.keys() & set(BUDGET) else {}
     asked = make_job(registry, replace(kept.options, **{**unset, **given}))
     for key, value in asdict(asked.options).items():
@@ -105,7 +110,8 @@ def resumed(registry: Registry, directory: Path, given: Mapping[str, Any]) -> tu
                 raise UsageError(f"{directory} runs with {spelled(key)} {_limits(kept)[key]:g}; it goes on with more "
                                  f"than that, not with {limit:g}")
         kept, config = asked, replace(config, train=asdict(asked.options))
-    return replace(kept, learned=read_learned(directory, config), longer=longer), config
+    learned = read_learned(directory, config)
+    return replace(kept, learned=learned, trained=config.model, longer=longer), config
 
 
 def _limits(job: Job) -> dict[str, float]:
