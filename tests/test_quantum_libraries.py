@@ -361,3 +361,20 @@ def test_what_pennylane_cannot_tell_is_one_line():
         from_pennylane(lambda inputs, weights: qml.RX(0.1, wires="a"), 0, 0)
     with pytest.raises(UsageError, match=r"cannot be converted: its parameter .* is not real"):
         from_pennylane(lambda inputs, weights: qml.FermionicSWAP(0.3, wires=[0, 1]), 0, 0)
+    with pytest.raises(UsageError, match="its parameter None is not real"):
+        from_pennylane(lambda inputs, weights: qml.RX(None, wires=0), 0, 0)
+
+
+def test_wires_of_pennylane_may_be_numbers_of_numpy():
+    qml = pytest.importorskip("pennylane", reason="pennylane is absent")
+    import numpy as np
+    from harness.plugins.quantum.libraries.pennylane_circuit import from_pennylane
+
+    def circuit(wires):
+        def function(inputs, weights):
+            qml.RX(0.7, wires=wires[0])
+            qml.CNOT(wires=wires)
+
+        return from_pennylane(function, 0, 0)
+
+    assert circuit(np.arange(2)) == circuit([0, 1])

@@ -7,6 +7,7 @@ recording its tape at the origin and along every axis, as angles are linear in b
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -142,8 +143,9 @@ def _operations(operations: Sequence[Any]) -> list[tuple[str, tuple[int, ...], l
         kind, wires = type(operation), tuple(operation.wires)
         if kind in SILENT:
             continue
-        if any(not isinstance(wire, int) or wire < 0 for wire in wires):
+        if any(not isinstance(wire, Integral) or wire < 0 for wire in wires):
             raise UsageError(f"wires must be numbered from 0, got {sorted(map(str, wires))}")
+        wires = tuple(map(int, wires))                      # they may be integers of NumPy
         values = [_real(v, operation) for v in operation.data if np.ndim(v) == 0]
         if name := _gate_name(operation):
             found.append((name, wires, values))
@@ -171,7 +173,7 @@ def _gate_name(operation: Any) -> str:
 
 
 def _real(value: Any, operation: Any) -> float:
-    if np.imag(value):
+    if value is None or np.imag(value):
         raise UsageError(f"gate {operation.name!r} cannot be converted: its parameter {value} is not real")
     return float(np.real(value))
 
