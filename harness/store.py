@@ -291,14 +291,22 @@ def parse_cell(content: bytes, cell_id: str) -> CellResult:
 
 
 def inert(table: pandas.DataFrame) -> pandas.DataFrame:
-    """A table for a CSV file in which no text is a formula: what begins like one gets an apostrophe in front, as
-    spreadsheets themselves write it (OWASP, CSV injection)."""
+    """A table for a CSV file in which no text is a formula or a number: what would be read as one gets an apostrophe
+    in front, as spreadsheets themselves write it (OWASP, CSV injection)."""
     table = table.copy()
     for name in table.columns:
         if table[name].dtype.kind not in "iufb":
-            texts = table[name].map(lambda value: isinstance(value, str) and value.startswith(FORMULA), na_action=None)
+            texts = table[name].map(lambda value: isinstance(value, str) and _misread(value), na_action=None)
             table[name] = table[name].where(~texts.astype(bool), "'" + table[name].astype(str))
     return table
+
+
+def _misread(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.startswith(FORMULA)
+    return True
 
 
 def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:

@@ -174,6 +174,17 @@ def test_tables_hold_every_row_with_fixed_types(store):
     assert {p.name for p in store.directory.iterdir()} == {"cells", "manifest.json", "table.csv", "table.parquet"}
 
 
+@pytest.mark.parametrize("name", ["007", "1e5", "12", "nan", "inf", "=1+1", "@x", "-2"])
+def test_no_text_of_the_csv_table_is_taken_for_a_number_or_a_formula(store, name):
+    pandas = pytest.importorskip("pandas")
+    store.write(result(corpus=name))
+    store.write_tables()
+    read, exact = pandas.read_csv(store.directory / "table.csv"), pandas.read_parquet(store.directory / "table.parquet")
+    assert list(read["corpus"]) == ["'" + name]
+    assert list(exact["corpus"]) == [name]
+    assert list(read["value"]) == list(exact["value"])
+
+
 def test_results_load_without_tables_and_not_from_nowhere(store, tmp_path):
     store.write(result())
     assert load_results(store.directory)["value"].tolist() == [1.5]
