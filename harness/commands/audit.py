@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,7 +74,8 @@ def audit(
         results.append(result)
         reporter.events.finished(result)
 
-    with Reporter(planned, quiet=quiet, verbose=verbose) as reporter, tempfile.TemporaryDirectory() as scratch:
+    silent = quiet or not (verbose or sys.stderr.isatty())          # a log of findings has no need of progress
+    with Reporter(planned, quiet=silent, verbose=verbose) as reporter, tempfile.TemporaryDirectory() as scratch:
         executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
         with reporter.stop.on_interrupt():
             executor.run(planned.cells, specs, {}, replace(reporter.events, finished=finished), reporter.stop)
