@@ -261,7 +261,7 @@ class Auditor:
             found = look(training, self.texts, tokens, rounds[draw::DRAWS])
             if found.moved.size > SAME_SHAPE:
                 _, length, difference, tolerance, detail = found.cause(tokens.shape[1])
-                return self.record("train = eval", length, difference, tolerance, f"in training, under equal noise, "
+                return self.record("train = eval", length, difference, tolerance, "in training, under equal noise, "
                                    f"{detail}")
         return self.record("train = eval", tokens.shape[1], Difference(), SAME_SHAPE, "")
 
