@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -25,14 +24,12 @@ from torch import Tensor
 
 from ..model import LanguageModel
 from .findings import AuditReport, Finding
-from .probe import ContractBroken, Difference, Probe, add_noise, spread, untouched, without_dropout
+from .probe import ContractBroken, Difference, Probe, add_noise, spread, untouched
 from .shapes import OTHER_SHAPE, Compare, cut, in_float64, single
-from .texts import STEPS, Texts, split_plans, suffix_starts
+from .suffixes import SAME_SHAPE, look, places
+from .texts import STEPS, Texts, split_plans
+from .training import DRAWS, Training, off_its_mean
 
-# Tolerances in std. Cross entropy changes by at most twice the largest change of a logit, so what is let through cannot
-# flatter a score. Calls of one shape differ by 0, but for transforms over time, whose rounding spreads. Of calls of
-# different shapes: shapes.py.
-SAME_SHAPE = 1e-4
 SHORT = 16                                              # length of a further look at gradients
 
 
@@ -58,19 +55,8 @@ def audit(
         model.eval()
         for length in sorted(set(lengths)):
             auditor.scoring(length)
-        without_dropout(model)
         auditor.training(sorted({max(2, length) for length in (min(SHORT, *lengths), *lengths)}))
     return AuditReport(tuple(auditor.findings), *auditor.dead)
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A row of changed tokens (B, T) whose logits moved by `size` std before the place `start` of the change."""
-
-    tokens: Tensor
-    row: int = 0
-    start: int = 0
-    size: float = 0.0
 
 
 class Auditor:
@@ -140,60 +126,14 @@ class Auditor:
 
     def suffix_perturbation(self, length: int) -> bool:
         """Changing the tokens from k on does not move the logits before k."""
-        tokens, drawn = self.texts.batch(self.rows, length), self.texts.generator.get_state()
-        dtype = self.probe.dtype
-        worst = self.scan(tokens, dtype)
-        if dtype != "float32" and SAME_SHAPE < worst.size <= OTHER_SHAPE[dtype]:
-            dtype = "float32"
-            self.texts.generator.set_state(drawn)
-            worst = self.scan(tokens, dtype)
-        if worst.size > SAME_SHAPE:
-            return self.explain(tokens, worst, dtype)
-        return self.record("suffix perturbation", length, Difference(worst.size), SAME_SHAPE, "")
-
-    def scan(self, tokens: Tensor, dtype: str) -> Moved:
-        """The row that moved most before the place from which its tokens were changed."""
-        length, worst, answers = tokens.shape[1], Moved(tokens), False
-        starts = suffix_starts(length)
-        base = self.probe.logits(tokens, dtype=dtype)
-        unit = spread(base)
-        for index in range(len(starts)):
-            at = [starts[(index + row * len(starts) // self.rows) % len(starts)] for row in range(self.rows)]
-            changed = self.texts.changed(tokens, at)
-            logits = self.probe.logits(changed, dtype=dtype)
-            for row, start in enumerate(at):
-                found = Difference.between(base[row, :start], logits[row, :start], unit, SAME_SHAPE)
-                if found.size > worst.size:
-                    worst = Moved(changed, row, start, found.size)
-                answers = answers or not torch.equal(base[row, start:], logits[row, start:])
-        if starts and not answers:
+        tokens = self.texts.batch(self.rows, length)
+        found = look(self.probe, self.texts, tokens)
+        if found.moved.size > SAME_SHAPE:
+            return self.record(*found.cause(length))
+        if found.asked and not found.answers:
             self.record("sensitivity", length, Difference(float("inf")), 0.0,
                         "logits do not depend on the tokens, so nothing is shown; train or jitter the model", "warning")
-        return worst
-
-    def explain(self, tokens: Tensor, moved: Moved, dtype: str) -> bool:
-        """Name why a row moved: the model does not repeat itself, or its own later tokens, or the other rows."""
-        length, row, start = tokens.shape[1], moved.row, moved.start
-        alone = tokens.clone()
-        alone[row] = moved.tokens[row]
-        base = self.probe.logits(tokens, dtype=dtype)
-        unit = spread(base)
-
-        def against(other: Tensor) -> Difference:
-            logits = self.probe.logits(other, dtype=dtype)
-            return Difference.between(base[row, :start], logits[row, :start], unit, SAME_SHAPE)
-
-        if (found := against(tokens)).size > SAME_SHAPE:
-            check, cause = "determinism", "calling again"
-        elif (found := against(alone)).size > SAME_SHAPE:
-            check, cause = "suffix perturbation", f"changing tokens from {start}"
-        else:
-            found, check, cause = against(moved.tokens), "batch independence", f"changing rows other than {row}"
-        detail = f"{cause} changes logits at position {found.position} by up to {found.size:.2g} std"
-        if found.size <= SAME_SHAPE:
-            found, check = Difference(float("inf")), "determinism"
-            detail = f"logits before position {start} moved once, then no more"
-        return self.record(check, length, found, SAME_SHAPE, detail)
+        return self.record("suffix perturbation", length, Difference(found.moved.size), SAME_SHAPE, "")
 
     def batch_independence(self, length: int) -> bool:
         """A row's logits do not change with the other rows, nor with their number."""
@@ -252,43 +192,100 @@ class Auditor:
             f"({dtype})")
 
     def training(self, lengths: Sequence[int]) -> None:
-        """Training at dropout 0 is the same function as scoring, and every gradient is finite."""
+        """Training is the function that is scored, noise apart, and every gradient is finite."""
         live: set[str] = set()
+        training = Training(self.probe)
         named = {name: p for name, p in self.probe.model.named_parameters() if p.requires_grad}
-        passed = [self.guarded(lambda n: self.train_step(n, named, live), length) for length in lengths]
+        passed = [self.guarded(lambda n: self.train_step(training, n, named, live), length) for length in lengths]
         dead = [name for name in named if name not in live]
         if all(passed) and dead:
             self.dead = tuple(dead), sum(named[n].numel() * (2 if named[n].is_complex() else 1) for n in dead)
             self.record("live parameters", max(lengths), Difference(float("inf")), 0.0,
                         f"no gradient reaches {self.dead[1]} numbers in {', '.join(dead)}", "warning")
 
-    def train_step(self, length: int, named: Mapping[str, Tensor], live: set[str]) -> bool:
-        """One step's logits and gradients at `length`; the names of parameters with a gradient are added to `live`."""
-        model, tokens = self.probe.model.eval(), self.texts.batch(self.rows, length)
+    def train_step(self, training: Training, length: int, named: Mapping[str, Tensor], live: set[str]) -> bool:
+        """Logits and gradients of training at `length`; names of parameters with a gradient are added to `live`."""
+        tokens = self.texts.batch(self.rows, length)
+        training.reset()
         scored = {dtype: self.probe.logits(tokens, dtype=dtype) for dtype in self.probe.dtypes}
-        model.train()
-        passed = True
-        with torch.enable_grad():
-            for dtype, expected in scored.items():
-                logits, _ = self.probe(tokens, dtype=dtype)
-                found = Difference.between(logits.detach(), expected, spread(expected), OTHER_SHAPE[dtype])
+        loud = training.logits(tokens)
+        noisy = training.drew
+        passed = self.mark(training, tokens, scored)
+        for dtype, expected in scored.items():
+            found = Difference.between(training.quiet(tokens, dtype), expected, spread(expected), OTHER_SHAPE[dtype])
+            same = found.size <= OTHER_SHAPE[dtype]
+            if same or not training.drew:               # all of the noise was silenced, so nothing may be left
                 passed &= self.record("train = eval", length, found, OTHER_SHAPE[dtype], "training at dropout 0 moves "
                                       f"logits at position {found.position} by up to {found.size:.2g} std ({dtype})")
+            if noisy and passed and (dtype == self.probe.dtype or not same):
+                found = off_its_mean(training, tokens, dtype, expected)
+                passed &= self.record("train = eval", length, found, OTHER_SHAPE[dtype], "the mean of training is off "
+                                      f"at position {found.position} by {found.size:.2g} std more than its noise "
+                                      f"explains ({dtype})")
+        if not noisy:
+            expected = scored[self.probe.dtype]
+            found = Difference.between(loud, expected, spread(expected), OTHER_SHAPE[self.probe.dtype])
+            passed &= self.record("train = eval", length, found, OTHER_SHAPE[self.probe.dtype], "training moves logits "
+                                  f"at position {found.position} by up to {found.size:.2g} std, and draws no noise")
+        elif passed:
+            passed &= self.train_suffixes(training, tokens)
+        return self.gradients(training, tokens, named, live) and passed
+
+    def mark(self, training: Training, tokens: Tensor, scored: dict[str, Tensor]) -> bool:
+        """What the training forward just now moved: nothing that matters, or weights and buffers alone whatever the
+        text. `scored` is then brought up to date: training is to be the function of what it moved."""
+        length, dtype = tokens.shape[1], self.probe.dtype
+        training.model.eval()
+        after, unit = self.probe.logits(tokens), spread(scored[dtype])
+        found, detail = Difference.between(after, scored[dtype], unit, SAME_SHAPE), ""
+        if found.size > SAME_SHAPE:
+            moved = {dtype: self.probe.logits(tokens, dtype=dtype) for dtype in scored}
+            training.reset()
+            found, detail = Difference.between(self.probe.logits(tokens), scored[dtype], unit, SAME_SHAPE), (
+                "beside weights and buffers")
+            if found.size <= SAME_SHAPE:
+                training.logits(self.texts.batch(self.rows, length))
+                training.model.eval()
+                found, detail = Difference.between(self.probe.logits(tokens), after, unit, SAME_SHAPE), (
+                    "of the text it read")
+            if found.size <= SAME_SHAPE:
+                scored.update(moved)
+        return self.record("train = eval", length, found, SAME_SHAPE, f"a training forward leaves its mark {detail}: "
+                           f"later logits at position {found.position} change by up to {found.size:.2g} std")
+
+    def train_suffixes(self, training: Training, tokens: Tensor) -> bool:
+        """Under equal noise no later token and no other row moves the logits of training either."""
+        rounds = places(*tokens.shape)
+        for draw in range(min(DRAWS, len(rounds))):
+            training.draw = draw
+            found = look(training, self.texts, tokens, rounds[draw::DRAWS])
+            if found.moved.size > SAME_SHAPE:
+                _, length, difference, tolerance, detail = found.cause(tokens.shape[1])
+                return self.record("train = eval", length, difference, tolerance, "in training, under equal noise, "
+                                   f"{detail}")
+        return self.record("train = eval", tokens.shape[1], Difference(), SAME_SHAPE, "")
+
+    def gradients(self, training: Training, tokens: Tensor, named: Mapping[str, Tensor], live: set[str]) -> bool:
+        """Loss and gradients are finite. Where noise cannot be silenced, several draws see what one leaves out."""
+        for draw in range(8):
+            training.draw = draw
             try:
-                loss = F.cross_entropy(logits[:, :-1].float().flatten(0, 1), tokens[:, 1:].flatten())
-                loss = loss + sum(model.auxiliary_losses().values())
-                grads = torch.autograd.grad(loss, list(named.values()), allow_unused=True) if loss.requires_grad else ()
-            except (torch.OutOfMemoryError, MemoryError):
+                with torch.enable_grad(), training.silenced():
+                    logits, _ = training(tokens)
+                    loss = F.cross_entropy(logits[:, :-1].float().flatten(0, 1), tokens[:, 1:].flatten())
+                    loss = loss + sum(training.model.auxiliary_losses().values())
+                    wanted = list(named.values()) if loss.requires_grad else []
+                    grads = torch.autograd.grad(loss, wanted, allow_unused=True) if wanted else ()
+            except (torch.OutOfMemoryError, MemoryError, ContractBroken):
                 raise
             except Exception as error:
-                action = f"the backward pass of {self.rows} x {length} tokens"
-                raise ContractBroken.by(error, action, model) from error
-        model.eval()
-        found = Difference.between(self.probe.logits(tokens), scored[self.probe.dtype], spread(expected), SAME_SHAPE)
-        passed &= self.record("train = eval", length, found, SAME_SHAPE, "a training forward leaves its mark: later "
-                              f"logits at position {found.position} change by up to {found.size:.2g} std")
-        bad = [name for name, grad in zip(named, grads, strict=False) if grad is not None and not grad.isfinite().all()]
-        live |= {name for name, grad in zip(named, grads, strict=False) if grad is not None and grad.any()}
-        found = Difference(float("inf")) if bad or not loss.isfinite() else Difference()
-        return self.record("gradients", length, found, 0.0, f"NaN or infinite gradients in {', '.join(bad)}" if bad
-                           else f"the loss is {loss.item()}") and passed
+                action = f"the backward pass of {tokens.shape[0]} x {tokens.shape[1]} tokens"
+                raise ContractBroken.by(error, action, training.model) from error
+            found = {name: grad for name, grad in zip(named, grads, strict=False) if grad is not None}
+            bad = [name for name, grad in found.items() if not grad.isfinite().all()]
+            live |= {name for name, grad in found.items() if grad.any()}
+            if bad or not loss.isfinite() or not training.drew or live >= set(named):
+                break
+        size = 0.0 if loss.isfinite() and not bad else float("inf")
+        return self.record("gradients", tokens.shape[1], Difference(size), 0.0, f"the loss is {loss.item()}" if not bad
+                           else f"NaN or infinite gradients in {', '.join(bad)}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 
 from ..frames import place
 from ..model import LanguageModel
+from .randomness import Sources
 
 DTYPES = ("float32", "bfloat16")
 PLAIN = (Tensor, int, float, bool, type(None))       # what a state may be made of; anything else hides its size
@@ -117,29 +118,38 @@ class Difference:
         return Difference(self.size, None if self.position is None else self.position + cut, cut)
 
 
+class Snapshot:
+    """What some dictionaries hold, and the values of all tensors in them."""
+
+    def __init__(self, containers: Iterable[dict[str, Any]]):
+        self.contents = [(c, dict(c)) for c in containers]
+        leaves = {id(t): t for t in pytree.tree_leaves([held for _, held in self.contents]) if isinstance(t, Tensor)}
+        self.values = [(t, t.detach().clone()) for t in leaves.values()]
+
+    def restore(self) -> None:
+        for container, held in self.contents:
+            container.clear()
+            container.update(held)
+        with torch.no_grad():
+            for tensor, value in self.values:
+                if not torch.equal(tensor, value):
+                    tensor.copy_(value)
+
+
 @contextmanager
 def untouched(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Restore weights, buffers, attributes and random state on leaving. Within, float32 is not shortened to TF32."""
-    containers = [c for m in model.modules() for c in (vars(m), *vars(m).values()) if isinstance(c, dict)]
-    contents = [(c, dict(c)) for c in containers]
-    leaves = {id(t): t for t in pytree.tree_leaves([saved for _, saved in contents]) if isinstance(t, Tensor)}
-    values = [(t, t.detach().clone()) for t in leaves.values()]
+    before = Snapshot(c for m in model.modules() for c in (vars(m), *vars(m).values()) if isinstance(c, dict))
     convolution, product = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with Sources(model, device).kept():
             yield
     finally:
         torch.backends.cudnn.allow_tf32 = convolution
         torch.set_float32_matmul_precision(product)
-        for container, saved in contents:
-            container.clear()
-            container.update(saved)
-        with torch.no_grad():
-            for tensor, value in values:
-                if not torch.equal(tensor, value):
-                    tensor.copy_(value)
+        before.restore()
 
 
 def add_noise(model: nn.Module, size: float, generator: torch.Generator) -> None:
@@ -147,18 +157,3 @@ def add_noise(model: nn.Module, size: float, generator: torch.Generator) -> None
     with torch.no_grad():
         for p in model.parameters():
             p.add_(size * torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device))
-
-
-def without_dropout(model: nn.Module) -> None:
-    """Set to zero every dropout rate: of dropout modules, of float attributes and config fields named after it."""
-    def rates(values: dict[str, Any]) -> dict[str, float]:
-        return {name: 0.0 for name, value in values.items() if "drop" in name and isinstance(value, float)}
-
-    for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
-        vars(module).update(rates(vars(module)))
-        for name, value in list(vars(module).items()):
-            if is_dataclass(value) and not isinstance(value, type):
-                found = rates({f.name: getattr(value, f.name) for f in fields(value) if f.init})
-                vars(module)[name] = replace(value, **found) if found else value
