@@ -138,6 +138,23 @@ def test_a_quiet_check_shows_what_fails(command, tmp_path):
     assert "0 of 1 lines hold" in done.stdout
 
 
+NARROW_FAULT = '''from harness import TokenizerSpec, hookimpl
+@hookimpl
+def harness_tokenizers():
+    return [TokenizerSpec(name="tok", target=f"{__name__}:no_function_of_so_long_a_name_as_this", summary="x")]
+'''
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_a_check_loses_no_word_on_a_narrow_terminal(command, tmp_path, width):
+    (tmp_path / "narrow.py").write_text(NARROW_FAULT)
+    wide = command("check", tmp_path / "narrow.py").stdout
+    narrow = command("check", tmp_path / "narrow.py", COLUMNS=str(width)).stdout
+    assert "no_function_of_so_long_a_name_as_this" in wide
+    assert sorted(narrow.split()) == sorted(wide.split())
+    assert max(len(line) for line in narrow.splitlines() if " " in line.strip()) <= width
+
+
 def test_the_options_of_a_plugin_for_machines(command):
     (record,) = [one for one in map(json.loads, command("plugins", "--options", "--json").stdout.splitlines())
                  if one["name"] == "phasefield"]

@@ -231,3 +231,13 @@ def test_claims_are_listed_and_filtered(command, files, plugin):
     bad = plugin("bad.py", HOOK.replace("claims.toml", "none.toml"))
     done = command("claims", "-p", bad)
     assert done.returncode == 4 and "none.toml" in done.stderr and "wave-speed" in done.stdout
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_verdicts_lose_no_word_on_a_narrow_terminal(command, tmp_path, width):
+    reproduce = ("reproduce", "qelm-gguf", "wave-density", "--quick", "-q", "--out", tmp_path / "run")
+    told = [command(*reproduce, COLUMNS=columns) for columns in (str(width), "400")]
+    narrow, wide = (done.stdout.splitlines()[:-1] for done in told)             # the last line is a path
+    assert "unmeasurable" in " ".join(wide)
+    assert sorted(" ".join(narrow).split()) == sorted(" ".join(wide).split())
+    assert max(map(len, narrow)) <= width

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .listing import Entry, print_listing
 from .options import (
     Device,
     Json,
@@ -125,24 +126,18 @@ def print_in_full(results: Sequence[CellResult]) -> None:
 
 def print_table(results: Sequence[CellResult]) -> None:
     """A line per plugin: passed with the largest change of a split, or what fails, where and by how much."""
-    from rich import box
-    from rich.table import Table
-
-    from ..evidence.tables.console import wide_console
-
-    table = Table("plugin", "audit", "what fails", box=box.SIMPLE_HEAD, pad_edge=False)
+    entries = []
     for result in results:
         checks = _by_check(result)
         if result.ok:
             split = max((row.value or 0.0 for row in checks.get("split law", ())), default=0.0)
-            table.add_row(_label(result.rows), "passed", f"nothing; a split changes logits by {split:.1g} std")
+            entries.append(Entry((_label(result.rows), "passed", f"a split changes logits by {split:.1g} std")))
             continue
-        failed = [next((row for row in rows if row.status != "ok"), None) for rows in checks.values()]
-        for index, row in enumerate(filter(None, failed)):
-            what = f"{row.metric}: {row.reason}" if row.metric else row.reason
-            verdict = "failed" if row.status == "audit_failed" else row.status
-            table.add_row(*((_label(result.rows), verdict) if index == 0 else ("", "")), what)
-    wide_console().print(table)
+        failed = [row for rows in checks.values() if (row := next((r for r in rows if r.status != "ok"), None))]
+        what, *further = [f"{row.metric}: {row.reason}" if row.metric else row.reason for row in failed]
+        verdict = "failed" if failed[0].status == "audit_failed" else failed[0].status
+        entries.append(Entry((_label(result.rows), verdict, what), tuple(further)))
+    print_listing(entries)
 
 
 def _by_check(result: CellResult) -> dict[str, list[Row]]:

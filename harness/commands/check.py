@@ -12,13 +12,13 @@ import typer
 from ..errors import UsageError
 from ..run import flags
 from ..run.flags import CheckOptions
+from .listing import Entry, print_listing
 from .options import Json, Verbose, with_flags
 
 if TYPE_CHECKING:
     from ..conformance.result import CheckResult
 
 WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "skipped": "skipped", "unavailable": "unavailable"}
-STYLES = {"ok": "green", "note": "yellow", "fail": "bold red", "skipped": "dim", "unavailable": "yellow"}
 
 
 @with_flags
@@ -67,23 +67,9 @@ def exit_code(lines: Sequence[CheckResult]) -> int:
 
 
 def print_lines(lines: Sequence[CheckResult], quiet: bool) -> None:
-    """A table for each plugin and model, the mend below what fails, then the sum; `quiet` leaves out what holds."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from ..evidence.tables.console import wide_console
-
-    table = Table("", "check", "", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
-    listed = [line for line in lines if not (quiet and line.ok)]
-    for previous, line in zip([None, *listed], listed, strict=False):
-        first = line.subject if previous is None or previous.subject != line.subject else ""
-        found = Text(line.detail)
-        if line.mend:
-            found.append(f"\n-> {line.mend}", style="italic")
-        table.add_row(first, line.check, Text(WORDS[line.status], style=STYLES[line.status]), found)
-    if listed:
-        wide_console().print(table)
+    """Every line with the mend below what fails, then the sum; `quiet` leaves out what holds."""
+    print_listing([Entry((f"{line.subject}: {line.check}", WORDS[line.status], line.detail),
+                         (f"-> {line.mend}",) if line.mend else ()) for line in lines if not (quiet and line.ok)])
     failed = [line for line in lines if line.status in ("fail", "unavailable")]
     print(f"{sum(line.ok for line in lines)} of {len(lines)} lines hold"
           + (f"; look at {', '.join(dict.fromkeys(line.check for line in failed))}" if failed else ""))

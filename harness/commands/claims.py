@@ -245,10 +245,10 @@ def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
         print_objects("verdict", (
             {**asdict(verdict), "effect": verdict.effect, "cells": verdict.cells} for verdict in verdicts))
         return
-    from ..evidence.claims.table import count_line, table
-    from ..evidence.tables.console import wide_console
+    from ..evidence.claims.table import cells, count_line
 
-    wide_console().print(table(verdicts))
+    print_listing([Entry((one.name, one.verdict, f"“{one.quote}”"), tuple(filter(None, [*one.lines, cells(one)])))
+                   for one in verdicts])
     print(count_line(verdicts))
     print(f"{directory}/verdicts.json, cells/; harness report {directory} shows them with their rows")
 
