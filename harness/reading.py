@@ -78,12 +78,14 @@ def read_table(directory: Path | str) -> pandas.DataFrame:
     path = store.directory / "table.parquet"
     if not path.exists():
         return to_frame(row for result in store.results() for row in result.rows)
+    if not path.is_file():
+        raise FileError(f"cannot read {path}: it is no regular file")
     try:
         with path.open("rb") as file:
             table = pandas.read_parquet(file).reindex(columns=list(COLUMNS))     # an older table has fewer
         return with_column_types(table)
-    except (OSError, ValueError) as error:
-        raise FileError(f"{path} is corrupt ({error}); delete it, the cells are kept") from None
+    except Exception as error:                              # whatever the libraries raise for other columns
+        raise FileError(f"{path} is corrupt ({one_line(error)}); delete it, the cells are kept") from None
 
 
 def conclude(suites: Sequence[Suite], results: Sequence[CellResult], run_id: str) -> list[Row]:

@@ -5,11 +5,13 @@ The same variants were counted on an earlier edition, where 161 of 907 calls end
 
 import copy
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from synthetic import documents, group, scored, store, tuned, weighed
 
@@ -140,6 +142,28 @@ def test_what_a_foreign_disk_leaves_beside_the_cells_is_no_cell(sound, tmp_path,
     name = next((run / "cells").iterdir()).name
     (run / "cells" / f"._{name}").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
     assert command("compare", run, sound)[0] == 0
+
+
+def test_a_fifo_in_the_place_of_the_table_is_refused_at_once(sound, tmp_path):
+    run = shutil.copytree(sound, tmp_path / "run")
+    (run / "table.parquet").unlink(missing_ok=True)
+    os.mkfifo(run / "table.parquet")
+    with pytest.raises(FileError, match="no regular file"):
+        load_results(run)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@pytest.mark.parametrize("columns", [
+    {}, {"value": [[1.0], [2.0]]}, {"value": ["x", "y"]}, {"value": [{"a": 1}, {"a": 2}]}, {"params": ["x", None]},
+    {"suite": [1, 2], "value": [b"\xff", b""]}, {"seed": [1e300, float("nan")]}, {"unit": [True, False]},
+], ids=str)
+def test_a_table_of_other_columns_is_read_or_one_line(sound, tmp_path, columns):
+    run = shutil.copytree(sound, tmp_path / "run")
+    pandas.DataFrame(columns).to_parquet(run / "table.parquet")
+    try:
+        load_results(run).wide()
+    except FileError as told:
+        assert "table.parquet" in str(told) and "\n" not in str(told)
 
 
 # Checkpoints

@@ -56,6 +56,16 @@ def test_what_was_streamed_is_read_again_without_the_network(fake):
     assert hf("c4", size=600).sha256 != first.sha256 and len(fake) > asked
 
 
+@pytest.mark.parametrize("line", [b"", b"{}", b"\xff", b'"cut o', b"[" * 100_000, b'"\\ud800"'])
+def test_what_was_kept_and_spoilt_is_one_line_that_names_the_file(fake, tmp_path, line):
+    hf("c4", size=500)
+    kept = next(tmp_path.rglob("*-train-*.jsonl"))
+    kept.write_bytes(kept.read_bytes() + line + b"\n")
+    with pytest.raises(FileError, match=r"is corrupt: .* delete it") as caught:
+        hf("c4", size=500)
+    assert str(kept) in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_another_revision_is_asked_for_and_kept_apart(fake):
     hf("c4", size=500)
     hf("c4", size=500, revision="abc")

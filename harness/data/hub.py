@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import FileError, UsageError, unknown
+from ..untrusted import LARGEST, parse_json, read_bounded
 from .documents import Documents
 from .files import hold_out, split_text
 
@@ -78,7 +79,10 @@ def _documents(name: str, text: HubText, split: str, revision: str, size: int) -
         except OSError as error:
             raise FileError(f"cannot keep hf:{name} in {cached.parent}: {error.strerror}; "
                             "name another folder with XDG_CACHE_HOME") from None
-    texts = [json.loads(line).encode() for line in cached.read_text(encoding="utf-8").splitlines()]
+    try:
+        texts = [parse_json(line, str).encode() for line in read_bounded(cached, 12 * size + LARGEST).splitlines()]
+    except ValueError as wrong:
+        raise FileError(f"{cached} is corrupt: {wrong}; delete it, and it is streamed again") from None
     return split_text(b"".join(texts)) if text.lines else texts
 
 

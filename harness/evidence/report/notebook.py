@@ -53,7 +53,7 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
         kept = ((self["status"] == "ok") & self["value"].notna()).tolist()
         for note in contents.notes(row for row, keep in zip(rows, kept, strict=True) if keep):
             warnings.warn(note, stacklevel=3)
-        return Results(self.assign(label=labels, corpus=list(map(contents.corpus, rows)))[kept])
+        return Results(self.assign(label=labels, corpus=list(map(contents.corpus, rows))).loc[kept])
 
     def wide(self) -> pandas.DataFrame:
         """A row per plugin (and run, and size, where it has several), a column for every metric, phase and length.
