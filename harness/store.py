@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from .errors import FileError
 from .records import ABSENT, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
+from .spreadsheet import inert
 from .untrusted import LARGEST, Finite, Int64, Malformed, Measured, Positive, bounded, held_to, parse_json, read_bounded
 
 if TYPE_CHECKING:
     import pandas
 
 SCHEMA = 1
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MOST_ROWS = 10_000                          # of one cell
 STATUSES: tuple[str, ...] = get_args(Status)
 OWN = (                                     # what may lie there without a manifest
@@ -290,36 +290,11 @@ def parse_cell(content: bytes, cell_id: str) -> CellResult:
     return CellResult(ABSENT | found.cell, found.rows, bounded(found.raw), found.environment)
 
 
-def inert(table: pandas.DataFrame) -> pandas.DataFrame:
-    """A table for a CSV file in which no text is a formula or a number: what would be read as one gets an apostrophe
-    in front, as spreadsheets themselves write it (OWASP, CSV injection)."""
-    table = table.copy()
-    for name in table.columns:
-        if table[name].dtype.kind not in "iufb":
-            texts = table[name].map(lambda value: isinstance(value, str) and _misread(value), na_action=None)
-            table[name] = table[name].where(~texts.astype(bool), "'" + table[name].astype(str))
-    return table
-
-
-def _misread(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.startswith(FORMULA)
-    return True
-
-
 def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    return with_column_types(pandas.DataFrame([encodable(asdict(row)) for row in rows], columns=list(COLUMNS)))
-
-
-def encodable(record: dict[str, Any]) -> dict[str, Any]:
-    """A record whose texts are UTF-8: half a character, which a path may hold, is escaped."""
-    return {key: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-            for key, value in record.items()}
+    return with_column_types(pandas.DataFrame([finite(asdict(row)) for row in rows], columns=list(COLUMNS)))
 
 
 def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:

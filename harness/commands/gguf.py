@@ -157,7 +157,8 @@ def _record(record: Encoded) -> dict[str, Any]:
 def _write(path: Path, records: Sequence[Encoded]) -> None:
     import pandas as pd
 
-    from ..store import inert, write_atomically
+    from ..spreadsheet import inert
+    from ..store import write_atomically
 
     table = pd.DataFrame([_record(record) for record in records]).drop(columns="kind")
     write_atomically(path, inert(table).to_csv(index=False) if path.suffix == ".csv"
