@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness import __main__ as entry
 
 if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
@@ -16,6 +17,18 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # many processes of these te
 
 ROOT = Path(harness.__file__).parents[1]
 TOY = Path(__file__).with_name("toy.py")
+PRETENDED = """
+from types import SimpleNamespace
+from harness import CellResult, Row, hookimpl
+
+def run(cells, specs, done, events, stop):
+    for cell in cells:
+        events.finished(CellResult(cell.record(), [Row(suite=cell.suite, plugin=cell.plugin, metric="m", value=7.5)]))
+
+@hookimpl
+def harness_executor(name, local):
+    return SimpleNamespace(run=run, measure_limits=lambda device: {}, limits={})
+"""
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +75,16 @@ def command(tmp_path_factory):
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run
+
+
+@pytest.fixture
+def invoke(monkeypatch, capsys):
+    """A command in this process: (code, stdout, stderr). A traceback is a failure of the test."""
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            entry.main()
+        printed = capsys.readouterr()
+        return left.value.code, printed.out, printed.err
+
+    return call

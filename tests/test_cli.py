@@ -10,25 +10,16 @@ import time
 import pytest
 from conftest import start
 
-from harness import __main__ as entry
 from harness import registry
 from harness.errors import HarnessError
 from harness.selector import Selector
 
 
 @pytest.fixture
-def invoke(monkeypatch, capsys, tmp_path):
-    """The command in this process, in an empty folder: (code, stdout, stderr)."""
+def invoke(invoke, monkeypatch, tmp_path):
+    """The command in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            entry.main()
-        printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
-
-    return call
+    return invoke
 
 
 def refused(outcome, code, *words):

@@ -12,23 +12,15 @@ import pytest
 from conftest import ROOT, environment
 from synthetic import HERE, documents, group, scored, store, tuned, weighed
 
-from harness import __main__ as entry
 from harness.commands.compare import parse_side
 
 CPU = ROOT / "results/reference/cpu"
 
 
 @pytest.fixture
-def compare(monkeypatch, capsys):
-    """The command in this process: (code, stdout, stderr)."""
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", "compare", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            entry.main()
-        printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
-
-    return call
+def compare(invoke):
+    """`harness compare` in this process: (code, stdout, stderr)."""
+    return lambda *arguments: invoke("compare", *arguments)
 
 
 def records(outcome, kind="comparison"):

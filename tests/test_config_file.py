@@ -5,6 +5,7 @@ import json
 import sys
 
 import pytest
+from conftest import PRETENDED
 
 from harness import __main__ as entry
 from harness.errors import FileError
@@ -14,18 +15,6 @@ from harness.registry import load
 from harness.run.config_file import read_config_file
 from harness.untrusted import LARGEST_TEXT
 
-EXECUTOR = """
-from types import SimpleNamespace
-from harness import CellResult, Row, hookimpl
-
-def run(cells, specs, done, events, stop):
-    for cell in cells:
-        events.finished(CellResult(cell.record(), [Row(suite=cell.suite, plugin=cell.plugin, metric="m", value=7.5)]))
-
-@hookimpl
-def harness_executor(name, local):
-    return SimpleNamespace(run=run, measure_limits=lambda device: {}, limits={})
-"""
 TEXT = '# why: <the> baseline is "slow" & ``` odd\nsuite = "poke"\nplugins = "toy"\ndevice = "cpu"\n'
 
 
@@ -38,7 +27,7 @@ def finished(toy, plugin, monkeypatch, tmp_path):
     def call(data, *more):
         file.write_bytes(data)
         monkeypatch.setattr(sys, "argv", [
-            "harness", "run", "--config", str(file), "-p", str(toy), "-p", str(plugin("pretend.py", EXECUTOR)),
+            "harness", "run", "--config", str(file), "-p", str(toy), "-p", str(plugin("pretend.py", PRETENDED)),
             "--executor", "pretend", "--out", str(tmp_path / "run"), *more])
         with pytest.raises(SystemExit) as left:
             entry.main()

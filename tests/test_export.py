@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from conftest import environment
+from conftest import PRETENDED, environment
 from typer.testing import CliRunner
 
 from harness import __main__ as entry
@@ -221,20 +221,6 @@ def test_an_unknown_exporter_is_refused_with_the_nearest_name():
         make_exporters(["tensorbord"])
 
 
-EXECUTOR = """
-from types import SimpleNamespace
-from harness import CellResult, Row, hookimpl
-
-def run(cells, specs, done, events, stop):
-    for cell in cells:
-        events.finished(CellResult(cell.record(), [Row(suite=cell.suite, plugin=cell.plugin, metric="m", value=7.5)]))
-
-@hookimpl
-def harness_executor(name, local):
-    return SimpleNamespace(run=run, measure_limits=lambda device: {}, limits={})
-"""
-
-
 def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, tmp_path, capsys):
     written = []
 
@@ -251,7 +237,7 @@ def test_a_run_exports_its_cells_only_where_asked_to(toy, plugin, monkeypatch, t
 
     fake(monkeypatch, "tensorboard.summary", Writer=Writer)
     common = ["harness", "run", "--suite", "poke", "--plugins", "toy", "-p", str(toy), "--device", "cpu",
-              "-p", str(plugin("pretend.py", EXECUTOR)), "--executor", "pretend"]
+              "-p", str(plugin("pretend.py", PRETENDED)), "--executor", "pretend"]
     for out, extra in (("plain", []), ("exported", ["--export", "tensorboard"])):
         assert written == []
         monkeypatch.setattr(sys, "argv", [*common, "--out", str(tmp_path / out), *extra])

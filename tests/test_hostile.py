@@ -28,19 +28,6 @@ WRONG = (None, True, -1, 1e308, 10**30, "", "[/x]\x1b[2J<b>", [], {}, [[]], ["x"
 ABSENT = object()
 
 
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """A command in this process: (code, stdout, stderr). A traceback is a failure of the test."""
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            entry.main()
-        printed = capsys.readouterr()
-        return left.value.code, printed.out, printed.err
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """A score, a search, timings and a number of memory, of two plugins."""
@@ -82,10 +69,10 @@ def variants(value, every):
     return [(at, wrong) for number, (at, wrong) in enumerate(pairs) if number % every == 0]
 
 
-def read_in_every_way(command, run, other):
+def read_in_every_way(invoke, run, other):
     for arguments in (("compare", run, other), ("compare", run, "--plugins", "baseline,ssm", "--json"),
                       ("report", run, "-o", run / "report.html")):
-        code, _, err = command(*arguments)
+        code, _, err = invoke(*arguments)
         assert code in (0, 1, 2, 4, 5), (arguments, code, err)
         assert "Traceback" not in err
     try:
@@ -95,7 +82,7 @@ def read_in_every_way(command, run, other):
 
 
 @pytest.mark.parametrize("kind", ["score", "time", "manifest", "verdicts"])
-def test_every_field_may_be_wrong(sound, tmp_path, command, kind):
+def test_every_field_may_be_wrong(sound, tmp_path, invoke, kind):
     """The first cell with a score, the first with rounds, the manifest, the verdicts."""
     files = sorted((sound / "cells").iterdir())
     contents = {path: json.loads(path.read_text()) for path in files}
@@ -111,7 +98,7 @@ def test_every_field_may_be_wrong(sound, tmp_path, command, kind):
         run = tmp_path / "run"
         shutil.copytree(sound, run)
         (run / file).write_text(json.dumps(spoiled(content, at, wrong)))
-        read_in_every_way(command, run, sound)
+        read_in_every_way(invoke, run, sound)
         shutil.rmtree(run)
 
 
@@ -119,29 +106,29 @@ def test_every_field_may_be_wrong(sound, tmp_path, command, kind):
     b"", b"[" * 200_000, b'{"cell": ' * 50_000, b"\xff\xfe\x00", b"null", b"9" * 10_000, b'{"a": 1e999}',
 ], ids=lambda content: repr(content[:9]))
 @pytest.mark.parametrize("name", ["cell", "manifest.json", "verdicts.json"])
-def test_what_is_no_record_is_one_line(sound, tmp_path, command, name, content):
+def test_what_is_no_record_is_one_line(sound, tmp_path, invoke, name, content):
     run = shutil.copytree(sound, tmp_path / "run")
     path = next((run / "cells").iterdir()) if name == "cell" else run / name
     path.write_bytes(content)
-    read_in_every_way(command, run, sound)
-    code, _, err = command("report", run, "-o", tmp_path / "report.html")
+    read_in_every_way(invoke, run, sound)
+    code, _, err = invoke("report", run, "-o", tmp_path / "report.html")
     assert code == 4 and str(path) in err.replace("\n", "")
 
 
-def test_a_cell_of_very_many_rows_is_refused_at_once(sound, tmp_path, command):
+def test_a_cell_of_very_many_rows_is_refused_at_once(sound, tmp_path, invoke):
     run = shutil.copytree(sound, tmp_path / "run")
     path = next((run / "cells").iterdir())
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"rows": content["rows"] * 30_000}))
-    code, _, err = command("compare", run, sound)
+    code, _, err = invoke("compare", run, sound)
     assert code == 4 and "rows" in err
 
 
-def test_what_a_foreign_disk_leaves_beside_the_cells_is_no_cell(sound, tmp_path, command):
+def test_what_a_foreign_disk_leaves_beside_the_cells_is_no_cell(sound, tmp_path, invoke):
     run = shutil.copytree(sound, tmp_path / "run")
     name = next((run / "cells").iterdir()).name
     (run / "cells" / f"._{name}").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X")
-    assert command("compare", run, sound)[0] == 0
+    assert invoke("compare", run, sound)[0] == 0
 
 
 def test_a_fifo_in_the_place_of_the_table_is_refused_at_once(sound, tmp_path):
@@ -183,10 +170,10 @@ def trained(tmp_path_factory):
     return directory, facts, options
 
 
-def use(command, run):
+def use(invoke, run):
     for arguments in (("audit", f"ssm@{run}", "--seq-len", "16"), ("generate", run, "a", "--tokens", "1"),
                       ("train", "ssm", "--out", run, "--resume")):
-        code, out, err = command(*arguments)
+        code, out, err = invoke(*arguments)
         assert code in (0, 1, 2, 4), (arguments, code, err)
         assert "Traceback" not in out + err and err.count("\n") <= 1
         yield code, out + err
@@ -197,14 +184,14 @@ def use(command, run):
     ("dim", 'dim = "1e9"'), ("dim", 'dim = "40000"'), ("hidden", 'hidden = "1000000000"'),
     ("layers", 'layers = "1000000"'), ("layers", 'layers = "-1"'), ("layers", 'layers = ""'),
 ])
-def test_a_config_of_other_options_or_of_a_giant_is_one_line(trained, tmp_path, command, name, text):
+def test_a_config_of_other_options_or_of_a_giant_is_one_line(trained, tmp_path, invoke, name, text):
     directory, facts, options = trained
     run = shutil.copytree(directory, tmp_path / "run")
     lines = to_toml({"": facts, "model": options, "train": {"plugin": "ssm"}}).splitlines()
     changed = [text if line.startswith(f"{name} = ") else line for line in lines]
     assert changed != lines
     (run / CONFIG).write_text("\n".join(changed) + "\n")
-    for (code, told), expected in zip(use(command, run), [(1, 4), (4,)], strict=False):
+    for (code, told), expected in zip(use(invoke, run), [(1, 4), (4,)], strict=False):
         assert code in expected and "config" in told and len(told) < 1000, told
 
 
@@ -226,32 +213,32 @@ def resumable(tmp_path_factory):
     ("ssm", 'layers = "3"', 'layers = "1000000"'), ("ssm", 'hidden = "', 'hidden = "10000000'),
     ("ssm", 'conv = "4"', 'conv = "1000000000"'),
 ])
-def test_a_giant_in_the_place_of_a_run_is_not_gone_on_with(resumable, tmp_path, command, selector, own, other):
+def test_a_giant_in_the_place_of_a_run_is_not_gone_on_with(resumable, tmp_path, invoke, selector, own, other):
     run = shutil.copytree(resumable[0], tmp_path / "run")
     assert resumable[1].count(own) == 1
     (run / CONFIG).write_text(resumable[1].replace(own, other))
-    code, _, err = command("train", selector, "--out", run, "--resume", "--bytes", "2k")
+    code, _, err = invoke("train", selector, "--out", run, "--resume", "--bytes", "2k")
     assert code == 4 and ("contradicts itself" in err or "does not fit" in err) and err.count("\n") == 1, err
 
 
-def test_a_run_goes_on_with_the_model_that_its_config_names(resumable, tmp_path, command):
+def test_a_run_goes_on_with_the_model_that_its_config_names(resumable, tmp_path, invoke):
     """Whatever its flags would give today: here another size."""
     run = shutil.copytree(resumable[0], tmp_path / "run")
     assert resumable[1].count('params = "10k"') == 1
     (run / CONFIG).write_text(resumable[1].replace('params = "10k"', 'params = "100G"'))
-    assert command("train", "ssm", "--out", run, "--resume", "--bytes", "2k")[0] == 0
+    assert invoke("train", "ssm", "--out", run, "--resume", "--bytes", "2k")[0] == 0
 
 
 @pytest.mark.parametrize("at", ["run_id", "plugin", "tokenizer", "vocab_size", "vocabulary", "corpus_sha256"])
 @pytest.mark.parametrize("wrong", ["true", "[]", "{}", '""', "-1", "1e308", "'../../x'", "99999999999999999999"])
-def test_a_fact_of_a_config_may_be_wrong(trained, tmp_path, command, at, wrong):
+def test_a_fact_of_a_config_may_be_wrong(trained, tmp_path, invoke, at, wrong):
     directory, facts, options = trained
     run = shutil.copytree(directory, tmp_path / "run")
     text = to_toml({"": facts, "model": options, "train": {"plugin": "ssm"}})
     own = f"{at} = {json.dumps(facts[at])}\n"
     assert own in text
     (run / CONFIG).write_text(text.replace(own, f"{at} = {wrong}\n"))
-    assert len(list(use(command, run))) == 3
+    assert len(list(use(invoke, run))) == 3
 
 
 @pytest.mark.parametrize("line", [
@@ -259,17 +246,17 @@ def test_a_fact_of_a_config_may_be_wrong(trained, tmp_path, command, at, wrong):
     '{"event": "start", "step": 0, "pid": -1, "host": "h", "plugin": "p", "device": "cpu", "dtype": "f", "world": 1, '
     '"params": 1}', '{"event": "end", "step": 1, "outcome": [], "seconds": "x"}', '{"event": "train", "step": 1}',
 ])
-def test_a_log_of_other_events_is_one_line(trained, tmp_path, command, line):
+def test_a_log_of_other_events_is_one_line(trained, tmp_path, invoke, line):
     run = shutil.copytree(trained[0], tmp_path / "run")
     (run / LOG).write_text(line + "\n")
-    code, _, err = command("watch", run, "--once")
+    code, _, err = invoke("watch", run, "--once")
     assert code == 4 and "is corrupt" in err
 
 
 @pytest.mark.parametrize("name", [CONFIG, BEST, LOG])
-def test_a_device_in_the_place_of_a_file_is_refused_at_once(trained, tmp_path, command, name):
+def test_a_device_in_the_place_of_a_file_is_refused_at_once(trained, tmp_path, invoke, name):
     run = shutil.copytree(trained[0], tmp_path / "run")
     (run / name).unlink(missing_ok=True)
     (run / name).symlink_to("/dev/zero")
-    code, _, err = command("watch", run, "--once") if name == LOG else command("audit", f"ssm@{run}")
+    code, _, err = invoke("watch", run, "--once") if name == LOG else invoke("audit", f"ssm@{run}")
     assert code == 4 and "no regular file" in err
