@@ -152,10 +152,10 @@ def current() -> Registry:
     return _current or load()
 
 
-def load(files: Sequence[Path] = ()) -> Registry:
+def load(files: Sequence[Path] = (), *, installed: bool = True) -> Registry:
     """Load built-ins, installed packages (entry-point group "harness"), plugin files and projects' folders.
 
-    What a folder lists stands for the installed package of the same entry.
+    What a folder lists stands for the installed package of the same entry. Packages are left out unless `installed`.
     """
     global _current
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -165,7 +165,7 @@ def load(files: Sequence[Path] = ()) -> Registry:
         _load_one(registry, name, lambda name=name: importlib.import_module(name))
     paths = list(dict.fromkeys(file.resolve() for file in files))
     projects = {path: project_entries(path) for path in paths if path.is_dir()}
-    for entry in entry_points(group=hookspecs.PROJECT):
+    for entry in entry_points(group=hookspecs.PROJECT) if installed else ():
         if not any(entry.name in entries for entries in projects.values()):
             _load_one(registry, _free_name(registry, entry.name, _distribution(entry)), entry.load)
     for path in paths:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .data.documents import Documents
     from .data.tokenizers import Tokenizer
     from .model import LanguageModel, ParameterCount
+    from .referee.seal import Sealed
 
 
 class Workbench(Protocol):
@@ -163,6 +164,14 @@ class Workbench(Protocol):
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
         """Score text in float32, every token once, in windows of the cell's length."""
+        ...
+
+    def seal(self, model: LanguageModel) -> Sealed:
+        """Ask fresh processes for what the model said in the last `score`, or since `inference`, at places drawn in
+        secret and without their future. Rows tell how many came again, and how long it took.
+
+        Only in a sealed suite: raises Unsupported elsewhere.
+        """
         ...
 
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:

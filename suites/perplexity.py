@@ -2,7 +2,8 @@
 
 Notable:
 - the search is a cell of its own, shared by all seeds; its trials are rows (the tuning ledger);
-- the score is of weights that passed the audit at the scored length, or there is none;
+- the score is of weights that passed the audit at the scored length, and of logits that fresh processes give again
+  without the future, or there is none;
 - on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference.
 """
 
@@ -90,6 +91,7 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model)
     if bytes_seen is None:
         return
+    seen: dict[str, Any] = {"phase": "score", "bytes_seen": bytes_seen}
     report = bench.audit(model, [cell.seq_len])
     if not report.passed:
         reason = report.summary()
@@ -100,9 +102,15 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
                       status="audit_failed", reason=f"not a score: {reason}")
         return
     score = bench.score(model, heldout)
+    sealed = bench.seal(model)
+    if not sealed.passed:
+        bench.fail("bits_per_byte", sealed.summary(), status="audit_failed", **seen)
+        if cell.get("unaudited"):
+            bench.row("unaudited_bits_per_byte", score.bits_per_byte, "bits/byte", status="audit_failed",
+                      reason=f"not a score: {sealed.summary()}", **seen)
+        return
     document_bits, document_bytes = score.bits.tolist(), score.bytes.tolist()
     interval = stats.bits_per_byte_interval(document_bits, document_bytes)
-    seen = {"phase": "score", "bytes_seen": bytes_seen}
     floor = {}
     if documents.oracle:
         oracle = bench.oracle_bits(heldout)
@@ -129,7 +137,7 @@ def compared(row: Row) -> ByDocument | None:
 
 suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
-    plan=plan, measure=measure, limits=(), compared=compared,
+    plan=plan, measure=measure, sealed=True, limits=(), compared=compared,
     primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
              "learning_rate"),
 )

@@ -63,9 +63,17 @@ def measure(cell: Cell, bench: Workbench) -> None:
     forward = bench.inference(model)
     state = bench.state_bytes(forward(bench.tokens(1, cell.seq_len), None)[1])
     common = {"phase": "score", "bytes_seen": bytes_seen, "state_bytes": state}
+    first = len(bench.rows)
     bench.row("state_bytes_per_sequence", state, "B", "lower", **common)
     ask(cell, bench, forward, common)
     probe(cell, bench, forward, common)
+    found = bench.rows[first:]
+    del bench.rows[first:]
+    sealed = bench.seal(model)
+    if sealed.passed:
+        bench.rows += found
+    else:
+        bench.fail("", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
 
 
 def fit(cell: Cell, bench: Workbench) -> tuple[Any, int]:
@@ -136,7 +144,7 @@ def compared(row: Row) -> ByDocument | ByValue | Counted | None:
 
 suite = Suite(
     name="recall", summary="associative recall, copy, induction and needles by load and distance; probes of the state",
-    plan=plan, measure=measure, limits=(), compared=compared,
+    plan=plan, measure=measure, sealed=True, limits=(), compared=compared,
     primary=(*(f"{task}_accuracy" for task in ("mqar", "copy", "induction", "needle", "needle4")), "capacity",
              "capacity_per_state_byte", "persistence", "interference", "state_rank", "state_bytes_per_sequence",
              "learning_rate"),

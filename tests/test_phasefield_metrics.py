@@ -138,7 +138,7 @@ def test_the_published_manas_entropy_is_the_size_of_its_tensor(batch):
     ({"coupler": "none"}, {"routing_entropy"}),
     ({"memory": "none"}, {"smriti_sharpness", "smriti_hit_rate", "smriti_coverage"}),
     ({"conv": 3, "output_gate": False, "nearest": 4}, set()),
-], ids=str)
+], ids=["no banks", "one bank", "no coupler", "no memory", "parts"])
 def test_what_a_model_has_not_got_has_no_number(options, absent):
     numbers = told(make(**options), tokens())
     assert set(numbers) == NAMES - absent and all(math.isfinite(value) for value in numbers.values())

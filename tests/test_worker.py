@@ -12,7 +12,7 @@ from harness.data.morphology import Morphological, learn
 from harness.data.tokenizers import vocabulary
 from harness.registry import load
 from harness.run.cells import Cell
-from harness.run.worker import Abort, Setup, classify, run_cell
+from harness.run.worker import Abort, Setup, run_cell
 from harness.suite import Suite
 
 
@@ -97,7 +97,7 @@ def with_suite(measure, toy, **fields):
     found.suites["made"] = Suite("made", "", lambda request: [], measure)
     cell = Cell("made", "toy", **{"tokenizer": "bytes"} | fields)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "load", lambda files: found)
+        patch.setattr(registry, "load", lambda files=(), installed=True: found)
         return run_cell(Parent(), Setup(), cell, {"limits": {}, "needs": {}})[0]
 
 
@@ -158,19 +158,3 @@ def test_every_turn_asks_for_the_baton(toy):
 def test_a_parent_that_went_away_ends_the_work_without_a_row(toy, answer, error):
     with pytest.raises(error):
         perform(toy, suite="rounds", group="g", protocol=(("rounds", 5),), parent=Parent(answer))
-
-
-@pytest.mark.parametrize(("error", "status", "reason"), [
-    (MemoryError(), "oom", "out of memory: MemoryError"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "oom", "out of memory: DefaultCPUAllocator"),
-    (OSError(12, "Cannot allocate memory"), "oom", "out of memory"),
-    (NotImplementedError("no decoding"), "unsupported", "no decoding"),
-    (type("HTTPError", (Exception,), {"status": 404})("not found"), "error", "HTTPError: not found"),
-    (type("AuditFailed", (Exception,), {"status": "audit_failed"})("leak"), "audit_failed", "leak"),
-    (RuntimeError("a\n  b"), "error", "RuntimeError: a b"),
-    (ValueError(), "error", "ValueError"),
-])
-def test_errors_have_their_status(error, status, reason):
-    found, text = classify(error)
-    assert found == status
-    assert text.startswith(reason)

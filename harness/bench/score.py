@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,39 +52,52 @@ def _power_of_two(exponent: float) -> float:
     return math.exp2(exponent) if not exponent >= 1024 else math.inf
 
 
-@torch.no_grad()
 def score(
     model: LanguageModel, batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray | Tensor,
     dtype: str = "float32", device: torch.device | str = "cpu",
 ) -> Score:
-    """Score `batches`; `token_bytes` (V,) says how many bytes of text each token stands for.
-
-    Cross entropy of float32 logits, summed in float64. The model runs in eval mode and is left in the mode it had.
-    Raises AuditFailed for logits that are not (B, T, V).
+    """Score `batches` with a model at hand as `sum_losses` does. It runs in eval mode and is left in the mode it had.
     """
-    sizes = torch.as_tensor(token_bytes, dtype=torch.float64, device=device)
-    documents, sums = [], []
+    def forward(batch: ScoreBatch) -> Tensor:
+        with torch.no_grad(), autocast(device, dtype):
+            logits: Tensor = model(batch.inputs.to(device))[0]
+            return logits
+
     mode = model.training
     model.eval()
     try:
-        for batch in batches:
-            inputs, targets, mask = (x.to(device) for x in (batch.inputs, batch.targets, batch.mask))     # (B, T)
-            with autocast(device, dtype):
-                logits, _ = model(inputs)                                                              # (B, T, V)
-            if logits.shape != (*targets.shape, len(sizes)):
-                raise AuditFailed(f"logits of shape {tuple(logits.shape)} for {tuple(targets.shape)} targets of "
-                                  f"{len(sizes)} tokens")
-            # Row by row: a float32 copy of all logits of a large vocabulary would dwarf the model.
-            nats = torch.stack([F.cross_entropy(row.float(), target, reduction="none")
-                                for row, target in zip(logits, targets, strict=True)])                    # (B, T)
-            bits = (nats.double() / math.log(2)).masked_fill(~mask, 0.0)
-            counted = sizes[targets] * mask
-            late = slice(mask.shape[1] // 2, None)
-            columns = (bits, counted, mask.double(), bits[:, late], counted[:, late])
-            documents.append(batch.document)
-            sums.append(torch.stack([column.sum(1) for column in columns]))                               # (5, B)
+        return sum_losses(forward, batches, token_bytes=token_bytes, device=device)
     finally:
         model.train(mode)
+
+
+@torch.no_grad()
+def sum_losses(
+    forward: Callable[[ScoreBatch], Tensor], batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray | Tensor,
+    device: torch.device | str = "cpu",
+) -> Score:
+    """Score what `forward` says of `batches`, logits (B, T, V) each; `token_bytes` (V,) says how many bytes of text
+    each token stands for.
+
+    Cross entropy of float32 logits, summed in float64. Raises AuditFailed for logits that are not (B, T, V).
+    """
+    sizes = torch.as_tensor(token_bytes, dtype=torch.float64, device=device)
+    documents, sums = [], []
+    for batch in batches:
+        targets, mask = batch.targets.to(device), batch.mask.to(device)                                   # (B, T)
+        logits = forward(batch)                                                                           # (B, T, V)
+        if logits.shape != (*targets.shape, len(sizes)):
+            raise AuditFailed(f"logits of shape {tuple(logits.shape)} for {tuple(targets.shape)} targets of "
+                              f"{len(sizes)} tokens")
+        # Row by row: a float32 copy of all logits of a large vocabulary would dwarf the model.
+        nats = torch.stack([F.cross_entropy(row.float(), target, reduction="none")
+                            for row, target in zip(logits, targets, strict=True)])                        # (B, T)
+        bits = (nats.double() / math.log(2)).masked_fill(~mask, 0.0)
+        counted = sizes[targets] * mask
+        late = slice(mask.shape[1] // 2, None)
+        columns = (bits, counted, mask.double(), bits[:, late], counted[:, late])
+        documents.append(batch.document)
+        sums.append(torch.stack([column.sum(1) for column in columns]))                                   # (5, B)
     index = torch.cat(documents).cpu().numpy()
     totals = [np.bincount(index, weights=column) for column in torch.cat(sums, dim=1).cpu().numpy()]
     return Score(*totals)

@@ -244,19 +244,17 @@ class Trial:
     seconds: float
 
 
-def search_lr(
-    build: Callable[[], LanguageModel], stream: Callable[[], Iterable[Batch]], grid: Sequence[float], *,
-    budget_bytes: int, dtype: str = "float32", device: torch.device | str = "cpu", recipe: Recipe | None = None,
-) -> list[Trial]:
-    """Try every learning rate of `grid` on a fresh model and the same data, with the whole schedule on a short budget.
+def search_lr(run: Callable[[float], TrainResult], grid: Sequence[float]) -> list[Trial]:
+    """Try every learning rate of `grid`: `run(lr)` trains a fresh model on the same data, with the whole schedule on a
+    short budget.
 
     The criterion is the mean training loss over the last fifth of a trial. Within one pass over the data that is a loss
     on text not yet seen, the same text for each rate; the scored text takes no part. Where the best rate is an edge of
     the grid, the grid grows by one in that direction, at most `MAX_EXTENSIONS` times: one rule for every model.
     """
     def attempt(lr: float) -> Trial:
-        run = train(build(), stream(), lr=lr, budget_bytes=budget_bytes, dtype=dtype, device=device, recipe=recipe)
-        return Trial(lr, run.tail_bits_per_byte, run.diverged, run.bytes_seen, run.seconds)
+        found = run(lr)
+        return Trial(lr, found.tail_bits_per_byte, found.diverged, found.bytes_seen, found.seconds)
 
     trials = [attempt(lr) for lr in sorted(grid)]
     for _ in range(MAX_EXTENSIONS if len(grid) > 1 else 0):

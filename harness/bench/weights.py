@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -52,7 +52,7 @@ def model_tensors(model: LanguageModel) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def restore_model(model: LanguageModel, tensors: Mapping[str, Tensor], source: Path) -> None:
+def restore_model(model: LanguageModel, tensors: Mapping[str, Tensor], source: Path | str) -> None:
     """Copy the weights into `model`. Raises FileError where names or shapes are others."""
     own = model_tensors(model)
     stored = {name for name in tensors if name.startswith(WEIGHTS)}
@@ -87,20 +87,32 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 def build_trained(spec: ModelSpec, checkpoint: Checkpoint, tokenizer: Tokenizer, device: str = "cpu") -> Built:
     """The model of a checkpoint with its weights. Raises FileError where they do not fit its config."""
+    hold_to_vocabulary(checkpoint, tokenizer)
+    return build_stored(spec, checkpoint.config.model, vocabulary(tokenizer), read_tensors(checkpoint.weights),
+                        str(checkpoint.weights), device)
+
+
+def hold_to_vocabulary(checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+    """Raise FileError where the weights are of another vocabulary than the tokenizer's."""
     config = checkpoint.config
     if config.vocab_size != tokenizer.vocab_size:
         raise FileError(f"{checkpoint.name} was trained with {config.vocab_size} tokens ({config.tokenizer}), "
                         f"the tokenizer here has {tokenizer.vocab_size}")
-    tensors = read_tensors(checkpoint.weights)
-    hold_to_size(spec, config.model, tokenizer.vocab_size, tensors, checkpoint.weights)
-    built = build(
-        spec, config.model, tokenizer.vocab_size, device=device, vocabulary=vocabulary(tokenizer))
-    restore_model(built.model, tensors, checkpoint.weights)
+
+
+def build_stored(
+    spec: ModelSpec, options: Mapping[str, str], vocabulary: Sequence[bytes], tensors: Mapping[str, Tensor],
+    source: str, device: str = "cpu",
+) -> Built:
+    """The model of a config with the weights of `source`. Raises FileError where they do not fit."""
+    hold_to_size(spec, options, len(vocabulary), tensors, source)
+    built = build(spec, options, len(vocabulary), device=device, vocabulary=vocabulary)
+    restore_model(built.model, tensors, source)
     return built
 
 
 def hold_to_size(
-    spec: ModelSpec, options: Mapping[str, str], vocab_size: int, tensors: Mapping[str, Tensor], source: Path,
+    spec: ModelSpec, options: Mapping[str, str], vocab_size: int, tensors: Mapping[str, Tensor], source: Path | str,
 ) -> None:
     """Raise FileError where the config makes more weights than are stored, before memory or hours are spent on them.
 

@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
-from ..audit.probe import ContractBroken, Probe
-from ..build import Built, blame_size, build
+from ..build import Built, build
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
@@ -37,6 +36,7 @@ from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row, now
 from ..workbench import Workbench
 from .bare import bare_step
+from .contract import hold_to_contract
 from .limits import Flops, Phase, model_flops
 from .measure import Clock, peak, release_memory, time_cases, time_rounds
 from .operators import Operators, profile
@@ -46,6 +46,10 @@ from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, tr
 
 FEW_ROUNDS = 11
 TOLD_OVERLAP = 0.05                         # share of held-out text in training text that rows tell
+
+
+if TYPE_CHECKING:
+    from ..referee.seal import Sealed
 
 
 class TorchWorkbench(Workbench):
@@ -141,21 +145,12 @@ class TorchWorkbench(Workbench):
         return found
 
     def _hold_to_contract(self, model: LanguageModel) -> LanguageModel:
-        """Once in a cell, before a model is trained or timed: one short call, so that a wrong shape is told as such."""
-        if self._unproven:
-            self._unproven = False
-            try:
-                self._short_call(model)
-            except ContractBroken as broken:
-                blame = "" if self.checkpoint or self.cell.preset else blame_size(
-                    self.spec, dict(self.cell.options), model.vocab_size, model.config, self._short_call)
-                raise HarnessError("; ".join(filter(None, [
-                    f"the model breaks the contract: {broken.detail}", blame]))) from broken
-        return model
-
-    @torch.no_grad()
-    def _short_call(self, model: LanguageModel) -> None:
-        Probe(model.eval().to(self.cell.device), torch.device(self.cell.device), "float32")(self.tokens(2, 3))
+        """Once in a cell, before a model is trained or timed."""
+        if not self._unproven:
+            return model
+        self._unproven = False
+        return hold_to_contract(model, self.spec, dict(self.cell.options), self.cell.device,
+                                solved=not (self.checkpoint or self.cell.preset))
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
         return model_flops(model, batch, seq_len, phase)
@@ -191,10 +186,7 @@ class TorchWorkbench(Workbench):
     def search_lr(
         self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
     ) -> list[Trial]:
-        cell, texts = self.cell, stream or self.stream
-        return search_lr(
-            lambda: self._hold_to_contract(self.build()), lambda: texts(cell.seed), grid,
-            budget_bytes=budget_bytes, dtype=cell.dtype, device=cell.device)
+        return search_lr(lambda lr: self.train(self.build(), lr, budget_bytes, stream=stream), grid)
 
     def train(
         self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
@@ -211,21 +203,33 @@ class TorchWorkbench(Workbench):
         self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,
         sample: Tensor | None = None,
     ) -> AuditReport:
-        if sample is None and text and self.cell.corpus:
-            tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * max(lengths) + 4096])
-            sample = torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
+        sample = self.audit_sample(max(lengths)) if sample is None and text else sample
         report = audit(
             model, lengths, device=self.cell.device, seed=self.cell.seed, corpus_tokens=sample, jitter=jitter)
+        self.note_rounding(report)
+        return report
+
+    def audit_sample(self, length: int) -> Tensor | None:
+        """Tokens of the cell's corpus for an audit at a length, (N,) int64, BOS first; None without a corpus."""
+        if not self.cell.corpus:
+            return None
+        tokens = self.tokenizer.encode(b"\n".join(self.documents.heldout)[: 16 * length + 4096])
+        return torch.cat([torch.tensor([self.tokenizer.bos]), torch.from_numpy(tokens.copy()).long()])
+
+    def note_rounding(self, report: AuditReport) -> None:
+        """Later rows mention rounding that the model amplifies."""
         for found in report.warnings:
             if found.check == "rounding":
                 self._note(str(found))
-        return report
 
     def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
         tokens = encode_documents(self.tokenizer, documents, "held-out")
         batches = score_batches(
             tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
         return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
+
+    def seal(self, model: LanguageModel) -> Sealed:
+        raise Unsupported(f"suite {self.cell.suite} is not sealed: its model can reach all that it is held against")
 
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
         """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand

@@ -92,7 +92,7 @@ class LocalExecutor(Executor):
                         break
                     pending.remove(cell)
                     started = Worker(self.setup)
-                    started.assign(cell, self._context(cell, done), self.timeout)
+                    started.assign(cell, self._context(cell, done, specs), self.timeout)
                     running.append(started)
                     events.started(cell)
                 for current, message in self._messages(running):
@@ -109,9 +109,11 @@ class LocalExecutor(Executor):
                 current.kill()
             stop.shielded = False
 
-    def _context(self, cell: Cell, done: dict[str, CellResult]) -> dict[str, Any]:
+    def _context(
+        self, cell: Cell, done: Mapping[str, CellResult], specs: Mapping[str, ModelSpec],
+    ) -> dict[str, Any]:
         needs = {need: {"raw": done[need].raw, "ok": done[need].ok} for need in cell.needs if need in done}
-        return {"limits": self.limits, "needs": needs}
+        return {"limits": self.limits, "needs": needs, "spec": specs[cell.plugin]}
 
     def _messages(self, workers: Sequence[Worker]) -> Iterator[tuple[Worker, tuple[Any, ...]]]:
         """Sleep until a worker speaks, dies or runs out of time; then yield (worker, message)."""

@@ -21,6 +21,7 @@ from ..errors import FileError
 from ..records import Status
 from . import worker
 from .cells import Cell
+from .failures import death
 
 SPAWN_LIMIT_S = 120.0
 # By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
@@ -103,15 +104,7 @@ class Worker:
     def death(self) -> tuple[Status, str]:
         """(status, reason) of a process that ended without an answer."""
         self.process.join(5)
-        code = self.process.exitcode
-        if code is None:
-            return "error", "the worker closed its connection"
-        if code >= 0:
-            return "error", f"the worker exited with code {code} in the middle of the cell"
-        name = signal.Signals(-code).name
-        if name == "SIGKILL":
-            return "oom", "the worker was killed (SIGKILL), most likely by the kernel for want of memory"
-        return "error", f"the worker died of {name}"
+        return death(self.process.exitcode)
 
     def kill(self) -> None:
         """End the process and whatever it has started: it leads a group of its own."""

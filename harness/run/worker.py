@@ -22,17 +22,19 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import HarnessError, PluginError
-from ..frames import place
+from ..errors import PluginError
 from ..specs import missing, require
-from ..store import MOST_ROWS, STATUSES, Row, finite
+from ..store import MOST_ROWS, Row, finite
 from ..untrusted import Malformed, bounded, held_to, parse_json
 from .cells import Cell, base_fields
+from .failures import classify
+
+if TYPE_CHECKING:
+    from ..bench.workbench import TorchWorkbench
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc")
 
 
 @dataclass(frozen=True)
@@ -101,29 +103,44 @@ def run_cell(
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
     turn = _turns(connection) if cell.group else contextlib.nullcontext
-    workbench = spec = None
-    failures = []
+    workbench: TorchWorkbench | None = None
+    spec, failures, opened = None, [], contextlib.ExitStack()
     try:
         from ..bench.workbench import TorchWorkbench
         from ..registry import load
 
         if cell.group:                                      # after the imports, which lanes may do side by side
             _wait_for_baton(connection)
-        registry = load([Path(file) for file in setup.plugin_files])
-        spec = registry.models.get(cell.plugin)
-        if spec is None:
-            reasons = [b.reason for b in registry.broken.values()]
-            raise PluginError(f"{cell.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
-        require(spec)
-        workbench = TorchWorkbench(
-            cell, registry, spec, context, turn, lambda text: connection.send(("progress", text)))
-        registry.suite(cell.suite).measure(cell, workbench)
+
+        def progress(text: str) -> None:
+            connection.send(("progress", text))
+
+        registry = load(installed=False)
+        suite = registry.suites.get(cell.suite)
+        if suite and suite.sealed:
+            from ..referee.workbench import SealedWorkbench
+
+            spec = context["spec"]
+            sealed = SealedWorkbench(setup.plugin_files, cell, registry, spec, context, turn, progress)
+            opened.callback(sealed.close)
+            workbench = sealed
+        else:
+            registry = load([Path(file) for file in setup.plugin_files])
+            spec = registry.models.get(cell.plugin)
+            if spec is None:
+                reasons = [b.reason for b in registry.broken.values()]
+                raise PluginError(f"{cell.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
+            require(spec)
+            workbench = TorchWorkbench(cell, registry, spec, context, turn, progress)
+            suite = registry.suite(cell.suite)
+        suite.measure(cell, workbench)
     except (Abort, EOFError, BrokenPipeError):
         raise
     except BaseException as error:
         traceback.print_exc()
         failures.append(classify(error, spec.target.partition(":")[0] if spec else ""))
     finally:
+        opened.close()
         sys.stdout.flush()
         sys.stderr.flush()
     rows, raw = (workbench.rows, workbench.raw) if workbench else ([], {})
@@ -167,23 +184,6 @@ def _turns(connection: Connection) -> Any:
         yield
 
     return turn
-
-
-def classify(error: BaseException, module: str = "") -> tuple[str, str]:
-    """(status, reason in one line) of an exception that ended a cell of a model of `module`."""
-    text = " ".join(str(error).split())[:300]
-    name = type(error).__name__
-    if isinstance(error, MemoryError) or "OutOfMemory" in name or any(sign in text for sign in OUT_OF_MEMORY):
-        return "oom", f"out of memory: {text or name}"
-    status = getattr(error, "status", "")
-    if status in STATUSES:                                 # Unsupported knows what it is
-        return status, text
-    if isinstance(error, NotImplementedError):
-        return "unsupported", text or name
-    if isinstance(error, HarnessError):
-        return "error", text
-    where = place(error, module)
-    return "error", (f"{name}: {text}" if text else name) + (f" ({where})" if where else "")
 
 
 def unavailable(cell: Cell, spec: Any) -> Row | None:

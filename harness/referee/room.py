@@ -1,0 +1,118 @@
+"""A room: a process with one model in it, as the referee sees it.
+
+On Linux it is forked off the cell's worker before that has read any text or plugin, elsewhere started anew. It belongs
+to the worker's process group, so that whatever ends the worker ends it too. What comes back is data (wire.py), bounded
+and held to its form.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import HarnessError
+from ..run.failures import death
+from . import resident
+from .wire import NotPlain, decode, encode
+
+MOST = 2 << 30                          # bytes of one answer
+
+
+class RoomFailed(HarnessError):
+    """What went wrong in a room, with the status of the row that tells it."""
+
+    def __init__(self, reason: str, status: str):
+        super().__init__(reason)
+        self.status = status
+
+
+class Room:
+    """Starts a process and speaks with it. `folder` is the empty folder that it may write to."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="harness-room-"))
+        self.pid, self.connection = _forked() if sys.platform.startswith("linux") else _started()
+        self.ended = False
+
+    def call(self, name: str, *given: Any, answers: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+        """What the command `name` of `resident.Resident` returns; what it asks for meanwhile, `answers` give by name.
+
+        Raises RoomFailed.
+        """
+        try:
+            self.connection.send_bytes(encode([name, *given]))
+            while True:
+                kind, *rest = self._received()
+                if kind == "ask" and answers and rest[0] in answers:
+                    self.connection.send_bytes(encode(answers[rest[0]](*rest[1:])))
+                elif kind == "done":
+                    return rest[0]
+                elif kind == "failed":
+                    raise RoomFailed(str(rest[1]), str(rest[0]))
+                else:
+                    raise RoomFailed("the model's process speaks out of turn", "error")
+        except (EOFError, OSError):
+            status, reason = death(self._exit_code())
+            raise RoomFailed(reason, status) from None
+        except (NotPlain, IndexError, TypeError, ValueError) as error:
+            raise RoomFailed(f"the model's process answers what is no answer: {error}", "error") from None
+
+    def _received(self) -> list[Any]:
+        message = decode(self.connection.recv_bytes(MOST))
+        if not isinstance(message, list) or not message:
+            raise NotPlain("it is no list")
+        return message
+
+    def _exit_code(self) -> int | None:
+        """Of the process that closed its end, negative for a signal."""
+        self.ended = True
+        with contextlib.suppress(ChildProcessError):
+            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return None
+
+    def close(self) -> None:
+        """End the process and remove its folder."""
+        if not self.ended:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+            self.ended = True
+        self.connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _forked() -> tuple[int, Connection]:
+    """A copy of this process, which holds torch, the harness and the cell's name, and no text yet."""
+    ours, theirs = Pipe()
+    parent = os.getpid()
+    with warnings.catch_warnings():                     # of its other thread, which waits for the parent and no more
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        theirs.close()
+        return pid, ours
+    try:
+        resident.main(theirs, parent)
+    finally:
+        os._exit(0)
+
+
+def _started() -> tuple[int, Connection]:
+    """A new interpreter, where a fork of a process with torch in it is not safe."""
+    ours, theirs = Pipe()
+    code = f"from harness.referee.resident import connected; connected({theirs.fileno()}, {torch.get_num_threads()})"
+    process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()])
+    theirs.close()
+    return process.pid, ours

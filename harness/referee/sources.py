@@ -1,0 +1,61 @@
+"""The source that a model's process may read: what can be imported, and nothing beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from ..importing import GROUP
+from ..run.digest import locate, source_files
+
+
+def importable(plugin_files: Iterable[Path]) -> list[Path]:
+    """Files and folders of code: plugin files and projects, what `sys.path` leads to, and the installed plugins.
+
+    Of a folder that is no package only its modules and packages: a text beside a plugin is not its source.
+    """
+    found = [inner for path in plugin_files
+             for inner in ([path] if path.is_file() else [path / "pyproject.toml", *_code(path), *_code(path / "src")])]
+    found += [inner for entry in sys.path for inner in _code(Path(entry))]
+    for name in ["harness.plugins.", "harness.suites.", *(entry.value for entry in entry_points(group=GROUP))]:
+        found += _package(name.partition(":")[0])
+    return found
+
+
+def caches(target: str) -> list[Path]:
+    """Where Python and numba keep the machine code of a model, "module:attribute", and of what it imports: beside the
+    source. Folders that are missing are made where that can be done."""
+    folders = {path.parent / "__pycache__" for path in source_files(target)}
+    for folder in folders:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError:
+            continue
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _package(module: str) -> list[Path]:
+    """The folder of the package, or the file, that a module is found in."""
+    top = module.rpartition(".")[0] if module.endswith(".") else module.partition(".")[0]
+    try:
+        path = locate(top) if top.startswith("harness") else _origin(top)
+    except (ImportError, ValueError):
+        return []
+    return [] if path is None else [path.parent if path.name == "__init__.py" else path]
+
+
+def _origin(top: str) -> Path | None:
+    spec = importlib.util.find_spec(top)
+    return Path(spec.origin) if spec and spec.has_location and spec.origin else None
+
+
+def _code(folder: Path) -> list[Path]:
+    """Modules and packages right in a folder."""
+    try:
+        children = list(folder.iterdir())
+    except OSError:
+        return []
+    return [child for child in children if child.suffix in (".py", ".so") or (child / "__init__.py").is_file()]

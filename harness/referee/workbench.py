@@ -1,0 +1,354 @@
+"""The workbench of a sealed cell: the suite, the text, the loss, the clock and the rows are here, the model is not.
+
+Three rooms are forked before anything is read. Two are built and locked first, and know nothing of the training; the
+third trains and is scored. Held-out text reaches it when its weights have been taken, and the others only up to the
+places that they are asked about.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..audit.findings import AuditReport
+from ..bench.limits import Flops, Phase
+from ..bench.recall import Recall
+from ..bench.score import Score, sum_losses
+from ..bench.train import Batch, TrainResult, Trial, search_lr
+from ..bench.weights import hold_to_vocabulary, read_tensors
+from ..bench.workbench import TorchWorkbench
+from ..data.batches import ScoreBatch, score_batches, uniform_tokens
+from ..data.faithful import encode_documents
+from ..data.tokenizers import vocabulary
+from ..registry import load
+from ..selector import parse_selector
+from ..untrusted import held_to
+from .ledger import Ledger, everywhere
+from .resident import Lease
+from .room import Room, RoomFailed
+from .seal import Sealed, check
+
+SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
+FRESH = 2
+TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
+
+
+@dataclass(frozen=True)
+class Away:
+    """A model in another process."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What was taken from a room: tensors by name, which are parameters, and which of these grow with the vocabulary.
+    """
+
+    tensors: dict[str, Tensor]
+    parameters: list[str]
+    embedding: list[str]
+
+    def count(self, names: Iterable[str]) -> int:
+        """Real degrees of freedom."""
+        return sum(self.tensors[name].numel() * (2 if self.tensors[name].is_complex() else 1) for name in names)
+
+    def moved(self, other: Weights) -> list[str]:
+        """The names of tensors that `other` has otherwise, or not at all."""
+        return [name for name, tensor in self.tensors.items()
+                if name not in other.tensors or not _same(tensor, other.tensors[name])]
+
+
+class SealedWorkbench(TorchWorkbench):
+    """One cell's tools, the model behind a wall. Its models are `Away`."""
+
+    def __init__(self, plugin_files: Sequence[str], *arguments: Any):
+        self.rooms = [Room() for _ in range(1 + FRESH)]
+        super().__init__(*arguments)
+        self.plugin_files = plugin_files
+        self._take_in_foreign_code()
+        self.ledger, self.weights = Ledger(), dict[int, Weights]()
+        self.solved: dict[str, str] | None = None           # the options that give the size that was asked for
+        self.searching = False                              # nothing is scored then, so one fresh room is enough
+        self.sealing = 0.0                                  # seconds
+
+    def _take_in_foreign_code(self) -> None:
+        """A corpus or a tokenizer of another plugin is code that has to run here, beside the text."""
+        kinds = ((self.cell.corpus, self.registry.corpora), (self.cell.tokenizer, self.registry.tokenizers))
+        foreign = [text for text, known in kinds if text and parse_selector(text, argument=True).name not in known]
+        if foreign:
+            self.registry = load([Path(file) for file in self.plugin_files])
+            self._note(f"the code of {' and '.join(foreign)} ran beside the referee")
+
+    def close(self) -> None:
+        """End the rooms."""
+        for room in self.rooms:
+            room.close()
+
+    # The model
+
+    @property
+    def fresh(self) -> list[Room]:
+        return self.rooms[1:]
+
+    def _open(self, room: Room, caches: bool = False) -> None:
+        cell, solved = self.cell, self.solved
+        stored = self.checkpoint
+        lease = Lease(
+            cell.plugin, self.spec.target, list(self.plugin_files),
+            dict(stored.config.model if stored else cell.options), vocabulary(self.tokenizer), str(room.folder),
+            [str(path) for path in self._hidden()], caches, cell.preset, cell.params, cell.state_bytes, cell.seq_len,
+            cell.device, cell.dtype, str(stored.weights) if stored else "")
+        if solved is not None and not stored:
+            lease = replace(lease, options=solved, preset="", params=0, state_bytes=0)
+        for note in room.call("open", asdict(lease)):
+            self._note(f"not enforced here: {note}")
+
+    def _hidden(self) -> list[Path]:
+        """Where the text of the cell lies: its corpus is not the model's to read."""
+        specs = [find_spec(name) for name in TEXTS]
+        found = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
+        _, selector = self.registry.corpus(self.cell.corpus) if self.cell.corpus else (None, None)
+        if selector and selector.argument and (path := Path(selector.argument).expanduser()).exists():
+            found.append(path.resolve())
+        return found
+
+    @cached_property
+    def home(self) -> Room:
+        """The room that trains. Fresh ones are made ready before it: what it does cannot reach them."""
+        started = time.monotonic()
+        if self.checkpoint:
+            hold_to_vocabulary(self.checkpoint, self.tokenizer)
+        for room in self.fresh[:1] if self.searching else self.fresh:
+            self._make_ready(room)
+        self.sealing += time.monotonic() - started
+        self._open(self.rooms[0])
+        return self.rooms[0]
+
+    def _make_ready(self, room: Room) -> None:
+        """Import the plugin, build a model, have it compile what it compiles, and lock. The first one solves for the
+        size that the others are told."""
+        self._open(room, caches=True)
+        facts = room.call("build", secrets.randbits(32), self._stored)
+        if self.solved is None:
+            self.solved = None if facts["options"] is None else held_to(facts["options"], dict[str, str])
+            if facts["note"]:
+                self._note(str(facts["note"]))
+        tokens = uniform_tokens(self.tokenizer.vocab_size, 2, max(2, self.cell.seq_len))
+        _, state = room.call("forward", 0, tokens[:, :-1], None, "score")
+        room.call("forward", 0, tokens[:, -1:], state, "score")
+        if not self.checkpoint:
+            room.call("step", 0, tokens, tokens, 0.0)
+        room.call("lock")
+
+    @cached_property
+    def _stored(self) -> dict[str, Tensor] | None:
+        return read_tensors(self.checkpoint.weights) if self.checkpoint else None
+
+    def build(self, seed: int | None = None) -> Any:
+        facts = self.home.call("build", self.cell.seed if seed is None else seed, self._stored)
+        if "params" not in self._facts:
+            self._facts |= {"params": facts["non_embedding"], "params_embedding": facts["embedding"]}
+        model = Away(facts["number"])
+        if self.checkpoint:
+            self.weights[model.number] = self._taken(self.home, model.number)
+        return model
+
+    def flops(self, model: Any, batch: int, seq_len: int, phase: Phase) -> Flops:
+        return held_to(self.home.call("flops", model.number, batch, seq_len, phase), Flops)
+
+    def _taken(self, room: Room, number: int) -> Weights:
+        found = room.call("tensors", number)
+        names, embedding = (held_to(found[key], list[str]) for key in ("parameters", "embedding"))
+        tensors = {name: tensor for name, tensor in found["tensors"].items() if isinstance(tensor, Tensor)}
+        return Weights(tensors, [name for name in names if name in tensors],
+                       [name for name in embedding if name in tensors])
+
+    # Quality
+
+    def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
+        return uniform_tokens(self.tokenizer.vocab_size, batch, seq_len, seed)
+
+    @cached_property
+    def recall(self) -> Recall:
+        return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos)
+
+    def search_lr(
+        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> list[Trial]:
+        def run(lr: float) -> TrainResult:
+            model = self.build()
+            found = self.train(model, lr, budget_bytes, stream=stream)
+            self.home.call("drop", model.number)
+            return found
+
+        self.searching = True
+        return search_lr(run, grid)
+
+    def train(
+        self, model: Any, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
+        stream: Callable[[int], Iterable[Batch]] | None = None,
+    ) -> TrainResult:
+        unit = "bits/answer" if stream else "bits/byte"
+        given = Given((stream or self.stream)(self.cell.seed), budget_bytes)
+        started = time.perf_counter()
+        claimed = self.home.call(
+            "train", model.number, lr, budget_bytes, self.cell.dtype, bool(heldout), answers={
+                "batch": given.batch,
+                "progress": lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}")})
+        result = held_to(claimed, TrainResult)
+        result.seconds = time.perf_counter() - started
+        result.bytes_seen, result.tokens_seen, result.steps = given.bytes, given.tokens, given.steps
+        self.weights[model.number] = self._taken(self.home, model.number)
+        if heldout and not result.diverged:
+            result.validation = [(seen, self._curve_point(model, index, heldout))
+                                 for index, (seen, _) in enumerate(result.validation)]
+        return result
+
+    def _curve_point(self, model: Any, index: int, heldout: Sequence[bytes]) -> float:
+        """Bits per byte with the weights of a moment of the training, which is over by now."""
+        self.home.call("use", model.number, index)
+        return self._scored(model, heldout, None).bits_per_byte
+
+    def audit(
+        self, model: Any, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,
+        sample: Tensor | None = None,
+    ) -> AuditReport:
+        sample = self.audit_sample(max(lengths)) if sample is None and text else sample
+        found = self.home.call("examine", model.number, list(lengths), self.cell.seed, sample, jitter)
+        report = held_to(found, AuditReport)
+        self.note_rounding(report)
+        return report
+
+    def score(self, model: Any, documents: Sequence[bytes]) -> Score:
+        self.ledger = Ledger()
+        return self._scored(model, documents, self.ledger)
+
+    def _scored(self, model: Any, documents: Sequence[bytes], ledger: Ledger | None) -> Score:
+        tokens = encode_documents(self.tokenizer, documents, "held-out")
+
+        def forward(batch: ScoreBatch) -> Tensor:
+            logits: Tensor = self._forward(model, batch.inputs, None, "score")[0]
+            if ledger:
+                names = [f"held-out document {document}" for document in batch.document.tolist()]
+                ledger.note(batch.inputs, logits, batch.mask, names, batch.targets)
+            return logits
+
+        return sum_losses(forward, score_batches(
+            tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size),
+            token_bytes=self.tokenizer.token_bytes)
+
+    def inference(self, model: Any) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
+        self.ledger = ledger = Ledger()
+
+        def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+            logits, after = self._forward(model, tokens, state, "infer")
+            if state is None:
+                ledger.note(tokens, logits, everywhere(tokens), ["a text"] * len(tokens))
+            else:
+                ledger.note_call(tokens, state, logits)
+            return logits, after
+
+        return forward
+
+    def _forward(self, model: Any, tokens: Tensor, state: Any, how: str) -> tuple[Tensor, Any]:
+        logits, after = self.home.call("forward", model.number, tokens, state, how)
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if shape != (*tokens.shape, self.tokenizer.vocab_size):
+            raise RoomFailed(f"logits of shape {shape} for {tuple(tokens.shape)} tokens of "
+                             f"{self.tokenizer.vocab_size}", "audit_failed")
+        return logits, after
+
+    def diagnostics(self, model: Any) -> dict[str, float]:
+        tokens = self.tokenizer.encode(self.documents.heldout[0])[: self.cell.seq_len]
+        found = self.home.call("diagnostics", model.number, torch.from_numpy(tokens.copy()).long()[None])
+        return held_to(found, dict[str, float])
+
+    # The check
+
+    def seal(self, model: Any) -> Sealed:
+        started = time.monotonic()
+        taken = self.weights[model.number]
+        how = "score" if self.ledger.places and self.ledger.places[0].target is not None else "infer"
+        try:
+            self._recount(taken)
+            for room in self.fresh:
+                room.call("restore", 0, taken.tensors)
+            elapsed = time.monotonic() - self._started
+            seconds = min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * elapsed - self.sealing))
+            sealed = check([_asked(room) for room in self.fresh], self.ledger.places, self.ledger.calls,
+                           self.tokenizer.vocab_size, how=how, seconds=seconds, secret=self.ledger.secret,
+                           dtype="float32" if how == "score" else self.cell.dtype)
+            if sealed.passed and not self.checkpoint:
+                sealed = self._idle_step(sealed, taken)
+        except RoomFailed as failed:
+            if failed.status == "oom":
+                raise
+            sealed = Sealed(0, 0.0, f"in a fresh process, {failed}")
+        self.sealing += time.monotonic() - started
+        if sealed.note:
+            self._note(sealed.note)
+        if sealed.passed:
+            self.row("sealed_places", sealed.places, "places", phase="score")
+            self.row("sealed_unseen_share", sealed.unseen, "of targets", "lower", phase="score")
+        self.row("sealed_seconds", self.sealing, "s", "lower", phase="score")
+        return sealed
+
+    def _recount(self, taken: Weights) -> None:
+        """Count what a fresh process of the same source needs: parameters, and buffers that training has moved."""
+        fresh = self._taken(self.fresh[0], 0)
+        moved = [name for name in taken.moved(fresh) if name not in taken.parameters]
+        total, embedding = taken.count(taken.parameters), taken.count(taken.embedding)
+        if moved and not self.checkpoint:
+            self._note(f"{taken.count(moved)} numbers in buffers that training moved count as parameters")
+            total += taken.count(moved)
+        self._facts |= {"params": total - embedding, "params_embedding": embedding}
+        for row in self.rows:
+            row.params, row.params_embedding = total - embedding, embedding
+
+    def _idle_step(self, sealed: Sealed, taken: Weights) -> Sealed:
+        """A step of training at learning rate 0 moves no parameter, unless the model trains itself on the side."""
+        room, tokens = self.fresh[-1], self.tokens(2, max(2, self.cell.seq_len), seed=secrets.randbits(32))
+        room.call("step", 0, tokens, tokens, 0.0)
+        after = self._taken(room, 0)
+        moved = [name for name in taken.moved(after) if name in taken.parameters]
+        if not moved:
+            return sealed
+        return Sealed(sealed.places, sealed.seconds, f"a step of training at learning rate 0 moves "
+                      f"{taken.count(moved)} parameters: the model trains itself within forward")
+
+
+class Given:
+    """Batches of training text, handed over one by one until the budget is spent, and counted."""
+
+    def __init__(self, stream: Iterable[Batch], budget_bytes: int):
+        self.stream, self.budget = iter(stream), budget_bytes
+        self.bytes = self.tokens = self.steps = 0
+
+    def batch(self) -> list[Any] | None:
+        if self.bytes >= self.budget:
+            return None
+        inputs, targets, size = next(self.stream)
+        self.bytes, self.tokens, self.steps = self.bytes + size, self.tokens + targets.numel(), self.steps + 1
+        return [inputs, targets, size]
+
+
+def _asked(room: Room) -> Callable[[Tensor, Any, str], tuple[Tensor, Any]]:
+    def ask(tokens: Tensor, state: Any, how: str) -> tuple[Tensor, Any]:
+        logits, after = room.call("forward", 0, tokens, state, how)
+        return logits, after
+
+    return ask
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
