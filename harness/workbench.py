@@ -168,7 +168,7 @@ class Workbench(Protocol):
 
     def seal(self, model: LanguageModel) -> Sealed:
         """Ask fresh processes for what the model said in the last `score`, or since `inference`, at places drawn in
-        secret and without their future. Rows tell how many came again, and how long it took.
+        secret and without their future. Rows tell how many came again, and how long it took. The model is gone then.
 
         Only in a sealed suite: raises Unsupported elsewhere.
         """

@@ -101,7 +101,7 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
             bench.row("unaudited_bits_per_byte", bits, "bits/byte", phase="score", bytes_seen=bytes_seen,
                       status="audit_failed", reason=f"not a score: {reason}")
         return
-    score = bench.score(model, heldout)
+    score, diagnostics = bench.score(model, heldout), bench.diagnostics(model)
     sealed = bench.seal(model)
     if not sealed.passed:
         bench.fail("bits_per_byte", sealed.summary(), status="audit_failed", **seen)
@@ -126,7 +126,7 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
     bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
-    for name, value in bench.diagnostics(model).items():
+    for name, value in diagnostics.items():
         bench.row(f"diagnostic_{name}", value, phase="score")
 
 

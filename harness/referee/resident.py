@@ -60,25 +60,32 @@ class Lease:
     stored: str = ""                    # where the weights come from, that are no fresh ones; the options are theirs
 
 
-def main(connection: Connection, parent: int) -> None:
-    """Serve the process `parent`, of which this one is a fork, until it hangs up."""
+def main(connection: Connection, parent: int, output: int) -> None:
+    """Serve the process `parent`, of which this one is a fork, until it hangs up. What the model prints goes to
+    `output`: nothing is open that another room has open too, not even a position in a file."""
     wall.die_with_parent()
     if os.getppid() != parent:                          # it went before that was asked for
         return
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     os.closerange(3, connection.fileno())
     os.closerange(connection.fileno() + 1, DESCRIPTORS)
+    notes = wall.alone(lambda pid: connection.send_bytes(encode(pid)))
     os.register_at_fork(after_in_child=connection.close)
-    serve(connection)
+    serve(connection, notes)
 
 
 def connected(descriptor: int, threads: int) -> None:
     """Serve whoever is at the other end, from a process that was started anew."""
     torch.set_num_threads(threads)
-    serve(Connection(descriptor))
+    connection = Connection(descriptor)
+    connection.send_bytes(encode(os.getpid()))
+    serve(connection, [])
 
 
-def serve(connection: Connection) -> None:
-    resident = Resident(connection)
+def serve(connection: Connection, notes: list[str]) -> None:
+    resident = Resident(connection, notes)
     with contextlib.suppress(EOFError, OSError):
         while True:
             name, *given = decode(connection.recv_bytes(), own=True)
@@ -95,8 +102,8 @@ def serve(connection: Connection) -> None:
 class Resident:
     """The commands. Models go by number."""
 
-    def __init__(self, connection: Connection):
-        self.connection = connection
+    def __init__(self, connection: Connection, notes: list[str]):
+        self.connection, self.notes = connection, notes
         self.models: list[LanguageModel | None] = []
         self.exact: dict[int, LanguageModel] = {}       # float64 copies
         self.snapshots: list[dict[str, Tensor]] = []
@@ -115,8 +122,8 @@ class Resident:
         """Build the wall, then import the plugin. Returns what the system does not enforce, in words."""
         self.lease = one = Lease(**lease)
         files = [Path(file) for file in one.plugin_files]
-        notes = wall.build_wall(importable(files), [Path(path) for path in one.hidden], Path(one.folder),
-                                caches(one.target) if one.caches else ())
+        self.notes += wall.build_wall(importable(files), [Path(path) for path in one.hidden], Path(one.folder),
+                                      caches(one.target) if one.caches else ())
         registry = load(files)
         spec = registry.models.get(one.plugin)
         if spec is None:
@@ -124,7 +131,7 @@ class Resident:
             raise PluginError(f"{one.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
         require(spec)
         self.spec, self.module = spec, spec.target.partition(":")[0]
-        return notes
+        return self.notes
 
     def build(self, seed: int, tensors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
         """A model of the lease, with fresh weights or `tensors`. Its number and the facts of its building."""
@@ -205,7 +212,9 @@ class Resident:
             logits, after = model.eval()(tokens.to(device), _moved(state, device))
         return logits, after
 
-    def examine(self, number: int, lengths: list[int], seed: int, sample: Tensor | None, jitter: float) -> dict[str, Any]:
+    def examine(
+        self, number: int, lengths: list[int], seed: int, sample: Tensor | None, jitter: float,
+    ) -> dict[str, Any]:
         return asdict(audit(self.model(number), lengths, device=self.lease.device, seed=seed, corpus_tokens=sample,
                             jitter=jitter))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ import torch
 
 from ..errors import HarnessError
 from ..run.failures import death
-from . import resident
+from . import resident, wall
 from .wire import NotPlain, decode, encode
 
 MOST = 2 << 30                          # bytes of one answer
+MOST_PRINTED = 1 << 20
 
 
 class RoomFailed(HarnessError):
@@ -39,21 +42,37 @@ class RoomFailed(HarnessError):
 
 
 class Room:
-    """Starts a process and speaks with it. `folder` is the empty folder that it may write to."""
+    """Starts a process and speaks with it. `shared`: it writes to the worker's own log at once, else at its end."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="harness-room-"))
-        self.pid, self.connection = _forked() if sys.platform.startswith("linux") else _started()
+    def __init__(self, *, shared: bool = False) -> None:
+        self.log = None if shared else tempfile.TemporaryFile()     # noqa: SIM115 — until `close`
+        output = self.log.fileno() if self.log else 1
+        self.started, self.connection = _forked(output) if wall.LINUX else _started(output)
+        self.pid = int(decode(self.connection.recv_bytes(MOST)))           # behind what was started
         self.ended = False
 
-    def call(self, name: str, *given: Any, answers: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-        """What the command `name` of `resident.Resident` returns; what it asks for meanwhile, `answers` give by name.
+    @cached_property
+    def folder(self) -> Path:
+        """The empty folder that it may write to. No room was forked after it was made, so no other knows its name."""
+        return Path(tempfile.mkdtemp(prefix=f"harness-room-{secrets.token_hex(8)}-"))
 
-        Raises RoomFailed.
+    def pause(self, paused: bool) -> None:
+        """Stop the process, so that it takes in nothing of what happens meanwhile, or let it go on."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def call(
+        self, name: str, *given: Any, answers: Mapping[str, Callable[..., Any]] | None = None,
+        seconds: float | None = None,
+    ) -> Any:
+        """What the command `name` of `resident.Resident` returns, within `seconds`; what it asks for meanwhile,
+        `answers` give by name. Raises RoomFailed.
         """
         try:
             self.connection.send_bytes(encode([name, *given]))
             while True:
+                if seconds is not None and not self.connection.poll(seconds):
+                    raise RoomFailed(f"no answer within {seconds:.0f} s", "timeout")
                 kind, *rest = self._received()
                 if kind == "ask" and answers and rest[0] in answers:
                     self.connection.send_bytes(encode(answers[rest[0]](*rest[1:])))
@@ -79,7 +98,7 @@ class Room:
         """Of the process that closed its end, negative for a signal."""
         self.ended = True
         with contextlib.suppress(ChildProcessError):
-            return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            return os.waitstatus_to_exitcode(os.waitpid(self.started, 0)[1])
         return None
 
     def close(self) -> None:
@@ -87,13 +106,18 @@ class Room:
         if not self.ended:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self.pid, signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+                os.waitpid(self.started, 0)
             self.ended = True
         self.connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.log:
+            self.log.seek(0)
+            sys.stdout.write(self.log.read(MOST_PRINTED).decode("utf-8", "replace"))
+            self.log.close()
+        if "folder" in vars(self):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _forked() -> tuple[int, Connection]:
+def _forked(output: int) -> tuple[int, Connection]:
     """A copy of this process, which holds torch, the harness and the cell's name, and no text yet."""
     ours, theirs = Pipe()
     parent = os.getpid()
@@ -104,15 +128,15 @@ def _forked() -> tuple[int, Connection]:
         theirs.close()
         return pid, ours
     try:
-        resident.main(theirs, parent)
+        resident.main(theirs, parent, output)
     finally:
         os._exit(0)
 
 
-def _started() -> tuple[int, Connection]:
+def _started(output: int) -> tuple[int, Connection]:
     """A new interpreter, where a fork of a process with torch in it is not safe."""
     ours, theirs = Pipe()
     code = f"from harness.referee.resident import connected; connected({theirs.fileno()}, {torch.get_num_threads()})"
-    process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()])
+    process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdout=output, stderr=output)
     theirs.close()
     return process.pid, ours

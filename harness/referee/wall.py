@@ -1,27 +1,31 @@
 """The wall around a model: what of this machine its process can still reach.
 
-On Linux the kernel holds it (Landlock, a network namespace of its own): the files of Python, of installed packages and
-of the plugin's own source can be read, and the process's own empty folder is all that can be written. What a system
-cannot enforce is returned in words, for the rows of the cell. Landlock has no wrapper that is kept up, and takes three
-system calls (landlock(7)).
+On Linux the kernel holds it, by namespaces and Landlock: other processes cannot be seen, there is no network and no
+memory in common, the files of Python, of installed packages and of the plugin's own source can be read, and the
+process's own empty folder is all that can be written. What a system cannot enforce is told in words, for the rows of
+the cell. Landlock has no wrapper that is kept up, and takes three system calls (landlock(7)).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import resource
+import signal
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446        # the same numbers on every architecture
 NO_NEW_PRIVILEGES, DIE_WITH_PARENT = 38, 1                      # of prctl(2)
 PATH_BENEATH, VERSION = 1, 1
 SCOPED = 0b11                                                   # abstract sockets, signals
-NEW_NETWORK, NEW_USER = 0x40000000, 0x10000000                  # of unshare(2)
+NAMESPACES = 0x7C000000                                         # of unshare(2): users, processes, names, IPC, network
+ALONE = "other processes of this user can be seen, and the network"
 READ = 1 << 0 | 1 << 2 | 1 << 3                                 # execute, read file, read folder
 WRITE = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 14                      # write file, remove file, make a regular file, truncate
 EVERYTHING = (1 << 15) - 1
@@ -33,6 +37,9 @@ SYSTEM = (
     "/bin", "/usr/bin", "/usr/include", "/usr/libexec", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib",
     "/usr/local/cuda", "/opt/cuda", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices",
     "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/sys", "/proc/driver/nvidia")
+
+
+LINUX = sys.platform.startswith("linux")
 
 
 class _Ruleset(ctypes.Structure):
@@ -54,9 +61,8 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
     os.environ.update(HOME=str(own), TMPDIR=str(own), XDG_CACHE_HOME=str(own))
     os.environ.pop("NUMBA_CACHE_DIR", None)
     tempfile.tempdir = str(own)
-    if not sys.platform.startswith("linux"):
+    if not LINUX:
         return [f"{sys.platform} keeps no file and no network from a process"]
-    notes = [] if _no_network() else ["the network could not be cut off"]
     places = [*map(Path, SYSTEM), *(Path("/dev") / name for name in DEVICES), *Path("/dev").glob("nvidia*"),
               *libraries(), *source]
     hidden = [path.resolve() for path in hidden]
@@ -65,19 +71,45 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
     if version := _landlock([(path, READ | (1 << 1 | 1 << 15 if path.is_relative_to("/dev") else 0))
                              for path in readable]
                             + [(path, READ | WRITE) for path in writable] + [(own.resolve(), EVERYTHING)]):
-        return notes if version >= 6 else [*notes, f"signals to other processes (Landlock {version})"]
-    return [*notes, "this kernel has no Landlock: files of other programs could be read"]
+        return [] if version >= 6 else [f"Landlock {version} lets signals through"]
+    return ["this kernel has no Landlock: any file can be read"]
+
+
+def alone(tell: Callable[[int], object]) -> list[str]:
+    """Leave this process behind: its only child, which returns, sees no other process, no network and no memory of
+    others, and is the first of its namespaces, so that all that it starts ends with it. What could not be had, in
+    words. `tell` is told the process that returns.
+    """
+    user, group = os.getuid(), os.getgid()
+    if _libc().unshare(NAMESPACES):
+        tell(os.getpid())
+        return [ALONE]
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        with contextlib.suppress(OSError):
+            Path("/proc/self", name).write_text(text)
+    child = os.fork()
+    if not child:
+        die_with_parent()
+        return []
+    tell(child)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFSIGNALED(status):                          # whoever waits for this process is told the same
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        with contextlib.suppress(OSError):
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
 
 
 def lock() -> None:
     """From now on no file can be opened at all, by this process or what it starts."""
-    if sys.platform.startswith("linux"):
+    if LINUX:
         _landlock([])
 
 
 def die_with_parent() -> None:
     """On Linux: this process ends when the one that started it does."""
-    if sys.platform.startswith("linux"):
+    if LINUX:
         _libc().prctl(DIE_WITH_PARENT, 9, 0, 0, 0)
 
 
@@ -100,11 +132,6 @@ def without(place: Path, hidden: Sequence[Path]) -> list[Path]:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
-
-
-def _no_network() -> bool:
-    """A network namespace without any way out, in a user namespace of its own where that takes no privilege."""
-    return not (_libc().unshare(NEW_NETWORK) and _libc().unshare(NEW_USER | NEW_NETWORK))
 
 
 def _landlock(rules: Sequence[tuple[Path, int]]) -> int:

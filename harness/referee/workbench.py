@@ -39,6 +39,7 @@ from .seal import Sealed, check
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
 FRESH = 2
+ANSWER_SECONDS = 120.0
 TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
 
 
@@ -72,7 +73,7 @@ class SealedWorkbench(TorchWorkbench):
     """One cell's tools, the model behind a wall. Its models are `Away`."""
 
     def __init__(self, plugin_files: Sequence[str], *arguments: Any):
-        self.rooms = [Room() for _ in range(1 + FRESH)]
+        self.rooms = [Room(shared=True), *(Room() for _ in range(FRESH))]
         super().__init__(*arguments)
         self.plugin_files = plugin_files
         self._take_in_foreign_code()
@@ -130,6 +131,7 @@ class SealedWorkbench(TorchWorkbench):
             hold_to_vocabulary(self.checkpoint, self.tokenizer)
         for room in self.fresh[:1] if self.searching else self.fresh:
             self._make_ready(room)
+            room.pause(True)
         self.sealing += time.monotonic() - started
         self._open(self.rooms[0])
         return self.rooms[0]
@@ -279,6 +281,9 @@ class SealedWorkbench(TorchWorkbench):
         started = time.monotonic()
         taken = self.weights[model.number]
         how = "score" if self.ledger.places and self.ledger.places[0].target is not None else "infer"
+        self.rooms[0].close()                               # before the others wake: nothing can reach them from it
+        for room in self.fresh:
+            room.pause(False)
         try:
             self._recount(taken)
             for room in self.fresh:
@@ -344,7 +349,7 @@ class Given:
 
 def _asked(room: Room) -> Callable[[Tensor, Any, str], tuple[Tensor, Any]]:
     def ask(tokens: Tensor, state: Any, how: str) -> tuple[Tensor, Any]:
-        logits, after = room.call("forward", 0, tokens, state, how)
+        logits, after = room.call("forward", 0, tokens, state, how, seconds=ANSWER_SECONDS)
         return logits, after
 
     return ask
