@@ -69,6 +69,7 @@ def main(connection: Connection, parent: int, output: int) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
     os.closerange(3, connection.fileno())
     os.closerange(connection.fileno() + 1, DESCRIPTORS)
     notes = wall.alone(lambda pid: connection.send_bytes(encode(pid)))

@@ -113,6 +113,7 @@ class Room:
             self.log.seek(0)
             sys.stdout.write(self.log.read(MOST_PRINTED).decode("utf-8", "replace"))
             self.log.close()
+            self.log = None
         if "folder" in vars(self):
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -72,14 +72,15 @@ def check(
     started, asked = time.monotonic(), 0
     gains: list[float] = []                 # bits by which bulk scoring did better, at targets that are known
     order = [places[i] for i in secret.permutation(len(places))]
-    asker = _Asker(rooms, vocab_size, how, secret)
+    unit = spread(torch.stack([place.logits for place in order[:ROUND]])[:, None]) if order else 1.0
+    asker = _Asker(rooms, vocab_size, how, unit, secret)
     doubtful: list[Place] = []
     while asked < len(order) and (not asked or time.monotonic() - started < seconds):
         part = sorted(order[asked:asked + ROUND], key=lambda place: place.at)
         asked += len(part)
         for batch in _batches(part, secret):
             for place, logits in zip(batch, asker.ask(batch), strict=True):
-                apart = _apart(place.logits, logits)
+                apart = _apart(place.logits, logits, unit)
                 if apart > LOOSE or not math.isfinite(apart):
                     return Sealed(asked, time.monotonic() - started, _fault(place, logits, apart))
                 if apart > OTHER_SHAPE[dtype]:
@@ -104,8 +105,10 @@ def check(
 class _Asker:
     """Puts places to fresh models, turn by turn."""
 
-    def __init__(self, rooms: Sequence[Asked], vocab_size: int, how: str, secret: np.random.Generator):
-        self.rooms, self.vocab_size, self.how, self.secret = rooms, vocab_size, how, secret
+    def __init__(
+        self, rooms: Sequence[Asked], vocab_size: int, how: str, unit: float, secret: np.random.Generator,
+    ):
+        self.rooms, self.vocab_size, self.how, self.unit, self.secret = rooms, vocab_size, how, unit, secret
 
     def ask(self, batch: Sequence[Place]) -> Tensor:
         """The logits (B, V) of places: their text up to them, random tokens behind, in cuts between the rooms."""
@@ -133,7 +136,7 @@ class _Asker:
             tokens = torch.from_numpy(self.secret.integers(self.vocab_size, size=len(place.tokens)))
             tokens[:place.at + 1] = place.tokens[:place.at + 1]
             whole, prefix = (room(text[None], None, "exact")[0][0, place.at] for text in (place.tokens, tokens))
-            apart = _apart(whole, prefix)
+            apart = _apart(whole, prefix, self.unit)
             if not apart <= SAME_SHAPE:
                 return _fault(place, prefix, apart, " in float64")
         return ""
@@ -148,11 +151,11 @@ def _batches(places: Sequence[Place], secret: np.random.Generator) -> list[Seque
     return found
 
 
-def _apart(bulk: Tensor, sealed: Tensor) -> float:
-    """The largest difference of logits (V,), in std of the bulk ones; infinite where one is no number."""
+def _apart(bulk: Tensor, sealed: Tensor, unit: float) -> float:
+    """The largest difference of logits (V,), in `unit`, their std; infinite where one is no number."""
     if bulk.shape != sealed.shape:
         return math.inf
-    found = float((bulk.double() - sealed.double()).abs().max()) / spread(bulk[None, None])
+    found = float((bulk.double() - sealed.double()).abs().max()) / unit
     return found if math.isfinite(found) else math.inf
 
 

@@ -114,11 +114,12 @@ def die_with_parent() -> None:
 
 
 def libraries() -> list[Path]:
-    """The folders of Python's own library and of installed packages."""
+    """The folders of Python itself, of its library and of installed packages."""
     paths = sysconfig.get_paths()
     folders = [Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     folders += [Path(entry) for entry in sys.path if "-packages" in entry and Path(entry).is_dir()]
-    return [*dict.fromkeys(folders), Path(__file__).parent.parent]
+    folders += [Path(sys.executable).parent, Path(sys.executable).resolve().parent, Path(__file__).parent.parent]
+    return list(dict.fromkeys(folders))
 
 
 def without(place: Path, hidden: Sequence[Path]) -> list[Path]:

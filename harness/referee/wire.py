@@ -7,6 +7,7 @@ tuples, named ones too, and dicts with their order.
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -109,8 +110,7 @@ def _tensor(content: bytes) -> Tensor:
     if name not in DTYPES or any(n < 0 for n in shape):
         raise NotPlain(f"a tensor of {name}, {shape}")
     numbers = bytearray(content[4 + size:])
-    empty = torch.empty(shape, dtype=DTYPES[name], device="meta")
-    if len(numbers) != empty.numel() * empty.element_size():
+    if len(numbers) != math.prod(shape) * torch.empty((), dtype=DTYPES[name]).element_size():
         raise NotPlain(f"{len(numbers)} bytes for {shape} of {name}")
     return torch.frombuffer(numbers, dtype=DTYPES[name]).reshape(shape) if numbers else torch.empty(
         shape, dtype=DTYPES[name])
