@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from .errors import UsageError
+from .errors import AuditFailed, UsageError
 from .model import LanguageModel, ParameterCount, count_parameters
 from .options import make_config
-from .sizing import match_parameters, match_state
+from .sizing import constant_parameters, match_parameters, match_state
 from .specs import ModelSpec, resolve
 
 SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let width_step of the config give the "
@@ -20,12 +20,14 @@ SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let w
 
 @dataclass(frozen=True)
 class Built:
-    """A model with the facts of its building. `note` says how a parameter target was missed, or ""."""
+    """A model with the facts of its building. `note` says how a parameter target was missed, or ""; `counted` are the
+    parameters that its size was solved with, None where nothing was solved."""
 
     model: LanguageModel
     config: Any
     count: ParameterCount
     note: str = ""
+    counted: int | None = None
 
 
 def build(
@@ -38,12 +40,13 @@ def build(
 
     `vocabulary` (the bytes of every token) is shown to the model where it is known.
     """
-    config, note = make_config(spec, options, preset), ""
+    config, note, counted = make_config(spec, options, preset), "", None
     if state_bytes and not preset:
         config, note = match_state(spec, config, set(options), vocab_size, state_bytes, seq_len)
     elif params and not preset:
         match = match_parameters(spec, config, set(options), vocab_size, params)
         config, note = match.config, match.note
+        counted = match.count.total
     torch.manual_seed(seed)
     model = resolve(spec.target)(config, vocab_size)
     if not isinstance(model, LanguageModel):
@@ -51,7 +54,26 @@ def build(
     if vocabulary:
         model.read_vocabulary(vocabulary)
     model = model.to(device)
-    return Built(model, config, count_parameters(model), note)
+    return Built(model, config, count_parameters(model), note, counted)
+
+
+def hold_to_count(spec: ModelSpec, built: Built) -> None:
+    """Raise AuditFailed where a model that was solved for has other parameters than were counted then, or leaves some
+    out that do not grow with the vocabulary."""
+    model = built.model
+    if built.counted is None:
+        return
+    if built.count.total != built.counted:
+        raise AuditFailed(f"{spec.name} has {built.count.total:,} parameters where it is built and {built.counted:,} "
+                          "on the meta device, where its size is solved for")
+    if type(model).embedding_parameters is LanguageModel.embedding_parameters:
+        return
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    constant = constant_parameters(spec, model.config, model.vocab_size)
+    for parameter in model.embedding_parameters():
+        if (name := names.get(id(parameter), "a tensor")) in constant or name not in names.values():
+            raise AuditFailed(f"embedding_parameters() of {spec.name} yields {name}, which does not grow with the "
+                              "vocabulary")
 
 
 def blame_size(

@@ -126,6 +126,17 @@ def count_on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> ParameterCou
         return count_parameters(resolve(spec.target)(config, vocab_size))
 
 
+def constant_parameters(spec: ModelSpec, config: Any, vocab_size: int) -> set[str]:
+    """The names of parameters that do not grow with the vocabulary; none where no other vocabulary can be had."""
+    try:
+        with torch.device("meta"), Unfilled():
+            small, large = (dict(resolve(spec.target)(config, size).named_parameters())
+                            for size in (vocab_size, 2 * vocab_size + 1))
+    except Exception:                                       # it takes this vocabulary alone
+        return set()
+    return {name for name, parameter in small.items() if name in large and parameter.shape == large[name].shape}
+
+
 class Field:
     """A field of a model's config that a size is solved for, in multiples of its step; `size`, of a config, grows with
     it. Raises UsageError for a step that is none."""

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
-from ..build import Built, build
+from ..build import Built, build, hold_to_count
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
@@ -129,6 +129,7 @@ class TorchWorkbench(Workbench):
                 seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer))
         if self.built is None:
             self.built = built
+            hold_to_count(self.spec, built)
             self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}
             if built.note:
                 self._note(built.note)

@@ -25,7 +25,7 @@ from ..bench.contract import hold_to_contract
 from ..bench.limits import Phase, model_flops
 from ..bench.train import TrainStep, autocast, train
 from ..bench.weights import build_stored, model_tensors, restore_model
-from ..build import build
+from ..build import build, hold_to_count
 from ..checkpoint import model_options
 from ..errors import PluginError, UsageError
 from ..model import LanguageModel
@@ -144,6 +144,7 @@ class Resident:
                           state_bytes=one.state_bytes, seq_len=one.seq_len, seed=seed, device=one.device,
                           vocabulary=one.vocabulary)
         if not self.models:
+            hold_to_count(self.spec, built)
             hold_to_contract(built.model, self.spec, one.options, one.device, solved=not (one.stored or one.preset))
         self.models.append(built.model)
         return {"number": len(self.models) - 1, "note": built.note, "options": self._options(built.config),
