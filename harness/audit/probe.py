@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from ..frames import place
 from ..model import LanguageModel
 from .randomness import Sources
 
+REACH = 30.0                            # nats: what is less likely by more takes no part in a score
 DTYPES = ("float32", "bfloat16")
 PLAIN = (Tensor, int, float, bool, type(None))       # what a state may be made of; anything else hides its size
 
@@ -89,11 +91,12 @@ class Probe:
 def spread(logits: Tensor) -> float:
     """The standard deviation of the logits (B, T, V) within a position: the unit in which differences are stated.
 
-    Estimated from the median absolute deviation: one logit at -1e9, say a masked entry of the vocabulary, would blow up
-    the ordinary estimate and hide any leak.
+    Estimated from the median absolute deviation of those within `REACH` of the largest. Logits at -1e9, masked entries
+    of the vocabulary say, would blow up the ordinary estimate, and many of them this one too, and hide any leak.
     """
     sample = logits[:, :: max(1, logits.shape[1] // 16)].float()
-    deviation = (sample - sample.median(-1, keepdim=True).values).abs().median(-1).values     # (B, ≤ 17)
+    likely = sample.masked_fill(sample < sample.amax(-1, keepdim=True) - REACH, math.nan)
+    deviation = (likely - likely.nanmedian(-1, keepdim=True).values).abs().nanmedian(-1).values     # (B, ≤ 17)
     return max(1.4826 * float(deviation.median()) or float(sample.std(-1).median()), 1e-30)
 
 

@@ -2,8 +2,9 @@
 
 On Linux the kernel holds it, by namespaces and Landlock: other processes cannot be seen, there is no network and no
 memory in common, the files of Python, of installed packages and of the plugin's own source can be read, and the
-process's own empty folder is all that can be written. What a system cannot enforce is told in words, for the rows of
-the cell. Landlock has no wrapper that is kept up, and takes three system calls (landlock(7)).
+process's own empty folder is all that can be written, attributes and times of files included. What a system cannot
+enforce is told in words, for the rows of the cell. Landlock has no wrapper that is kept up, and takes three system
+calls (landlock(7)).
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446        # the same numbers on every architecture
+SET_ATTRIBUTES, CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 442, 444, 445, 446    # the same on every architecture
+BIND, READ_ONLY, RECURSIVE, HERE = 1 << 12 | 1 << 14, 1, 0x8000, -100           # of mount(2) and mount_setattr(2)
+CAPABILITIES = 0x20080522                                       # the version of capset(2)
+WATCHERS = ("max_inotify_instances", "max_fanotify_groups")     # who is told what others do with files
 NO_NEW_PRIVILEGES, DIE_WITH_PARENT = 38, 1                      # of prctl(2)
 PATH_BENEATH, VERSION = 1, 1
 SCOPED = 0b11                                                   # abstract sockets, signals
-NAMESPACES = 0x7C000000                                         # of unshare(2): users, processes, names, IPC, network
+NAMESPACES = 0x7C020000                 # of unshare(2): users, processes, names, IPC, network, mounts
 ALONE = "other processes of this user can be seen, and the network"
 READ = 1 << 0 | 1 << 2 | 1 << 3                                 # execute, read file, read folder
 WRITE = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 14                      # write file, remove file, make a regular file, truncate
@@ -57,12 +61,15 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
     `source` are the files and folders of the plugin, `hidden` what of the libraries must not be read (a corpus),
     `own` the folder that becomes the working directory and home, `writable` further folders.
     """
-    os.chdir(own)
     os.environ.update(HOME=str(own), TMPDIR=str(own), XDG_CACHE_HOME=str(own))
     os.environ.pop("NUMBA_CACHE_DIR", None)
     tempfile.tempdir = str(own)
     if not LINUX:
+        os.chdir(own)
         return [f"{sys.platform} keeps no file and no network from a process"]
+    writable = [path.resolve() for path in writable]
+    notes = [] if _mounted_read_only([own.resolve(), *writable]) else ["attributes of files can be changed"]
+    os.chdir(own)                                       # after it was mounted anew
     places = [*map(Path, SYSTEM), *(Path("/dev") / name for name in DEVICES), *Path("/dev").glob("nvidia*"),
               *libraries(), *source]
     hidden = [path.resolve() for path in hidden]
@@ -71,8 +78,8 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
     if version := _landlock([(path, READ | (1 << 1 | 1 << 15 if path.is_relative_to("/dev") else 0))
                              for path in readable]
                             + [(path, READ | WRITE) for path in writable] + [(own.resolve(), EVERYTHING)]):
-        return [] if version >= 6 else [f"Landlock {version} lets signals through"]
-    return ["this kernel has no Landlock: any file can be read"]
+        return notes if version >= 6 else [*notes, f"Landlock {version} lets signals through"]
+    return [*notes, "this kernel has no Landlock: any file can be read"]
 
 
 def alone(tell: Callable[[int], object]) -> list[str]:
@@ -87,6 +94,9 @@ def alone(tell: Callable[[int], object]) -> list[str]:
     for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
         with contextlib.suppress(OSError):
             Path("/proc/self", name).write_text(text)
+    for name in WATCHERS:
+        with contextlib.suppress(OSError):
+            Path("/proc/sys/user", name).write_text("0")
     child = os.fork()
     if not child:
         die_with_parent()
@@ -133,6 +143,22 @@ def without(place: Path, hidden: Sequence[Path]) -> list[Path]:
 
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+def _mounted_read_only(writable: Sequence[Path]) -> bool:
+    """Whether all that is mounted could be made read-only but for some folders, for good: with the privileges of the
+    namespace, which are given up."""
+    libc = _libc()
+
+    def set_attribute(path: Path, given: int, taken: int, flags: int) -> bool:
+        attributes = (ctypes.c_uint64 * 4)(given, taken, 0, 0)
+        return not libc.syscall(SET_ATTRIBUTES, HERE, os.fsencode(path), flags, attributes, ctypes.c_size_t(32))
+
+    done = all(not libc.mount(os.fsencode(path), os.fsencode(path), None, ctypes.c_ulong(BIND), None)
+               for path in writable)
+    done = done and set_attribute(Path("/"), READ_ONLY, 0, RECURSIVE)
+    done = done and all(set_attribute(path, 0, READ_ONLY, 0) for path in writable)
+    return not libc.capset((ctypes.c_uint32 * 2)(CAPABILITIES, 0), (ctypes.c_uint32 * 6)()) and done
 
 
 def _landlock(rules: Sequence[tuple[Path, int]]) -> int:

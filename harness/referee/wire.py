@@ -23,7 +23,9 @@ DEEPEST = 64
 
 
 class NotPlain(ValueError):
-    """Something that is no nest of tensors, numbers and texts."""
+    """Something that is no nest of tensors, numbers and texts. Of a model, it has its size hidden."""
+
+    status = "audit_failed"
 
 
 class Named(NamedTuple):
@@ -38,6 +40,8 @@ def encode(value: Any) -> bytes:
     """Raises NotPlain for what is no nest of tuples, lists and dicts of tensors, numbers and texts."""
     try:
         return msgspec.msgpack.encode(_plain(value, 0))
+    except NotPlain:
+        raise
     except (OverflowError, TypeError, ValueError) as error:
         raise NotPlain(str(error)) from None
 
@@ -87,7 +91,7 @@ def _plain(value: Any, depth: int) -> Any:
         if all(type(key) is str for key in value):
             return {key: _plain(item, depth + 1) for key, item in value.items()}
         return _extension(PAIRS, [[_plain(key, depth + 1), _plain(item, depth + 1)] for key, item in value.items()])
-    raise NotPlain(f"a {type(value).__name__}")
+    raise NotPlain(f"the model gives a {type(value).__name__}, not a nest of tuples, lists and dicts of tensors")
 
 
 def _extension(code: int, items: list[Any]) -> msgspec.msgpack.Ext:

@@ -29,6 +29,7 @@ from ..bench.workbench import TorchWorkbench
 from ..data.batches import ScoreBatch, score_batches, uniform_tokens
 from ..data.faithful import encode_documents
 from ..data.tokenizers import vocabulary
+from ..errors import AuditFailed
 from ..registry import load
 from ..selector import parse_selector
 from ..untrusted import held_to
@@ -60,8 +61,13 @@ class Weights:
     embedding: list[str]
 
     def count(self, names: Iterable[str]) -> int:
-        """Real degrees of freedom."""
-        return sum(self.tensors[name].numel() * (2 if self.tensors[name].is_complex() else 1) for name in names)
+        """Real degrees of freedom. Integers may pack smaller numbers: four bytes of them are one."""
+        def reals(tensor: Tensor) -> int:
+            if tensor.is_floating_point() or tensor.is_complex():
+                return tensor.numel() * (2 if tensor.is_complex() else 1)
+            return max(tensor.numel(), tensor.numel() * tensor.element_size() // 4)
+
+        return sum(reals(self.tensors[name]) for name in names)
 
     def moved(self, other: Weights) -> list[str]:
         """The names of tensors that `other` has otherwise, or not at all."""
@@ -77,7 +83,9 @@ class SealedWorkbench(TorchWorkbench):
         super().__init__(*arguments)
         self.plugin_files = plugin_files
         self._take_in_foreign_code()
-        self.ledger, self.weights = Ledger(), dict[int, Weights]()
+        self.ledger, self.weights = Ledger(), dict[int, Weights]()      # of models that were trained
+        self.begun = dict[int, Weights]()                               # as they were built
+        self.practice: tuple[Tensor, Tensor] | None = None              # the first batch of the last training
         self.solved: dict[str, str] | None = None           # the options that give the size that was asked for
         self.searching = False                              # nothing is scored then, so one fresh room is enough
         self.sealing = 0.0                                  # seconds
@@ -118,6 +126,7 @@ class SealedWorkbench(TorchWorkbench):
         """Where the text of the cell lies: its corpus is not the model's to read."""
         specs = [find_spec(name) for name in TEXTS]
         found = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
+        found += [path for name in TEXTS for path in Path("/").glob(f"usr/lib*/python3*/{name}")]
         _, selector = self.registry.corpus(self.cell.corpus) if self.cell.corpus else (None, None)
         if selector and selector.argument and (path := Path(selector.argument).expanduser()).exists():
             found.append(path.resolve())
@@ -147,7 +156,10 @@ class SealedWorkbench(TorchWorkbench):
                 self._note(str(facts["note"]))
         tokens = uniform_tokens(self.tokenizer.vocab_size, 2, max(2, self.cell.seq_len))
         _, state = room.call("forward", 0, tokens[:, :-1], None, "score")
-        room.call("forward", 0, tokens[:, -1:], state, "score")
+        try:
+            room.call("forward", 0, tokens[:, -1:], state, "score")
+        except RoomFailed as failed:
+            raise AuditFailed(f"the state does not survive being written down: {failed}") from None
         if not self.checkpoint:
             room.call("step", 0, tokens, tokens, 0.0)
         room.call("lock")
@@ -160,7 +172,8 @@ class SealedWorkbench(TorchWorkbench):
         facts = self.home.call("build", self.cell.seed if seed is None else seed, self._stored)
         if "params" not in self._facts:
             self._facts |= {"params": facts["non_embedding"], "params_embedding": facts["embedding"]}
-        model = Away(facts["number"])
+        model = Away(held_to(facts["number"], int))
+        self.begun[model.number] = self._taken(self.home, model.number)
         if self.checkpoint:
             self.weights[model.number] = self._taken(self.home, model.number)
         return model
@@ -207,6 +220,7 @@ class SealedWorkbench(TorchWorkbench):
             "train", model.number, lr, budget_bytes, self.cell.dtype, bool(heldout), answers={
                 "batch": given.batch,
                 "progress": lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}")})
+        self.practice = given.first
         result = held_to(claimed, TrainResult)
         result.seconds = time.perf_counter() - started
         result.bytes_seen, result.tokens_seen, result.steps = given.bytes, given.tokens, given.steps
@@ -285,7 +299,7 @@ class SealedWorkbench(TorchWorkbench):
         for room in self.fresh:
             room.pause(False)
         try:
-            self._recount(taken)
+            self._recount(model, taken)
             for room in self.fresh:
                 room.call("restore", 0, taken.tensors)
             elapsed = time.monotonic() - self._started
@@ -293,7 +307,7 @@ class SealedWorkbench(TorchWorkbench):
             sealed = check([_asked(room) for room in self.fresh], self.ledger.places, self.ledger.calls,
                            self.tokenizer.vocab_size, how=how, seconds=seconds, secret=self.ledger.secret,
                            dtype="float32" if how == "score" else self.cell.dtype)
-            if sealed.passed and not self.checkpoint:
+            if sealed.passed and self.practice:
                 sealed = self._idle_step(sealed, taken)
         except RoomFailed as failed:
             if failed.status == "oom":
@@ -308,13 +322,12 @@ class SealedWorkbench(TorchWorkbench):
         self.row("sealed_seconds", self.sealing, "s", "lower", phase="score")
         return sealed
 
-    def _recount(self, taken: Weights) -> None:
-        """Count what a fresh process of the same source needs: parameters, and buffers that training has moved."""
-        fresh = self._taken(self.fresh[0], 0)
-        moved = [name for name in taken.moved(fresh) if name not in taken.parameters]
+    def _recount(self, model: Any, taken: Weights) -> None:
+        """Count what a fresh process needs beside the source: parameters, and buffers that training has moved."""
+        moved = [name for name in taken.moved(self.begun[model.number]) if name not in taken.parameters]
         total, embedding = taken.count(taken.parameters), taken.count(taken.embedding)
         if moved and not self.checkpoint:
-            self._note(f"{taken.count(moved)} numbers in buffers that training moved count as parameters")
+            self._note(f"buffers that training moved count as parameters: {taken.count(moved):,} numbers")
             total += taken.count(moved)
         self._facts |= {"params": total - embedding, "params_embedding": embedding}
         for row in self.rows:
@@ -322,8 +335,9 @@ class SealedWorkbench(TorchWorkbench):
 
     def _idle_step(self, sealed: Sealed, taken: Weights) -> Sealed:
         """A step of training at learning rate 0 moves no parameter, unless the model trains itself on the side."""
-        room, tokens = self.fresh[-1], self.tokens(2, max(2, self.cell.seq_len), seed=secrets.randbits(32))
-        room.call("step", 0, tokens, tokens, 0.0)
+        room = self.fresh[-1]
+        inputs, targets = self.practice or (self.tokens(2, 2), self.tokens(2, 2))
+        room.call("step", 0, inputs, targets, 0.0)
         after = self._taken(room, 0)
         moved = [name for name in taken.moved(after) if name in taken.parameters]
         if not moved:
@@ -338,11 +352,13 @@ class Given:
     def __init__(self, stream: Iterable[Batch], budget_bytes: int):
         self.stream, self.budget = iter(stream), budget_bytes
         self.bytes = self.tokens = self.steps = 0
+        self.first: tuple[Tensor, Tensor] | None = None
 
     def batch(self) -> list[Any] | None:
         if self.bytes >= self.budget:
             return None
         inputs, targets, size = next(self.stream)
+        self.first = self.first or (inputs, targets)
         self.bytes, self.tokens, self.steps = self.bytes + size, self.tokens + targets.numel(), self.steps + 1
         return [inputs, targets, size]
 
