@@ -174,6 +174,10 @@ class Workbench(Protocol):
         """
         ...
 
+    def compressed_bits(self, documents: Sequence[bytes]) -> dict[str, float]:
+        """Bits per byte of general compressors that have read the end of the training text, by name."""
+        ...
+
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
         """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand
         for. Raises HarnessError where the source is not known."""

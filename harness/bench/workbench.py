@@ -21,6 +21,7 @@ from ..audit.findings import AuditReport
 from ..build import Built, build, hold_to_count
 from ..checkpoint import Checkpoint, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
+from ..data.compressors import compressed_bits
 from ..data.corpora import DEFAULT, load_documents
 from ..data.documents import Documents
 from ..data.faithful import Faithful, encode_documents
@@ -79,6 +80,8 @@ class TorchWorkbench(Workbench):
 
     def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
         given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
+        if fields.get("status", "ok") == "ok":              # a failure has one reason, a number all that is noted
+            given["reason"] = "; ".join(filter(None, [self._facts.get("reason", ""), fields.pop("reason", "")]))
         row = Row(**self.row_fields() | given | fields)
         if row.value is not None and not math.isfinite(row.value):
             reasons = (f"{metric} is {'not a number' if math.isnan(row.value) else 'infinite'}", row.reason)
@@ -231,6 +234,9 @@ class TorchWorkbench(Workbench):
 
     def seal(self, model: LanguageModel) -> Sealed:
         raise Unsupported(f"suite {self.cell.suite} is not sealed: its model can reach all that it is held against")
+
+    def compressed_bits(self, documents: Sequence[bytes]) -> dict[str, float]:
+        return compressed_bits(self.documents.train, documents)
 
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
         """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand
