@@ -136,6 +136,7 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
     bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
+    bench.row("artifact_bytes", bench.keep(model, bytes_seen), "B", "lower", phase="score")
     for name, value in diagnostics.items():
         bench.row(f"diagnostic_{name}", value, phase="score")
 
