@@ -10,6 +10,7 @@ from harness.bench.artifact import artifact_bytes
 from harness.checkpoint import BEST, CONFIG, TOKENIZER, open_checkpoint
 from harness.registry import load
 from harness.run.cells import Cell
+from harness.run.digest import data_files
 from harness.run.worker import Setup, run_cell
 from harness.store import CellResult, Row, Store
 
@@ -33,7 +34,7 @@ def scored(toy):
     return score(toy)
 
 
-def test_an_artifact_is_weights_source_and_data_each_file_once(tmp_path):
+def test_an_artifact_is_weights_and_files_each_once(tmp_path):
     source, data = tmp_path / "model.py", tmp_path / "table.bin"
     source.write_bytes(b"x" * 100)
     data.write_bytes(b"y" * 1000)
@@ -41,7 +42,16 @@ def test_an_artifact_is_weights_source_and_data_each_file_once(tmp_path):
     packed = zlib.compressobj(1)
     size = len(packed.compress(weights) + packed.flush())
     assert artifact_bytes(weights, [source]) == size + 100
-    assert artifact_bytes(weights, [source], [data, data]) == size + 1100
+    assert artifact_bytes(weights, [source, data, data]) == size + 1100
+
+
+def test_data_is_what_else_lies_in_the_packages_of_a_model(tmp_path):
+    for name in ("own/__init__.py", "own/model.py", "own/table.bin", "own/data/more.bin", "own/__pycache__/model.pyc",
+                 "own/other/__init__.py", "own/other/its.bin", "alone.py", "beside.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert data_files([tmp_path / "own/model.py", tmp_path / "alone.py"]) == {
+        tmp_path / "own/table.bin", tmp_path / "own/data/more.bin"}
 
 
 def test_a_score_says_how_many_bytes_it_takes(scored, toy):

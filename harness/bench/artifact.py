@@ -26,6 +26,6 @@ def kept_files(
     return {**{name: text.encode() for name, text in config.files(learned).items()}, BEST: weights}
 
 
-def artifact_bytes(weights: bytes, sources: Iterable[Path], data_files: Iterable[Path] = ()) -> int:
-    """Bytes of the weights, compressed, of the model's source files and of the data files that it reads."""
-    return len(zlib.compress(weights, QUICKEST)) + sum(path.stat().st_size for path in {*sources, *data_files})
+def artifact_bytes(weights: bytes, files: Iterable[Path]) -> int:
+    """Bytes of the weights, compressed, and of the model's files: source, and data beside it."""
+    return len(zlib.compress(weights, QUICKEST)) + sum(path.stat().st_size for path in set(files))

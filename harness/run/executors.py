@@ -21,6 +21,7 @@ from ..executor import Events, Executor, Interrupted, Stop
 from ..specs import ModelSpec
 from ..store import CellResult, Row
 from .cells import Cell, base_fields
+from .digest import data_files
 from .identity import model_files
 from .process import SPAWN_LIMIT_S, Worker
 from .worker import Setup, unavailable
@@ -116,8 +117,8 @@ class LocalExecutor(Executor):
     ) -> dict[str, Any]:
         needs = {need: {"raw": done[need].raw, "ok": done[need].ok} for need in cell.needs if need in done}
         spec = specs[cell.plugin]
-        sources = model_files(registry.current(), spec, dict(cell.options))      # a worker that seals may not import them
-        return {"limits": self.limits, "needs": needs, "spec": spec, "sources": sources}
+        sources = model_files(registry.current(), spec, dict(cell.options))     # a worker that seals imports none
+        return {"limits": self.limits, "needs": needs, "spec": spec, "sources": sources | data_files(sources)}
 
     def _messages(self, workers: Sequence[Worker]) -> Iterator[tuple[Worker, tuple[Any, ...]]]:
         """Sleep until a worker speaks, dies or runs out of time; then yield (worker, message)."""
