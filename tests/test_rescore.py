@@ -168,13 +168,21 @@ def result(value, low=None, high=None, sizes=(10, 30), **row):
     (result(2.0, sizes=(30, 10)), "other bytes were scored"),
     (result(2.0, corpus_sha256="b" * 64), "the text is another here: SHA-256 bbbbbbbbbbbb…, not aaaaaaaaaaaa…"),
     (result(None, status="audit_failed", reason="it leaks"), "audit_failed: it leaks"),
+    (CellResult({}, [], {}), "ok: no number"),
     (None, "it was not scored again; the same command does"),
 ])
 def test_a_score_comes_again_within_its_interval_on_the_same_bytes(again, reason):
     stored = result(2.0, 1.5, 2.5)
     found = compared_again(TextScore(stored, stored.rows[0], HOW), again, "")
     assert found.reason == reason
-    assert found.off == (None if again is None or again.rows[0].value is None else again.rows[0].value - 2.0)
+    assert found.off == (again.rows[0].value - 2.0 if again and again.rows and again.rows[0].value else None)
+
+
+def test_raw_measurements_that_are_none_are_told_of_their_cell():
+    stored = result(2.0, 1.5, 2.5)
+    stored.raw["bytes"] = ["ten"]
+    found = compared_again(TextScore(stored, stored.rows[0], HOW), result(2.0), "")
+    assert found.reason.startswith(f"cell {stored.id} is corrupt: raw 'bytes'")
 
 
 def test_the_score_of_one_document_has_no_interval_and_a_thousandth_of_room():

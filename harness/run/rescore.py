@@ -112,10 +112,13 @@ def compared_again(score: TextScore, again: CellResult | None, note: str) -> Res
     """A score beside what its weights gave now; None where they were not scored."""
     if again is None:
         return Rescored(score, reason="it was not scored again; the same command does", note=note)
-    row = next((row for row in again.rows if row.metric == score.row.metric), again.rows[0])
+    row = next((row for row in again.rows if row.metric == score.row.metric or row.status != "ok"), Row())
     if row.status != "ok" or row.value is None:
-        return Rescored(score, reason=f"{row.status}: {row.reason}", note=note)
-    return Rescored(score, row.value, _difference(score, again, row, row.value), note)
+        return Rescored(score, reason=f"{row.status}: {row.reason or 'no number'}", note=note)
+    try:
+        return Rescored(score, row.value, _difference(score, again, row, row.value), note)
+    except FileError as corrupt:
+        return Rescored(score, row.value, str(corrupt), note)
 
 
 def _difference(score: TextScore, again: CellResult, row: Row, value: float) -> str:
