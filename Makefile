@@ -41,7 +41,7 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) -e '.[fast,gpt2,dev]'
+	$(PIP) -e '.[fast,gpt2,ppmd,dev]'
 	@touch $@ $(VENV)/.run
 
 # The pages are built from their text alone: what the extra `docs` names, and neither torch nor the harness.

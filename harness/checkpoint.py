@@ -6,6 +6,8 @@
     runs/NAME/tokenizer.json        what its tokenizer has learned from the training text, where it learns
     runs/NAME/log.jsonl             one event a line: intervals, validations, checkpoints, the end
 
+The weights that a run of suites has scored lie in such directories too, without `last.safetensors` and a log.
+
 Nothing here is pickled, so a checkpoint from elsewhere is safe to open. Weights carry the id of their run: a file that
 was copied over another is told before it is used. The config knows the digest of the tokenizer's file.
 """
@@ -26,8 +28,8 @@ from .errors import FileError, PluginError, UsageError
 from .options import config_class, format_option, make_config, parse_options
 from .selector import Selector
 from .specs import ModelSpec, require
-from .store import write_atomically
 from .untrusted import LARGEST_TEXT, Count, Malformed, Name, bounded, held_to, parse_json, parse_toml, read_bounded
+from .writing import write_atomically
 
 FORMAT = 1
 LARGEST_LEARNED = 8 << 20               # bytes of what a tokenizer has learned
@@ -50,11 +52,14 @@ class RunConfig:
     train: dict[str, str | int | float | bool] = field(default_factory=dict)
     vocabulary: str = ""                                    # digest of tokenizer.json, "" without one
 
+    def files(self, learned: Any = None) -> dict[str, str]:
+        """What rebuilds the run, by file: what the tokenizer has `learned`, then the config that knows its digest."""
+        return {**({} if learned is None else {TOKENIZER: _to_json(learned)}), CONFIG: self.to_toml()}
+
     def write(self, directory: Path, learned: Any = None) -> None:
-        """Write the config, and before it what the tokenizer has `learned`. Raises FileError."""
-        if learned is not None:
-            write_atomically(directory / TOKENIZER, _to_json(learned))
-        write_atomically(directory / CONFIG, self.to_toml())
+        """Write these files. Raises FileError."""
+        for name, text in self.files(learned).items():
+            write_atomically(directory / name, text)
 
     def to_toml(self) -> str:
         facts = {"format": FORMAT, **{name: getattr(self, name) for name in FACTS}}

@@ -15,6 +15,7 @@ from .commands.gguf import gguf_export, gguf_import
 from .commands.lists import corpora, plugins, suites
 from .commands.new import new
 from .commands.report import report
+from .commands.rescore import rescore
 from .commands.run import run
 from .commands.show import show
 from .commands.train import generate, train, watch
@@ -40,6 +41,6 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claims, compare, gguf_export, gguf_import, generate, report, reproduce, show, train, watch,
+    audit, check, claims, compare, gguf_export, gguf_import, generate, report, reproduce, rescore, show, train, watch,
 ):
     app.command()(command)

@@ -4,7 +4,7 @@
 |------|---------|
 | 0    | everything asked for was done and every row is ok |
 | 1    | done, but some rows are not ok (or an audit, a check failed, a training run diverged or was lost, --fail-on
-|      | holds, a claim was not run) |
+|      | holds, a claim was not run, a score does not come again) |
 | 2    | the command line is wrong: an unknown name, a malformed option, an impossible value |
 | 3    | a selected plugin does not load, or a selected corpus or tokenizer misses a dependency |
 | 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |

@@ -2,9 +2,11 @@
 
     results/<run>/manifest.json        what was asked for, where and with which versions
     results/<run>/cells/<id>.json      rows and raw measurements of one finished cell
+    results/<run>/weights/<id>/        what it has scored, as a training run keeps it (checkpoint.py)
     results/<run>/table.parquet|csv    every row, long format
 
-A cell file is written under a temporary name, synced and renamed, so that it exists whole or not at all.
+A cell's file and the folder of its weights are written under a temporary name, synced and renamed, so that each exists
+whole or not at all; the weights come first.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ import datetime
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from .records import ABSENT, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
 from .spreadsheet import inert
 from .untrusted import LARGEST, Finite, Int64, Malformed, Measured, Positive, bounded, held_to, parse_json, read_bounded
+from .writing import replacing, write_atomically, write_folder
 
 if TYPE_CHECKING:
     import pandas
@@ -33,7 +35,7 @@ SCHEMA = 1
 MOST_ROWS = 10_000                          # of one cell
 STATUSES: tuple[str, ...] = get_args(Status)
 OWN = (                                     # what may lie there without a manifest
-    "cells", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
+    "cells", "weights", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
 
 
 @dataclass
@@ -93,12 +95,16 @@ COLUMNS = tuple(f.name for f in fields(Row))
 
 @dataclass
 class CellResult:
-    """What one cell gave: its rows, and the raw measurements that every statistic can be recomputed from."""
+    """What one cell gave: its rows, and the raw measurements that every statistic can be recomputed from.
+
+    `weights` are the files of what it has scored, until they are stored.
+    """
 
     cell: dict[str, Any]
     rows: list[Row]
     raw: dict[str, Any] = field(default_factory=dict)
     environment: str = ""
+    weights: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -149,35 +155,12 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to, which takes the place of `path` at the end: readers see the old file or the new one, never a
-    part. Raises FileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Always UTF-8: what of a foreign name is not, is escaped. Raises FileError."""
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
 class Store:
     """A results directory. Raises FileError where it cannot be used."""
 
     def __init__(self, directory: Path | str, *, create: bool = True):
         self.directory = Path(directory)
-        self.cells = self.directory / "cells"
+        self.cells, self.weights = self.directory / "cells", self.directory / "weights"
         self.manifest_path = self.directory / "manifest.json"
         try:
             exists = self.directory.exists()
@@ -226,7 +209,8 @@ class Store:
         write_atomically(self.manifest_path, json.dumps(finite(dict(manifest)), indent=1, sort_keys=True) + "\n")
 
     def write(self, result: CellResult) -> None:
-        """Keep a cell. Raises FileError where it cannot be written, or is none that could be read back."""
+        """Keep a cell, weights first. Raises FileError where it cannot be written, or is none that could be read back.
+        """
         payload = {
             "schema": SCHEMA, "cell": result.cell, "environment": result.environment,
             "rows": [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows],
@@ -237,6 +221,8 @@ class Store:
             parse_cell(text.encode(), result.id)
         except Malformed as wrong:
             raise FileError(f"{path} cannot be written: {wrong}") from None
+        if result.weights:
+            write_folder(self.weights / result.id, result.weights)
         write_atomically(path, text)
 
     def read(self, cell_id: str) -> CellResult | None:

@@ -174,6 +174,18 @@ class Workbench(Protocol):
         """
         ...
 
+    def compressed_bits(self, documents: Sequence[bytes]) -> dict[str, float]:
+        """Bits per byte of general compressors that have read the end of the training text, by name."""
+        ...
+
+    def keep(self, model: LanguageModel, bytes_seen: int) -> int:
+        """Hand over the weights that were scored, which are stored beside the cell unless they came from there.
+
+        Returns the bytes that the score takes: weights, compressed, and source. Raises Unsupported for weights that no
+        file can hold.
+        """
+        ...
+
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
         """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand
         for. Raises HarnessError where the source is not known."""

@@ -4,7 +4,8 @@ Notable:
 - the search is a cell of its own, shared by all seeds; its trials are rows (the tuning ledger);
 - the score is of weights that passed the audit at the scored length, and of logits that fresh processes give again
   without the future, or there is none;
-- on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference.
+- on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference;
+- a score below that floor, or elsewhere far below what a general compressor reaches, is kept, and says so.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ GRID = (3e-3, 6e-3, 1.2e-2)
 TRIAL_FRACTION = 0.1                       # of the budget, for each learning rate tried
 HELDOUT_BYTES = 128 << 10
 CURVE_BYTES = 16 << 10                      # of held-out text, for the learning curve
+FAR_BELOW = 0.5                            # of what the best compressor reaches
+NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
+LOOK = "a person should look at how this model knows the text"
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -112,22 +116,37 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     document_bits, document_bytes = score.bits.tolist(), score.bytes.tolist()
     interval = stats.bits_per_byte_interval(document_bits, document_bytes)
     floor = {}
+    compressed = bench.compressed_bits(heldout)
+    doubt = doubtful(score.bits_per_byte, compressed)
     if documents.oracle:
         oracle = bench.oracle_bits(heldout)
         floor = {"limit": sum(oracle) / float(score.bytes.sum()), "limit_kind": "entropy"}
         excess = stats.paired_bits_difference(document_bits, oracle, document_bytes)
         bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
         bench.raw["oracle_bits"] = oracle
+        impossible = excess.high is not None and excess.high < 0
+        doubt = f"below the entropy of the source, where no honest model can be; {LOOK}" if impossible else ""
     bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
-              ci_low=interval.low, ci_high=interval.high, **seen, **floor)
+              ci_low=interval.low, ci_high=interval.high, reason=doubt, **seen, **floor)
+    told = [f"{name} {bits:.3f}" for name, bits in compressed.items()] + ([] if "PPMd" in compressed else [NO_PPMD])
+    bench.row("compressor_bits_per_byte", min(compressed.values()), "bits/byte", phase="score", reason=", ".join(told))
     if score.late_bytes.any():                              # else no window is longer than half of its length
         bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
     bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
+    bench.row("artifact_bytes", bench.keep(model, bytes_seen), "B", "lower", phase="score")
     for name, value in diagnostics.items():
         bench.row(f"diagnostic_{name}", value, phase="score")
+
+
+def doubtful(bits_per_byte: float, compressed: dict[str, float]) -> str:
+    """Why a person should look at a score beside what compressors reach on the same text, or ""."""
+    best = min(compressed, key=lambda name: compressed[name])
+    if bits_per_byte >= FAR_BELOW * compressed[best]:
+        return ""
+    return f"far below the {compressed[best]:.3g} bits/byte that {best} reaches on this text; {LOOK}"
 
 
 def compared(row: Row) -> ByDocument | None:

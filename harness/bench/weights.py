@@ -8,18 +8,19 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 from torch.nn.modules import module
 
 from ..build import Built, build
 from ..checkpoint import Checkpoint
 from ..data.tokenizers import Tokenizer, vocabulary
-from ..errors import FileError
+from ..errors import FileError, Unsupported, one_line
 from ..model import LanguageModel
 from ..options import make_config
 from ..sizing import count_on_meta
 from ..specs import ModelSpec
-from ..store import replacing
+from ..writing import replacing
 
 WEIGHTS, OPTIMIZER = "model.", "optimizer."
 SLACK = 1 << 10                         # tensors and numbers that a model may have beside those that are stored
@@ -35,6 +36,15 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, objec
             temporary.chmod(0o644)                          # safetensors makes it readable for its owner alone
     except SafetensorError as error:
         raise FileError(f"cannot write {path}: {error}") from None
+
+
+def packed(tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> bytes:
+    """The content of such a file. Raises Unsupported for tensors that it has no form for."""
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}    # none share storage
+    try:
+        return to_bytes(own, metadata={key: str(value) for key, value in metadata.items()})
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise Unsupported(f"weights that a file of safetensors cannot hold: {one_line(error)}") from None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

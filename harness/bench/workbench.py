@@ -6,10 +6,11 @@ only metric, value and unit. What a method does, and what it raises, is document
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +20,15 @@ from torch import Tensor
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
 from ..build import Built, build, hold_to_count
-from ..checkpoint import Checkpoint, open_checkpoint
+from ..checkpoint import Checkpoint, model_options, open_checkpoint
 from ..data.batches import TrainStream, score_batches, uniform_tokens
+from ..data.compressors import compressed_bits
 from ..data.corpora import DEFAULT, load_documents
 from ..data.documents import Documents
 from ..data.faithful import Faithful, encode_documents
 from ..data.tokenizers import Tokenizer, learn, make_tokenizer, vocabulary
 from ..data.windows import first_visible_byte, limit_documents
-from ..errors import HarnessError, Unsupported
+from ..errors import HarnessError, Unsupported, UsageError
 from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
 from ..registry import Registry
@@ -35,6 +37,7 @@ from ..sizing import count_on_meta, match_parameters
 from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row, now
 from ..workbench import Workbench
+from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .contract import hold_to_contract
 from .limits import Flops, Phase, model_flops
@@ -43,6 +46,7 @@ from .operators import Operators, profile
 from .recall import Recall
 from .score import Score, score
 from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
+from .weights import model_tensors, packed
 
 FEW_ROUNDS = 11
 TOLD_OVERLAP = 0.05                         # share of held-out text in training text that rows tell
@@ -58,10 +62,11 @@ class TorchWorkbench(Workbench):
     def __init__(
         self, cell: Cell, registry: Registry, spec: ModelSpec, context: dict[str, Any],
         turn: Callable[[], AbstractContextManager[Any]], progress: Callable[[str], None],
+        hand_over: Callable[[dict[str, bytes]], None] = lambda files: None,
     ):
         self.cell, self.registry, self.spec = cell, registry, spec
-        self.limits, self.needs = context["limits"], context["needs"]
-        self.turn, self.progress = turn, progress
+        self.limits, self.needs, self.sources = context["limits"], context["needs"], context.get("sources", ())
+        self.turn, self.progress, self.hand_over = turn, progress, hand_over
         self.rows, self.raw = [], {}
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
@@ -79,6 +84,8 @@ class TorchWorkbench(Workbench):
 
     def row(self, metric: str, value: float | None, unit: str = "", better: str = "", **fields: Any) -> None:
         given = {"metric": metric, "value": None if value is None else float(value), "unit": unit, "better": better}
+        if fields.get("status", "ok") == "ok":              # a failure has one reason, a number all that is noted
+            given["reason"] = "; ".join(filter(None, [self._facts.get("reason", ""), fields.pop("reason", "")]))
         row = Row(**self.row_fields() | given | fields)
         if row.value is not None and not math.isfinite(row.value):
             reasons = (f"{metric} is {'not a number' if math.isnan(row.value) else 'infinite'}", row.reason)
@@ -104,13 +111,19 @@ class TorchWorkbench(Workbench):
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        spec, _ = self.registry.tokenizer(self.cell.tokenizer or "bytes")
+        return Faithful(make_tokenizer(spec, self.learned))
+
+    @cached_property
+    def learned(self) -> Any:
+        """What the cell's tokenizer has learned, None for one that learns nothing."""
         spec, selector = self.registry.tokenizer(self.cell.tokenizer or "bytes")
         if not spec.learn:
-            return Faithful(make_tokenizer(spec))
+            return None
         if self.checkpoint:
-            return Faithful(make_tokenizer(spec, self.checkpoint.learned))
+            return self.checkpoint.learned
         documents = self.documents if self.cell.corpus else load_documents(*self.registry.corpus(DEFAULT))
-        return Faithful(make_tokenizer(spec, learn(spec, selector, documents.train)))
+        return learn(spec, selector, documents.train)
 
     @cached_property
     def checkpoint(self) -> Checkpoint | None:
@@ -231,6 +244,27 @@ class TorchWorkbench(Workbench):
 
     def seal(self, model: LanguageModel) -> Sealed:
         raise Unsupported(f"suite {self.cell.suite} is not sealed: its model can reach all that it is held against")
+
+    def compressed_bits(self, documents: Sequence[bytes]) -> dict[str, float]:
+        return compressed_bits(self.documents.train, documents)
+
+    def keep(self, model: LanguageModel, bytes_seen: int) -> int:
+        assert self.built is not None
+        options = None
+        with suppress(UsageError):
+            options = model_options(self.spec, self.built.config)
+        return self.keep_tensors(model_tensors(model), options, bytes_seen)
+
+    def keep_tensors(self, tensors: Mapping[str, Tensor], options: Mapping[str, str] | None, bytes_seen: int) -> int:
+        """What `keep` does, with the weights of a model and the options that rebuild its config, None without any."""
+        weights = packed(tensors, {"run_id": self.cell.id, "bytes_seen": bytes_seen})
+        if options is None:
+            self._note("its weights are not kept: no options rebuild its config")
+        elif not self.checkpoint:
+            self.raw["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+            self.hand_over(kept_files(
+                self.cell, options, self.tokenizer.vocab_size, self.documents.sha256, self.learned, weights))
+        return artifact_bytes(weights, self.sources)
 
     def oracle_bits(self, documents: Sequence[bytes]) -> list[float]:
         """Bits of each document for whoever knows the corpus's source and sees the bytes that a window's tokens stand

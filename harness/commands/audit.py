@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,8 +55,8 @@ def audit(
     """
     from ..run import plan as planning
     from ..run.flags import RunOptions
-    from ..run.request import make_executor, make_request
-    from .progress import Reporter
+    from ..run.request import make_request
+    from .apart import measured_apart
 
     registry = load_registry(plugin_file)
     everything = plugin == "all"
@@ -68,20 +65,9 @@ def audit(
         seq_len=seq_len, tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout)
     request = make_request(registry, options)
     planned = planning.make_plan(registry, ["audit"], request, None, False)
-    specs = {choice.spec.name: choice.spec for choice in request.models}
-    results: list[CellResult] = []
-
-    def finished(result: CellResult) -> None:
-        results.append(result)
-        reporter.events.finished(result)
-
     silent = quiet or not (verbose or sys.stderr.isatty())          # a log of findings has no need of progress
-    with Reporter(planned, quiet=silent, verbose=verbose) as reporter, tempfile.TemporaryDirectory() as scratch:
-        executor = make_executor(options, request, plugin_file or [], Path(scratch) / "worker.log")
-        with reporter.stop.on_interrupt():
-            executor.run(planned.cells, specs, {}, replace(reporter.events, finished=finished), reporter.stop)
-    order = {cell.id: index for index, cell in enumerate(planned.cells)}
-    results.sort(key=lambda result: order[result.id])
+    found, stop = measured_apart(planned, options, plugin_file or [], quiet=silent, verbose=verbose)
+    results = list(found.values())
     if as_json:
         print_json([row for result in results for row in result.rows])
     elif everything:
@@ -89,7 +75,7 @@ def audit(
     else:
         print_in_full(results)
     counted = [result for result in results if not (everything and PUBLISHED in result.cell["options"])]
-    raise typer.Exit(planning.exit_code([row for result in counted for row in result.rows], reporter.stop))
+    raise typer.Exit(planning.exit_code([row for result in counted for row in result.rows], stop))
 
 
 def every_form(registry: Registry) -> list[str]:

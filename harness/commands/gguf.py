@@ -158,7 +158,7 @@ def _write(path: Path, records: Sequence[Encoded]) -> None:
     import pandas as pd
 
     from ..spreadsheet import inert
-    from ..store import write_atomically
+    from ..writing import write_atomically
 
     table = pd.DataFrame([_record(record) for record in records]).drop(columns="kind")
     write_atomically(path, inert(table).to_csv(index=False) if path.suffix == ".csv"

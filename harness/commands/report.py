@@ -53,7 +53,7 @@ def report(
     elif path == STDOUT:
         sys.stdout.buffer.write(_rendered(document, form).encode())     # UTF-8, whatever the terminal takes
     else:
-        from ..store import write_atomically
+        from ..writing import write_atomically
 
         write_atomically(path, _rendered(document, form))
         print(path)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError, PluginError, Unsupported, one_line
-from ..store import replacing
+from ..writing import replacing
 
 MAGIC, VERSIONS, ALIGNMENT, MOST_DIMENSIONS, DEEPEST = b"GGUF", (2, 3), 32, 8, 8
 ARCHITECTURE = "qllm-harness"

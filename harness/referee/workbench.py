@@ -289,6 +289,9 @@ class SealedWorkbench(TorchWorkbench):
         found = self.home.call("diagnostics", model.number, torch.from_numpy(tokens.copy()).long()[None])
         return held_to(found, dict[str, float])
 
+    def keep(self, model: Any, bytes_seen: int) -> int:
+        return self.keep_tensors(self.weights[model.number].tensors, self.solved, bytes_seen)
+
     # The check
 
     def seal(self, model: Any) -> Sealed:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,6 +52,18 @@ def source_digest(*targets: str, packages: Sequence[str] = ()) -> str:
 def source_files(*targets: str) -> list[Path]:
     """The source files that `source_digest` covers."""
     return list(_closure(_starts(targets))[0].values())
+
+
+def data_files(sources: Iterable[Path]) -> set[Path]:
+    """What else lies in the packages of these modules, in folders too that are none: a model can read it, whatever it
+    is kept from."""
+    found = set[Path]()
+    for package in {path.parent for path in sources if (path.parent / "__init__.py").is_file()}:
+        for place, folders, names in os.walk(package):
+            folders[:] = [name for name in folders
+                          if name != "__pycache__" and not Path(place, name, "__init__.py").is_file()]
+            found |= {Path(place, name) for name in names if not name.endswith(".py")}
+    return found
 
 
 def _starts(targets: Sequence[str]) -> dict[str, Path]:

@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from .. import registry
 from ..executor import Events, Executor, Interrupted, Stop
 from ..specs import ModelSpec
 from ..store import CellResult, Row
 from .cells import Cell, base_fields
+from .digest import data_files
+from .identity import model_files
 from .process import SPAWN_LIMIT_S, Worker
 from .worker import Setup, unavailable
 
@@ -113,7 +116,9 @@ class LocalExecutor(Executor):
         self, cell: Cell, done: Mapping[str, CellResult], specs: Mapping[str, ModelSpec],
     ) -> dict[str, Any]:
         needs = {need: {"raw": done[need].raw, "ok": done[need].ok} for need in cell.needs if need in done}
-        return {"limits": self.limits, "needs": needs, "spec": specs[cell.plugin]}
+        spec = specs[cell.plugin]
+        sources = model_files(registry.current(), spec, dict(cell.options))     # a worker that seals imports none
+        return {"limits": self.limits, "needs": needs, "spec": spec, "sources": sources | data_files(sources)}
 
     def _messages(self, workers: Sequence[Worker]) -> Iterator[tuple[Worker, tuple[Any, ...]]]:
         """Sleep until a worker speaks, dies or runs out of time; then yield (worker, message)."""
@@ -135,11 +140,13 @@ class LocalExecutor(Executor):
         cell = current.cell
         if kind == "progress" and cell:
             events.progress(cell, rest[0])
+        if kind == "weights":
+            current.weights = rest[0]
         if kind not in ("done", "died", "timeout") or cell is None:
             return None
         if kind == "done":
             rows, raw = rest
-            return CellResult(cell.record(), rows, raw)
+            return CellResult(cell.record(), rows, raw, weights=current.weights)
         status, reason = current.death() if kind == "died" else ("timeout", f"took longer than {self.timeout:g} s")
         fields = base_fields(cell, specs[cell.plugin])
         return CellResult(cell.record(), [Row(**fields, status=status, reason=reason)])

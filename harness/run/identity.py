@@ -20,7 +20,7 @@ from ..registry import Registry
 from ..selector import Selector
 from ..specs import CorpusSpec, ModelSpec, TokenizerSpec
 from ..suite import Suite
-from .digest import HASH_LENGTH, files_digest, source_digest
+from .digest import HASH_LENGTH, files_digest, source_digest, source_files
 
 PROBE = bytes(range(256)) + "The words that a tokenizer cuts, unlike the bytes: naïve 北京 123,456.\n".encode()
 
@@ -28,9 +28,18 @@ PROBE = bytes(range(256)) + "The words that a tokenizer cuts, unlike the bytes: 
 def model_digest(registry: Registry, spec: ModelSpec, options: Mapping[str, str]) -> str:
     """Of a model's source, its config's, and its kernel and circuit cases', with that of the components by other
     plugins that its options name."""
-    own = source_digest(spec.target, spec.config, spec.kernels, spec.circuits, packages=spec.requires)
+    own = source_digest(*_targets(spec), packages=spec.requires)
     foreign = sorted(source_digest(component.target) for component in registry.foreign(spec.name, options))
     return "+".join([own, *foreign])
+
+
+def model_files(registry: Registry, spec: ModelSpec, options: Mapping[str, str]) -> set[Path]:
+    """The source files that `model_digest` covers."""
+    return {*source_files(*_targets(spec), *(component.target for component in registry.foreign(spec.name, options)))}
+
+
+def _targets(spec: ModelSpec) -> tuple[str, ...]:
+    return spec.target, spec.config, spec.kernels, spec.circuits
 
 
 def suite_digest(suite: Suite) -> str:

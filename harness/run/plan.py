@@ -174,6 +174,7 @@ def execute(
             row.run_id = manifest["run_id"]
             row.started_at = row.started_at or now()
         store.write(result)
+        result.weights = {}                                 # they are on disk, and there may be thousands of cells
         done[result.id] = result
         _guarded(lambda: registry.manager.hook.harness_cell_finished(result=result, directory=store.directory), note)
         events.finished(result)

@@ -82,13 +82,14 @@ class Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         self.cell: Cell | None = None
+        self.weights: dict[str, bytes] = {}             # the files of what it has scored
         self.deadline = time.monotonic() + SPAWN_LIMIT_S
         self.waiting = False                # in a timing group: it asked for the baton
         self.left = 0.0                     # in a timing group: seconds its turns may still take
 
     def assign(self, cell: Cell, context: dict[str, Any], timeout: float, start: float = 0.0) -> None:
         """Give it a cell to finish within `timeout` seconds, and `start` more to get ready."""
-        self.cell, self.waiting, self.left = cell, False, timeout
+        self.cell, self.weights, self.waiting, self.left = cell, {}, False, timeout
         self.deadline = time.monotonic() + timeout + start
         with contextlib.suppress(OSError):                            # a dead worker shows in receive()
             self.connection.send(("cell", cell, context))

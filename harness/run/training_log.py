@@ -13,8 +13,9 @@ from typing import Any
 from ..checkpoint import LOG, read_config
 from ..errors import FileError
 from ..records import EVENTS, EventRecord
-from ..store import finite, write_atomically
+from ..store import finite
 from ..untrusted import Malformed, bounded, held_to, parse_json, read_bounded
+from ..writing import write_atomically
 
 POLL_S = 0.3
 

@@ -4,7 +4,8 @@ A timed cell holds the baton while it computes and hands it back wherever the su
 the workers of a timing group run in interleaved rounds and never two at once.
 
 Messages to the child:    ("cell", cell, context) · ("limits", device) · ("go",)
-Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("done", rows, raw) · ("limits", values)
+Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("weights", files) ·
+                          ("done", rows, raw) · ("limits", values)
 """
 
 from __future__ import annotations
@@ -115,13 +116,16 @@ def run_cell(
         def progress(text: str) -> None:
             connection.send(("progress", text))
 
+        def hand_over(files: dict[str, bytes]) -> None:
+            connection.send(("weights", files))
+
         registry = load(installed=False)
         suite = registry.suites.get(cell.suite)
         if suite and suite.sealed:
             from ..referee.workbench import SealedWorkbench
 
             spec = context["spec"]
-            sealed = SealedWorkbench(setup.plugin_files, cell, registry, spec, context, turn, progress)
+            sealed = SealedWorkbench(setup.plugin_files, cell, registry, spec, context, turn, progress, hand_over)
             opened.callback(sealed.close)
             workbench = sealed
         else:
@@ -131,7 +135,7 @@ def run_cell(
                 reasons = [b.reason for b in registry.broken.values()]
                 raise PluginError(f"{cell.plugin} did not load in the worker: {'; '.join(reasons) or 'not registered'}")
             require(spec)
-            workbench = TorchWorkbench(cell, registry, spec, context, turn, progress)
+            workbench = TorchWorkbench(cell, registry, spec, context, turn, progress, hand_over)
             suite = registry.suite(cell.suite)
         suite.measure(cell, workbench)
     except (Abort, EOFError, BrokenPipeError):

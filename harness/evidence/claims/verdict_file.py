@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...errors import FileError
-from ...store import finite, write_atomically
+from ...store import finite
 from ...untrusted import Malformed, parse_json, read_bounded
+from ...writing import write_atomically
 from .verdict import Verdict
 
 FILE = "verdicts.json"

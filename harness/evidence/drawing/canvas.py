@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from ...errors import UsageError
-from ...store import write_atomically
+from ...writing import write_atomically
 from .markup import Value, add, element, to_xml
 
 FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from ...errors import FileError
-from ...store import write_atomically
+from ...writing import write_atomically
 from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")

@@ -40,7 +40,8 @@ def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) 
             print_plot(own, metric, phase, min(console.width, 100))
     counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
     print(", ".join(f"{format_number(count, 'row')} {status}" for status, count in counts.items()))
-    print(f"{directory}/table.csv, table.parquet, manifest.json, cells/")
+    weights = ", weights/" if (directory / "weights").is_dir() else ""
+    print(f"{directory}/table.csv, table.parquet, manifest.json, cells/{weights}")
 
 
 def print_plot(rows: Sequence[Row], metric: str, phase: str, width: int) -> None:
