@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..store import CellResult, Row
 
 COUNT = "failed_checks"                 # a row of the sum, which is no check itself
+SHOWN = ("shown of fresh weights at these lengths; not of trained ones, nor of a model that knows when it is asked: "
+         "for that, a score is sealed")
 PUBLISHED = "as_published"              # the option of plugins whose published form is another than theirs
 
 
@@ -107,7 +109,7 @@ def print_in_full(results: Sequence[CellResult]) -> None:
             worst = max((row.value or 0.0 for row in rows), default=0.0)
             notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
             print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
-        print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed else "  passed")
+        print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed else f"  passed: {SHOWN}")
 
 
 def print_table(results: Sequence[CellResult]) -> None:
@@ -124,6 +126,7 @@ def print_table(results: Sequence[CellResult]) -> None:
         verdict = "failed" if failed[0].status == "audit_failed" else failed[0].status
         entries.append(Entry((_label(result.rows), verdict, what), tuple(further)))
     print_listing(entries)
+    print(f"passed: {SHOWN}")
 
 
 def _by_check(result: CellResult) -> dict[str, list[Row]]:
