@@ -109,7 +109,8 @@ def print_in_full(results: Sequence[CellResult]) -> None:
             worst = max((row.value or 0.0 for row in rows), default=0.0)
             notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
             print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
-        print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed else f"  passed: {SHOWN}")
+        print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed
+              else f"  passed: {SHOWN}")
 
 
 def print_table(results: Sequence[CellResult]) -> None:

@@ -32,11 +32,13 @@ from ..data.tokenizers import vocabulary
 from ..errors import AuditFailed
 from ..registry import load
 from ..selector import parse_selector
-from ..untrusted import held_to
+from ..untrusted import Count, held_to
+from .given import Given
 from .ledger import Ledger, everywhere
 from .resident import Lease
 from .room import Room, RoomFailed
 from .seal import Sealed, check
+from .taken import Weights, take
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
 FRESH = 2
@@ -49,30 +51,6 @@ class Away:
     """A model in another process."""
 
     number: int
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What was taken from a room: tensors by name, which are parameters, and which of these grow with the vocabulary.
-    """
-
-    tensors: dict[str, Tensor]
-    parameters: list[str]
-    embedding: list[str]
-
-    def count(self, names: Iterable[str]) -> int:
-        """Real degrees of freedom. Integers may pack smaller numbers: four bytes of them are one."""
-        def reals(tensor: Tensor) -> int:
-            if tensor.is_floating_point() or tensor.is_complex():
-                return tensor.numel() * (2 if tensor.is_complex() else 1)
-            return max(tensor.numel(), tensor.numel() * tensor.element_size() // 4)
-
-        return sum(reals(self.tensors[name]) for name in names)
-
-    def moved(self, other: Weights) -> list[str]:
-        """The names of tensors that `other` has otherwise, or not at all."""
-        return [name for name, tensor in self.tensors.items()
-                if name not in other.tensors or not _same(tensor, other.tensors[name])]
 
 
 class SealedWorkbench(TorchWorkbench):
@@ -171,22 +149,16 @@ class SealedWorkbench(TorchWorkbench):
     def build(self, seed: int | None = None) -> Any:
         facts = self.home.call("build", self.cell.seed if seed is None else seed, self._stored)
         if "params" not in self._facts:
-            self._facts |= {"params": facts["non_embedding"], "params_embedding": facts["embedding"]}
+            self._facts |= {"params": held_to(facts["non_embedding"], Count),
+                            "params_embedding": held_to(facts["embedding"], Count)}
         model = Away(held_to(facts["number"], int))
-        self.begun[model.number] = self._taken(self.home, model.number)
+        self.begun[model.number] = take(self.home, model.number)
         if self.checkpoint:
-            self.weights[model.number] = self._taken(self.home, model.number)
+            self.weights[model.number] = self.begun[model.number]
         return model
 
     def flops(self, model: Any, batch: int, seq_len: int, phase: Phase) -> Flops:
         return held_to(self.home.call("flops", model.number, batch, seq_len, phase), Flops)
-
-    def _taken(self, room: Room, number: int) -> Weights:
-        found = room.call("tensors", number)
-        names, embedding = (held_to(found[key], list[str]) for key in ("parameters", "embedding"))
-        tensors = {name: tensor for name, tensor in found["tensors"].items() if isinstance(tensor, Tensor)}
-        return Weights(tensors, [name for name in names if name in tensors],
-                       [name for name in embedding if name in tensors])
 
     # Quality
 
@@ -204,6 +176,7 @@ class SealedWorkbench(TorchWorkbench):
             model = self.build()
             found = self.train(model, lr, budget_bytes, stream=stream)
             self.home.call("drop", model.number)
+            del self.begun[model.number], self.weights[model.number]
             return found
 
         self.searching = True
@@ -224,7 +197,7 @@ class SealedWorkbench(TorchWorkbench):
         result = held_to(claimed, TrainResult)
         result.seconds = time.perf_counter() - started
         result.bytes_seen, result.tokens_seen, result.steps = given.bytes, given.tokens, given.steps
-        self.weights[model.number] = self._taken(self.home, model.number)
+        self.weights[model.number] = take(self.home, model.number)
         if heldout and not result.diverged:
             result.validation = [(seen, self._curve_point(model, index, heldout))
                                  for index, (seen, _) in enumerate(result.validation)]
@@ -303,7 +276,7 @@ class SealedWorkbench(TorchWorkbench):
             room.pause(False)
         try:
             self._recount(model, taken)
-            for room in self.fresh:
+            for room in self.fresh if not self.checkpoint else ():         # else they have what was stored
                 room.call("restore", 0, taken.tensors)
             elapsed = time.monotonic() - self._started
             seconds = min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * elapsed - self.sealing))
@@ -341,29 +314,12 @@ class SealedWorkbench(TorchWorkbench):
         room = self.fresh[-1]
         inputs, targets = self.practice or (self.tokens(2, 2), self.tokens(2, 2))
         room.call("step", 0, inputs, targets, 0.0)
-        after = self._taken(room, 0)
+        after = take(room, 0)
         moved = [name for name in taken.moved(after) if name in taken.parameters]
         if not moved:
             return sealed
         return Sealed(sealed.places, sealed.seconds, f"a step of training at learning rate 0 moves "
                       f"{taken.count(moved)} parameters: the model trains itself within forward")
-
-
-class Given:
-    """Batches of training text, handed over one by one until the budget is spent, and counted."""
-
-    def __init__(self, stream: Iterable[Batch], budget_bytes: int):
-        self.stream, self.budget = iter(stream), budget_bytes
-        self.bytes = self.tokens = self.steps = 0
-        self.first: tuple[Tensor, Tensor] | None = None
-
-    def batch(self) -> list[Any] | None:
-        if self.bytes >= self.budget:
-            return None
-        inputs, targets, size = next(self.stream)
-        self.first = self.first or (inputs, targets)
-        self.bytes, self.tokens, self.steps = self.bytes + size, self.tokens + targets.numel(), self.steps + 1
-        return [inputs, targets, size]
 
 
 def _asked(room: Room) -> Callable[[Tensor, Any, str], tuple[Tensor, Any]]:
@@ -372,7 +328,3 @@ def _asked(room: Room) -> Callable[[Tensor, Any, str], tuple[Tensor, Any]]:
         return logits, after
 
     return ask
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(a, b)
