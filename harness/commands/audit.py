@@ -74,6 +74,7 @@ def audit(
         print_json([row for result in results for row in result.rows])
     elif everything:
         print_table(results)
+        print(f"passed: {SHOWN}")
     else:
         print_in_full(results)
     counted = [result for result in results if not (everything and PUBLISHED in result.cell["options"])]
@@ -127,7 +128,6 @@ def print_table(results: Sequence[CellResult]) -> None:
         verdict = "failed" if failed[0].status == "audit_failed" else failed[0].status
         entries.append(Entry((_label(result.rows), verdict, what), tuple(further)))
     print_listing(entries)
-    print(f"passed: {SHOWN}")
 
 
 def _by_check(result: CellResult) -> dict[str, list[Row]]:
