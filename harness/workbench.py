@@ -253,7 +253,10 @@ class Workbench(Protocol):
         ...
 
     def state_bytes(self, state: Any) -> int:
-        """Bytes of the distinct tensors of a model's state."""
+        """Bytes that a model's state takes when it is written down.
+
+        Raises AuditFailed for a state that is no nest of plain tensors and numbers.
+        """
         ...
 
     def release_memory(self) -> None:
