@@ -47,9 +47,8 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 def time_step(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
-    inputs, targets = bench.batch()
     step = bench.train_step(model)
-    seconds = bench.time(lambda: step(inputs, targets))
+    seconds = bench.time(lambda pair: step(*pair), inputs=bench.batch, check=bench.training_check(step))
     bench.raw["train"] = seconds
     median = stats.median_interval(seconds)
     limit = {}
@@ -89,6 +88,7 @@ def compared(row: Row) -> ByRound | ByValue | Counted | None:
 suite = Suite(
     name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
     plan=plan, measure=measure, conclude=conclude, timed=True, limits=("compute",), compared=compared,
-    primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
+    primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio",
+             "slow_start_s"),
     plots=(("step_time_s", "train"), ("peak_bytes", "train")),
 )
