@@ -237,6 +237,13 @@ class Workbench(Protocol):
         """
         ...
 
+    def vouch(self, model: LanguageModel) -> None:
+        """Audit the model at a short length and write into every row of the cell whether it passed, with the reason.
+
+        After what is timed or weighed, so that the audit pays for none of it. Raises nothing where it fails.
+        """
+        ...
+
     def training_check(self, step: TrainStep) -> Check:
         """For `time`: calls of inputs and targets, as a pair, are one step each."""
         ...

@@ -56,6 +56,7 @@ def time_step(cell: Cell, bench: Workbench) -> None:
         flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
         limit = {"limit": flops.value / rate, "limit_kind": "compute"}
     bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
+    bench.vouch(model)
 
 
 def weigh_step(cell: Cell, bench: Workbench) -> None:
@@ -68,6 +69,7 @@ def weigh_step(cell: Cell, bench: Workbench) -> None:
 
     for name, value in bench.peak_memory(step).items():
         bench.row(bench.peak_name("peak", name), value, "B", "lower", phase="train")
+    bench.vouch(bench.build())
 
 
 def conclude(results: Sequence[CellResult]) -> list[Row]:

@@ -33,6 +33,7 @@ def measure(cell: Cell, bench: Workbench) -> None:
     train(cell, bench, model)
     prefill(cell, bench, model)
     decode(cell, bench, model)
+    bench.vouch(model)
 
 
 def train(cell: Cell, bench: Workbench, model: Any) -> None:

@@ -82,12 +82,12 @@ class LazyInLargeBatches(Honest):
 
 class LazyAfterSomeCalls(Honest):
     def lazy(self, tokens):
-        return self.calls > 12
+        return self.calls > 5
 
 
 class LazyAfterSomeCallsOfAny(Honest):
     def lazy(self, tokens):
-        return len(CALLS) > 12
+        return len(CALLS) > 5
 
 
 class LazyInTraining(Honest):
@@ -99,7 +99,7 @@ class HalfAGradient(Honest):
     """After a while no gradient goes back beyond the head."""
 
     def last(self, x):
-        return x.detach() if self.training and self.calls > 12 else x
+        return x.detach() if self.training and self.calls > 5 else x
 
 
 class StepsInForward(Honest):
@@ -223,6 +223,7 @@ def test_less_work_in_training_is_found(model, words):
 
 def test_what_the_audit_judges_is_told_and_no_failure_of_the_clock():
     assert "alone, cut at" in inference(ForgetsAtCuts())
+    assert "alone, cut at" in inference(ForgetsAtCuts(), decode=True)
     assert "parameters move within the forward and backward pass of a step: head.bias" in training(StepsInForward())
 
 

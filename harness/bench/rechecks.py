@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -35,19 +35,18 @@ ANCHOR = 1e-3                                           # std: the same call of 
 ANCHOR_SHARE = 4                                        # a quarter of the timed length
 
 
-def read(model: LanguageModel, tokens: Tensor, cut: int = 0) -> Tensor:
-    """The logits (B, T, V) of a text as scores have them: evaluation in float32, here with a graph, cut where asked."""
-    mode = model.training
+def read(model: LanguageModel, tokens: Tensor, cuts: Iterable[int] = ()) -> Tensor:
+    """The logits (B, T, V) of a text as scores have them: evaluation in float32, here with a graph, in pieces."""
+    mode, state, found = model.training, None, list[Tensor]()
     model.eval()
     try:
         with torch.enable_grad():
-            logits, state = model(tokens[:, :cut] if cut else tokens)
-            if cut:
-                logits = torch.cat([logits, model(tokens[:, cut:], state)[0]], dim=1)
-        found: Tensor = logits.detach()
-        return found
+            for piece in torch.tensor_split(tokens, [cut for cut in cuts if cut], dim=1):
+                logits, state = model(piece, state)
+                found.append(logits.detach())
     finally:
         model.train(mode)
+    return torch.cat(found, dim=1)
 
 
 def apart(a: Tensor, b: Tensor) -> float:
@@ -147,20 +146,25 @@ class Recheck:
     def hold(self, *looked_at: Any) -> None:
         raise NotImplementedError
 
-    def compare(self, model: LanguageModel, text: Tensor, logits: Tensor, where: str) -> None:
-        """The logits (B, t, V) of the end of a text (B, T) are those that `read` gives. Raises AuditFailed."""
+    def compare(
+        self, model: LanguageModel, text: Tensor, logits: Tensor, where: str, cuts: Sequence[int] = (),
+    ) -> None:
+        """The logits (B, t, V) of the end of a text (B, T), which was timed in pieces, are those that `read` gives.
+
+        Where only one row, cut elsewhere, is another, that is the audit's business. Raises AuditFailed.
+        """
         row, cut, end = secrets.randbelow(len(text)), secrets.randbelow(text.shape[1]), slice(-logits.shape[1], None)
-        size = apart(logits[row : row + 1], read(model, text[row : row + 1], cut)[:, end])
+        size = apart(logits[row : row + 1], read(model, text[row : row + 1], (cut,))[:, end])
         if size <= TOLERANCE[self.dtype]:
             return
-        whole = read(model, text)[:, end]
-        if apart(read(model, secret_tokens(model, text.shape))[:, end], whole) <= TOLERANCE[self.dtype]:
+        again = read(model, text, cuts)[:, end]
+        if apart(read(model, secret_tokens(model, text.shape), cuts)[:, end], again) <= TOLERANCE[self.dtype]:
             raise AuditFailed(f"{where}: another text of that shape gives the same logits")
-        if (of_all := apart(logits, whole)) <= TOLERANCE[self.dtype]:
+        if (of_all := apart(logits, again)) <= TOLERANCE[self.dtype]:
             self.note = f"{where}: row {row} alone, cut at {cut}, is {size:.2g} std from the timed logits"
             return
         with with_numbers(model, rounded(model, self.dtype)):
-            rounding = apart(read(model, text)[:, end], whole)
+            rounding = apart(read(model, text, cuts)[:, end], again)
         if of_all > AMPLIFIED * rounding:
             raise AuditFailed(f"{where}: the timed logits are {of_all:.2g} std from those of the function that is "
                               f"scored, of which rounding explains {rounding:.1g}")
@@ -178,8 +182,11 @@ class InferenceCheck(Recheck):
         self.taken.append((round, given, logits))
 
     def hold(self, round: int, given: Tensor, logits: Tensor) -> None:
-        text = given if self.prefix is None else torch.cat([self.prefix, given], dim=1)
-        self.compare(self.model, text, logits, f"round {round}, {given.shape[0]} x {given.shape[1]} tokens")
+        text, cuts = given, range(0)
+        if self.prefix is not None:
+            text = torch.cat([self.prefix, given], dim=1)
+            cuts = range(self.prefix.shape[1], text.shape[1])
+        self.compare(self.model, text, logits, f"round {round}, {given.shape[0]} x {given.shape[1]} tokens", cuts)
 
 
 class TrainingCheck(Recheck):

@@ -49,6 +49,7 @@ from .rechecks import InferenceCheck, TrainingCheck
 from .rounds import Check, Inputs, Rounds
 from .score import Score, score
 from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
+from .vouching import audit_once
 from .weights import model_tensors, packed
 
 FEW_ROUNDS = 11
@@ -75,6 +76,7 @@ class TorchWorkbench(Workbench):
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
         self._unproven, self._first_call_s = True, 0.0
+        self._doubts: list[str] = []
         self._secret = context.get("secret") or secrets.randbits(48)
         self._started, self._started_at = time.monotonic(), now()
         if cell.device == "cuda" and not torch.cuda.is_available():
@@ -314,8 +316,10 @@ class TorchWorkbench(Workbench):
             torch.get_num_threads(), self._first_call_s)
         self._first_call_s = 0.0
         seconds = timed.run(call, rounds or self.cell.get("rounds") or FEW_ROUNDS)
-        for note in filter(None, (timed.note, check.note if check else "")):
-            self._note(note)
+        if timed.note:
+            self._note(timed.note)
+        if check and check.note:
+            self._doubts.append(check.note)
         if timed.slow_start:
             self._add_slow_start(timed.slow_start)
         return seconds
@@ -327,6 +331,15 @@ class TorchWorkbench(Workbench):
             self.row(SLOW_START, seconds, "s", "lower", reason="of calls before the rounds, beyond those of the rounds")
         else:
             told.value = (told.value or 0.0) + seconds
+
+    def vouch(self, model: LanguageModel) -> None:
+        cell = self.cell
+        with self.turn():
+            report = audit_once(f"{cell.label} {cell.preset} {cell.params} {cell.state_bytes}", model, cell.device)
+        reasons = self._doubts if report.passed else [report.summary()]
+        for row in self.rows:
+            row.audited = "no" if reasons else "yes"
+            row.reason = "; ".join(filter(None, [row.reason, *(f"not audited: {reason}" for reason in reasons)]))
 
     def inference_check(self, model: LanguageModel, prefix: Tensor | None = None) -> InferenceCheck:
         return InferenceCheck(model, self.cell.dtype, self.cell.seq_len, prefix)
