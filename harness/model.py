@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+
+from .errors import AuditFailed
 
 
 class LanguageModel(nn.Module):
@@ -66,9 +67,40 @@ class TokenHistory(LanguageModel):
 
 
 def state_bytes(state: Any) -> int:
-    """Bytes of the distinct tensors of a state: measured, not declared."""
-    tensors = {id(leaf): leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)}
-    return sum(t.numel() * t.element_size() for t in tensors.values())
+    """Bytes that a state takes when it is written down: measured, not declared.
+
+    A tensor takes what it shows, though it be a view of a larger one, and once however often it occurs; a number, as a
+    key of a dict too, takes 8 bytes or as many as an integer needs. Raises AuditFailed for anything else.
+    """
+    parts = list(_parts(state))
+    tensors = {id(part): part for part in parts if isinstance(part, Tensor)}
+    return sum(map(_part_bytes, [*tensors.values(), *(part for part in parts if not isinstance(part, Tensor))]))
+
+
+def _parts(state: Any) -> Iterator[Any]:
+    """What a nest is made of: its leaves, and keys of dicts that are more than a name."""
+    if getattr(state, "__dict__", None) or not isinstance(state, dict | list | tuple):
+        yield state
+        return
+    if isinstance(state, dict):
+        yield from _parts([key for key in state if not isinstance(key, str)])
+    for part in state.values() if isinstance(state, dict) else state:
+        yield from _parts(part)
+
+
+def _part_bytes(part: Any) -> int:
+    if not getattr(part, "__dict__", None):
+        match part:
+            case None:
+                return 0
+            case int():
+                return max(8, part.bit_length() // 8 + 1)
+            case float():
+                return 8
+            case Tensor():
+                return part.numel() * part.element_size()
+    raise AuditFailed(f"the state holds a {type(part).__name__}; it is to be a nest of tuples, lists and dicts of "
+                      "plain tensors and numbers, so that its size can be measured")
 
 
 @dataclass(frozen=True)

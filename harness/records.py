@@ -98,6 +98,7 @@ class ManifestRecord(TypedDict, total=False):
 
 Status = Literal["ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable"]
 Better = Literal["", "lower", "higher"]
+Audited = Literal["", "yes", "no"]
 
 
 class EventRecord(TypedDict, total=False):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from .errors import FileError
-from .records import ABSENT, Better, CellRecord, ManifestRecord, Status
+from .records import ABSENT, Audited, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
 from .spreadsheet import inert
 from .untrusted import LARGEST, Finite, Int64, Malformed, Measured, Positive, bounded, held_to, parse_json, read_bounded
@@ -79,6 +79,7 @@ class Row:
     ci_high: Finite | None = None
     limit: Finite | None = None
     limit_kind: str = ""                    # entropy | bandwidth | compute | statevector | shots
+    audited: Audited = ""                     # whether the model passed an audit in this cell
     status: Status = "ok"
     reason: str = ""
     wall_s: Finite | None = None

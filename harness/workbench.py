@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
     from .bench.recall import Recall
+    from .bench.rounds import Check
     from .bench.score import Score
     from .bench.state_probes import Forward
     from .bench.train import Batch, TrainResult, TrainStep, Trial
@@ -121,8 +122,11 @@ class Workbench(Protocol):
         """The held-out documents, cut to a common length where they exceed `max_bytes` together."""
         ...
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        """One training batch of the corpus: inputs and targets, (B, T) int64 each, on the cell's device."""
+    def batch(self, number: int | None = None) -> tuple[Tensor, Tensor]:
+        """One training batch of the corpus: inputs and targets, (B, T) int64 each, on the cell's device.
+
+        The first that training would see, or windows from anywhere in the text, drawn by `number`.
+        """
         ...
 
     def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
@@ -213,11 +217,35 @@ class Workbench(Protocol):
         """
         ...
 
-    def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
+    def time(
+        self, call: Callable[..., object], rounds: int = 0, *, inputs: Callable[[int], Any] | None = None,
+        check: Check | None = None,
+    ) -> list[float]:
         """Seconds per call, one value a round, in turns with the other members of the timing group.
 
-        `rounds` is the cell's own where it is 0.
+        `rounds` is the cell's own where it is 0. Every call is given `inputs(number)`, drawn before the clock starts,
+        with a number that no other call had and that all members of the group share: `call(x)`; without `inputs` it is
+        `call()`. `check` looks at some outputs afterwards. Raises AuditFailed where one is not what it should be, or
+        where more than the run's threads worked on the rounds or went on between them.
         """
+        ...
+
+    def inference_check(self, model: LanguageModel, prefix: Tensor | None = None) -> Check:
+        """For `time`: calls of tokens (B, T), behind `prefix` (B, P) where there is one, return the model's logits.
+
+        They may be one tensor (B, T, V) or a list of T tensors (B, 1, V).
+        """
+        ...
+
+    def vouch(self, model: LanguageModel) -> None:
+        """Audit the model at a short length and write into every row of the cell whether it passed, with the reason.
+
+        After what is timed or weighed, so that the audit pays for none of it. Raises nothing where it fails.
+        """
+        ...
+
+    def training_check(self, step: TrainStep) -> Check:
+        """For `time`: calls of inputs and targets, as a pair, are one step each."""
         ...
 
     def time_cases(
@@ -253,7 +281,10 @@ class Workbench(Protocol):
         ...
 
     def state_bytes(self, state: Any) -> int:
-        """Bytes of the distinct tensors of a model's state."""
+        """Bytes that a model's state takes when it is written down.
+
+        Raises AuditFailed for a state that is no nest of plain tensors and numbers.
+        """
         ...
 
     def release_memory(self) -> None:

@@ -47,9 +47,8 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 def time_step(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
-    inputs, targets = bench.batch()
     step = bench.train_step(model)
-    seconds = bench.time(lambda: step(inputs, targets))
+    seconds = bench.time(lambda pair: step(*pair), inputs=bench.batch, check=bench.training_check(step))
     bench.raw["train"] = seconds
     median = stats.median_interval(seconds)
     limit = {}
@@ -57,6 +56,7 @@ def time_step(cell: Cell, bench: Workbench) -> None:
         flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
         limit = {"limit": flops.value / rate, "limit_kind": "compute"}
     bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
+    bench.vouch(model)
 
 
 def weigh_step(cell: Cell, bench: Workbench) -> None:
@@ -69,6 +69,7 @@ def weigh_step(cell: Cell, bench: Workbench) -> None:
 
     for name, value in bench.peak_memory(step).items():
         bench.row(bench.peak_name("peak", name), value, "B", "lower", phase="train")
+    bench.vouch(bench.build())
 
 
 def conclude(results: Sequence[CellResult]) -> list[Row]:
@@ -89,6 +90,7 @@ def compared(row: Row) -> ByRound | ByValue | Counted | None:
 suite = Suite(
     name="scaling", summary="time and memory of a training step against length: slopes, exponent, crossover",
     plan=plan, measure=measure, conclude=conclude, timed=True, limits=("compute",), compared=compared,
-    primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio"),
+    primary=("step_time_s", "peak_bytes", "exponent", "local_slope", "crossover_length", "time_ratio",
+             "slow_start_s"),
     plots=(("step_time_s", "train"), ("peak_bytes", "train")),
 )

@@ -33,20 +33,26 @@ def measure(cell: Cell, bench: Workbench) -> None:
     train(cell, bench, model)
     prefill(cell, bench, model)
     decode(cell, bench, model)
+    bench.vouch(model)
 
 
 def train(cell: Cell, bench: Workbench, model: Any) -> None:
-    tokens = bench.tokens(cell.batch_size, cell.seq_len + 1)
     step = bench.train_step(model)
-    seconds = bench.time(lambda: step(tokens[:, :-1], tokens[:, 1:]))
+
+    def batch(number: int) -> tuple[Any, Any]:
+        tokens = bench.tokens(cell.batch_size, cell.seq_len + 1, seed=number)
+        return tokens[:, :-1], tokens[:, 1:]
+
+    seconds = bench.time(lambda pair: step(*pair), inputs=batch, check=bench.training_check(step))
     flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
     rate_row(cell, bench, "train", seconds, cell.batch_size * cell.seq_len, flops)
 
 
 def prefill(cell: Cell, bench: Workbench, model: Any) -> None:
-    tokens = bench.tokens(cell.batch_size, cell.seq_len)
     forward = bench.inference(model)
-    seconds = bench.time(lambda: forward(tokens, None))
+    seconds = bench.time(
+        lambda tokens: forward(tokens, None)[0], check=bench.inference_check(model),
+        inputs=lambda number: bench.tokens(cell.batch_size, cell.seq_len, seed=number))
     flops = bench.flops(model, cell.batch_size, cell.seq_len, "prefill")
     rate_row(cell, bench, "prefill", seconds, cell.batch_size * cell.seq_len, flops)
 
@@ -54,26 +60,37 @@ def prefill(cell: Cell, bench: Workbench, model: Any) -> None:
 def decode(cell: Cell, bench: Workbench, model: Any) -> None:
     """One sequence: time to the first token, then token by token after a context of the cell's length."""
     forward = bench.inference(model)
-    prompt = bench.tokens(1, cell.seq_len)
-    first = bench.time(lambda: forward(prompt, None)[0].argmax(-1))
+
+    def prompt(number: int) -> Any:
+        return bench.tokens(1, cell.seq_len, seed=number)
+
+    def first_token(tokens: Any) -> Any:
+        logits, _ = forward(tokens, None)
+        logits.argmax(-1)
+        return logits
+
+    first = bench.time(first_token, inputs=prompt, check=bench.inference_check(model))
     bench.raw["first_token"] = first
     median = stats.median_interval(first)
     bench.row("time_to_first_token_s", median.value, "s", "lower", phase="prefill",
               ci_low=median.low, ci_high=median.high)
+    text = prompt(0)
     with bench.turn():
-        _, context = forward(prompt, None)
-    token = prompt[:, -1:]
+        _, context = forward(text, None)
     latencies: list[float] = []
 
-    def generate() -> None:
-        state = context
-        for _ in range(DECODED):
+    def generate(tokens: Any) -> list[Any]:
+        state, read = context, []
+        for token in tokens.split(1, dim=1):
             started = time.perf_counter()
-            _, state = forward(token, state)
+            logits, state = forward(token, state)
             bench.synchronize()
             latencies.append(time.perf_counter() - started)
+            read.append(logits)
+        return read
 
-    seconds = bench.time(generate)
+    seconds = bench.time(
+        generate, inputs=lambda number: bench.tokens(1, DECODED, seed=number), check=bench.inference_check(model, text))
     warm = latencies[len(latencies) // 4:]
     state_bytes = bench.state_bytes(context)
     bytes_read = bench.tensor_bytes(model.parameters()) + state_bytes
@@ -114,5 +131,6 @@ suite = Suite(
     name="throughput", summary="tokens/s in training, prefill and decode, time to first token, latency percentiles",
     plan=plan, measure=measure, conclude=conclude, timed=True, limits=("compute", "bandwidth"),
     compared=compared,
-    primary=("tokens_per_s", "time_ratio", "time_to_first_token_s", "latency_p50_s", "latency_p95_s"),
+    primary=("tokens_per_s", "time_ratio", "time_to_first_token_s", "latency_p50_s", "latency_p95_s",
+             "slow_start_s"),
 )

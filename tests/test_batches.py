@@ -29,6 +29,21 @@ def test_batches_are_shifted_by_one_and_repeat_for_a_seed():
     assert any(not torch.equal(a[0], b[0]) for a, b in zip(first, other, strict=True))
 
 
+def test_a_drawn_batch_is_text_from_anywhere_and_repeats_for_its_number():
+    source = stream()
+    text = bytes(b if b != BOS else 0 for b in np.concatenate([[BOS, *d] for d in DOCUMENTS]).tolist())
+    firsts = set()
+    for number in (*range(200), 1 << 60):
+        inputs, targets, n_bytes = source.drawn(number)
+        assert torch.equal(inputs, source.drawn(number)[0]) and torch.equal(inputs[:, 1:], targets[:, :-1])
+        assert n_bytes == int((targets != BOS).sum())
+        for row in torch.cat([inputs, targets[:, -1:]], dim=1):
+            firsts.add(place := text.find(bytes(row.masked_fill(row == BOS, 0).tolist())))
+            assert place >= 0
+    assert len(firsts) > 100
+    assert torch.equal(next(source)[0], next(stream())[0])      # the stream goes on as if nothing had been drawn
+
+
 def test_bytes_of_a_batch_are_its_targets_without_bos():
     for _, targets, n_bytes in islice(stream(), 40):
         assert n_bytes == int((targets != BOS).sum())

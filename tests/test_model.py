@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from harness.build import build
-from harness.errors import UsageError
+from harness.errors import AuditFailed, UsageError
 from harness.model import LanguageModel, TokenHistory, count_parameters, state_bytes
 from harness.options import make_config
 from harness.sizing import match_parameters
@@ -170,8 +171,30 @@ def test_a_history_of_tokens_is_a_state():
         assert torch.equal(torch.cat([first, second], dim=1), whole)
 
 
-def test_state_bytes_are_those_of_its_distinct_tensors():
+def test_state_bytes_are_those_of_its_distinct_tensors_and_numbers():
     shared = torch.zeros(3, 5)
-    state = {"a": [shared, None], "b": (shared, torch.zeros(2, dtype=torch.bfloat16)), "n": 7}
-    assert state_bytes(state) == 3 * 5 * 4 + 2 * 2
+    state = {"a": [shared, None], "b": (shared, torch.zeros(2, dtype=torch.bfloat16)), "n": [7, 7], "x": 0.5}
+    assert state_bytes(state) == 3 * 5 * 4 + 2 * 2 + 3 * 8
     assert state_bytes(None) == 0
+
+
+def test_a_state_is_as_large_as_it_is_when_written_down():
+    """What a view shows, a text inside one integer, a key that is a number."""
+    assert state_bytes(torch.zeros(1000, 8)[10:12, ::2]) == 2 * 4 * 4
+    assert state_bytes(torch.zeros(1).expand(50)) == 50 * 4
+    text = bytes(range(1, 101)) * 2
+    assert state_bytes((int.from_bytes(text, "big"),)) == 200
+    assert state_bytes([{1 << 800: torch.zeros(2)}, {"name": 3}, {(5, 6): ()}]) == 101 + 8 + 8 + 2 * 8
+
+
+@pytest.mark.parametrize("hidden", ["text", b"text", object(), {1, 2}, np.zeros(3)])
+def test_a_state_of_anything_else_breaks_the_contract(hidden):
+    with pytest.raises(AuditFailed, match=f"the state holds a {type(hidden).__name__}"):
+        state_bytes({"a": torch.zeros(3), "b": [hidden]})
+
+
+def test_a_tensor_carries_nothing_beside_its_numbers():
+    state = torch.zeros(3)
+    state.more = torch.zeros(1000)
+    with pytest.raises(AuditFailed, match="plain tensors"):
+        state_bytes([state])

@@ -27,6 +27,11 @@ class Sources:
         self.bits: list[Any] = [g.bit_generator for g in held if isinstance(g, np.random.Generator)]
         self.bits += [g._bit_generator for g in held if isinstance(g, np.random.RandomState)]
 
+    @property
+    def held(self) -> bool:
+        """Whether the model has generators of its own."""
+        return bool(self.torch or self.python or self.bits)
+
     def seed(self, seed: int) -> None:
         """Bring every source into the state that belongs to `seed`."""
         torch.default_generator.manual_seed(seed)

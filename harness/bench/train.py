@@ -79,6 +79,7 @@ class TrainStep:
     ):
         self.model, self.recipe = model, recipe or Recipe()
         self.accumulate, self.average = accumulate, average
+        self.outputs: list[Tensor] | None = None            # where somebody wants to see the logits of every forward
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         if not self.parameters:
             raise Unsupported(f"{type(model).__name__} has no parameters to train")
@@ -94,6 +95,8 @@ class TrainStep:
         """(B, T), (B, T) -> mean cross entropy in nats a target, and the same plus the model's auxiliary losses."""
         with self.autocast:
             logits, _ = self.model(inputs)                                              # (B, T, V)
+        if self.outputs is not None:
+            self.outputs.append(logits.detach())
         cross_entropy = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
         return cross_entropy, sum(self.model.auxiliary_losses().values(), cross_entropy)
 

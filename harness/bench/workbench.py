@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -41,14 +42,18 @@ from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .contract import hold_to_contract
 from .limits import Flops, Phase, model_flops
-from .measure import Clock, peak, release_memory, time_cases, time_rounds
+from .measure import Clock, peak, release_memory, time_cases
 from .operators import Operators, profile
 from .recall import Recall
+from .rechecks import InferenceCheck, TrainingCheck
+from .rounds import Check, Inputs, Rounds
 from .score import Score, score
 from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
+from .vouching import audit_once
 from .weights import model_tensors, packed
 
 FEW_ROUNDS = 11
+SLOW_START = "slow_start_s"
 TOLD_OVERLAP = 0.05                         # share of held-out text in training text that rows tell
 
 
@@ -70,7 +75,9 @@ class TorchWorkbench(Workbench):
         self.rows, self.raw = [], {}
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
-        self._unproven = True
+        self._unproven, self._first_call_s = True, 0.0
+        self._doubts: list[str] = []
+        self._secret = context.get("secret") or secrets.randbits(48)
         self._started, self._started_at = time.monotonic(), now()
         if cell.device == "cuda" and not torch.cuda.is_available():
             raise HarnessError("no usable CUDA device: torch.cuda.is_available() is false; use --device cpu")
@@ -162,9 +169,11 @@ class TorchWorkbench(Workbench):
         """Once in a cell, before a model is trained or timed."""
         if not self._unproven:
             return model
-        self._unproven = False
-        return hold_to_contract(model, self.spec, dict(self.cell.options), self.cell.device,
+        self._unproven, started = False, time.perf_counter()
+        held = hold_to_contract(model, self.spec, dict(self.cell.options), self.cell.device,
                                 solved=not (self.checkpoint or self.cell.preset))
+        self._first_call_s = time.perf_counter() - started
+        return held
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
         return model_flops(model, batch, seq_len, phase)
@@ -188,8 +197,12 @@ class TorchWorkbench(Workbench):
     def stream(self, seed: int) -> TrainStream:
         return TrainStream(self.documents.train, self.tokenizer, self.cell.seq_len, self.cell.batch_size, seed)
 
-    def batch(self) -> tuple[Tensor, Tensor]:
-        inputs, targets, _ = next(self.stream(self.cell.seed))
+    @cached_property
+    def _texts(self) -> TrainStream:
+        return self.stream(self.cell.seed)
+
+    def batch(self, number: int | None = None) -> tuple[Tensor, Tensor]:
+        inputs, targets, _ = next(self.stream(self.cell.seed)) if number is None else self._texts.drawn(number)
         return inputs.to(self.cell.device), targets.to(self.cell.device)
 
     def tokens(self, batch: int, seq_len: int, seed: int = 0) -> Tensor:
@@ -294,9 +307,45 @@ class TorchWorkbench(Workbench):
 
         return forward
 
-    def time(self, call: Callable[[], object], rounds: int = 0) -> list[float]:
-        rounds = rounds or self.cell.get("rounds") or FEW_ROUNDS
-        return time_rounds(call, rounds, clock=Clock(self.cell.device), turn=self.turn)
+    def time(
+        self, call: Callable[..., object], rounds: int = 0, *, inputs: Callable[[int], Any] | None = None,
+        check: Check | None = None,
+    ) -> list[float]:
+        timed = Rounds(
+            Clock(self.cell.device), self.turn, Inputs(inputs, self._secret) if inputs else None, check,
+            torch.get_num_threads(), self._first_call_s)
+        self._first_call_s = 0.0
+        seconds = timed.run(call, rounds or self.cell.get("rounds") or FEW_ROUNDS)
+        if timed.note:
+            self._note(timed.note)
+        if check and check.note:
+            self._doubts.append(check.note)
+        if timed.slow_start:
+            self._add_slow_start(timed.slow_start)
+        return seconds
+
+    def _add_slow_start(self, seconds: float) -> None:
+        """To the row of the cell that tells of it."""
+        told = next((row for row in self.rows if row.metric == SLOW_START), None)
+        if told is None:
+            self.row(SLOW_START, seconds, "s", "lower", reason="of calls before the rounds, beyond those of the rounds")
+        else:
+            told.value = (told.value or 0.0) + seconds
+
+    def vouch(self, model: LanguageModel) -> None:
+        cell = self.cell
+        with self.turn():
+            report = audit_once(f"{cell.label} {cell.preset} {cell.params} {cell.state_bytes}", model, cell.device)
+        reasons = self._doubts if report.passed else [report.summary()]
+        for row in self.rows:
+            row.audited = "no" if reasons else "yes"
+            row.reason = "; ".join(filter(None, [row.reason, *(f"not audited: {reason}" for reason in reasons)]))
+
+    def inference_check(self, model: LanguageModel, prefix: Tensor | None = None) -> InferenceCheck:
+        return InferenceCheck(model, self.cell.dtype, self.cell.seq_len, prefix)
+
+    def training_check(self, step: TrainStep) -> TrainingCheck:
+        return TrainingCheck(step, self.cell.dtype, self.cell.seq_len)
 
     def time_cases(
         self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -48,7 +49,20 @@ class TrainStream:
         return self
 
     def __next__(self) -> tuple[Tensor, Tensor, int]:
-        windows = np.stack([next(self._windows) for _ in range(self.batch_size)]).astype(np.int64)      # (B, T + 1)
+        return self._batch([next(self._windows) for _ in range(self.batch_size)])
+
+    def drawn(self, number: int) -> tuple[Tensor, Tensor, int]:
+        """A batch of windows from anywhere in the text, which `number` alone decides."""
+        draw, length = random.Random(number), self.seq_len + 1
+        starts = [draw.randint(0, self.n_tokens - length) for _ in range(self.batch_size)]
+        return self._batch([self._text[start:start + length] for start in starts])
+
+    @cached_property
+    def _text(self) -> np.ndarray:
+        return np.concatenate(self._documents)
+
+    def _batch(self, rows: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, int]:
+        windows = np.stack(rows).astype(np.int64)                                                       # (B, T + 1)
         inputs, targets = windows[:, :-1], windows[:, 1:]
         n_bytes = int(self._token_bytes[targets].sum())
         return torch.from_numpy(inputs.copy()), torch.from_numpy(targets.copy()), n_bytes

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -181,10 +182,12 @@ class LocalExecutor(Executor):
         lanes[CONTROL + control] = lanes[control]
         order = random.Random(f"{self.seed}{members[0].group}")
         results: dict[str, CellResult] = {}
+        secret = secrets.randbits(48)                       # of the inputs, which no member knows and all share
         for label, cell in lanes.items():
             if label not in workers:
                 workers[label] = Worker(self.setup)
-            workers[label].assign(cell, {"limits": self.limits, "needs": {}}, self.timeout, SPAWN_LIMIT_S)
+            workers[label].assign(
+                cell, {"limits": self.limits, "needs": {}, "secret": secret}, self.timeout, SPAWN_LIMIT_S)
         for cell in members:
             events.started(cell)
         live = list(lanes)

@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..bench.processor import adopt_orphans
 from ..errors import PluginError
 from ..specs import missing, require
 from ..store import MOST_ROWS, Row, finite
@@ -73,6 +74,7 @@ def _prepare(setup: Setup) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.setpgid(0, 0)                                        # one signal ends it with all that a plugin starts
+    adopt_orphans()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ.update(dict.fromkeys(THREADS, str(setup.threads)))
     if "torch" in sys.modules:                              # it read the environment when it was imported
