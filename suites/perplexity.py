@@ -76,7 +76,7 @@ def fit(cell: Cell, bench: Workbench, model: Any) -> int | None:
         bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")
         return None
     for bytes_seen, bits in trained.validation:
-        bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen)
+        bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen, audited="no")
     bench.row("train_tokens_per_s", trained.tokens_seen / trained.seconds, "tokens/s", "higher", phase="train")
     step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
     how = {"reason": "estimated from the parameters"} if step.estimated else {}

@@ -292,6 +292,9 @@ class SealedWorkbench(TorchWorkbench):
         self.sealing += time.monotonic() - started
         if sealed.note:
             self._note(sealed.note)
+        self._facts["audited"] = "yes" if sealed.passed else "no"
+        for row in self.rows:
+            row.audited = row.audited or self._facts["audited"]
         if sealed.passed:
             self.row("sealed_places", sealed.places, "places", phase="score")
             self.row("sealed_unseen_share", sealed.unseen, "of targets", "lower", phase="score")
