@@ -7,12 +7,10 @@ places that they are asked about.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,6 @@ from ..bench.workbench import TorchWorkbench
 from ..data.batches import ScoreBatch, score_batches, uniform_tokens
 from ..data.faithful import encode_documents
 from ..data.tokenizers import vocabulary
-from ..errors import AuditFailed
 from ..registry import load
 from ..selector import parse_selector
 from ..untrusted import Count, held_to
@@ -37,13 +34,12 @@ from .given import Given
 from .ledger import Ledger, everywhere
 from .resident import Lease
 from .room import Room, RoomFailed
+from .rooms import Rooms, texts_among_libraries
 from .seal import Sealed, check
 from .taken import Weights, take
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
-FRESH = 2
 ANSWER_SECONDS = 120.0
-TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
 
 
 @dataclass(frozen=True)
@@ -57,14 +53,13 @@ class SealedWorkbench(TorchWorkbench):
     """One cell's tools, the model behind a wall. Its models are `Away`."""
 
     def __init__(self, plugin_files: Sequence[str], *arguments: Any):
-        self.rooms = [Room(shared=True), *(Room() for _ in range(FRESH))]
+        self.rooms = Rooms(self._note)
         super().__init__(*arguments)
         self.plugin_files = plugin_files
         self._take_in_foreign_code()
         self.ledger, self.weights = Ledger(), dict[int, Weights]()      # of models that were trained
         self.begun = dict[int, Weights]()                               # as they were built
         self.practice: tuple[Tensor, Tensor] | None = None              # the first batch of the last training
-        self.solved: dict[str, str] | None = None           # the options that give the size that was asked for
         self.searching = False                              # nothing is scored then, so one fresh room is enough
         self.sealing = 0.0                                  # seconds
 
@@ -78,69 +73,30 @@ class SealedWorkbench(TorchWorkbench):
 
     def close(self) -> None:
         """End the rooms."""
-        for room in self.rooms:
-            room.close()
+        self.rooms.close()
 
     # The model
 
-    @property
-    def fresh(self) -> list[Room]:
-        return self.rooms[1:]
-
-    def _open(self, room: Room, caches: bool = False) -> None:
-        cell, solved = self.cell, self.solved
-        stored = self.checkpoint
+    @cached_property
+    def home(self) -> Room:
+        """The room that trains and is scored."""
+        started, cell, stored = time.monotonic(), self.cell, self.checkpoint
+        if stored:
+            hold_to_vocabulary(stored, self.tokenizer)
         lease = Lease(
             cell.plugin, self.spec.target, list(self.plugin_files),
-            dict(stored.config.model if stored else cell.options), vocabulary(self.tokenizer), str(room.folder),
-            [str(path) for path in self._hidden()], caches, cell.preset, cell.params, cell.state_bytes, cell.seq_len,
+            dict(stored.config.model if stored else cell.options), vocabulary(self.tokenizer), "",
+            [str(path) for path in self._hidden()], False, cell.preset, cell.params, cell.state_bytes, cell.seq_len,
             cell.device, cell.dtype, str(stored.weights) if stored else "")
-        if solved is not None and not stored:
-            lease = replace(lease, options=solved, preset="", params=0, state_bytes=0)
-        for note in room.call("open", asdict(lease)):
-            self._note(f"not enforced here: {note}")
+        self.rooms.make_ready(lease, self._stored, fresh=1 if self.searching else len(self.rooms.fresh))
+        self.sealing += time.monotonic() - started
+        return self.rooms.scored
 
     def _hidden(self) -> list[Path]:
         """Where the text of the cell lies: its corpus is not the model's to read."""
-        specs = [find_spec(name) for name in TEXTS]
-        found = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
-        found += [path for name in TEXTS for path in Path("/").glob(f"usr/lib*/python3*/{name}")]
         _, selector = self.registry.corpus(self.cell.corpus) if self.cell.corpus else (None, None)
-        if selector and selector.argument and (path := Path(selector.argument).expanduser()).exists():
-            found.append(path.resolve())
-        return found
-
-    @cached_property
-    def home(self) -> Room:
-        """The room that trains. Fresh ones are made ready before it: what it does cannot reach them."""
-        started = time.monotonic()
-        if self.checkpoint:
-            hold_to_vocabulary(self.checkpoint, self.tokenizer)
-        for room in self.fresh[:1] if self.searching else self.fresh:
-            self._make_ready(room)
-            room.pause(True)
-        self.sealing += time.monotonic() - started
-        self._open(self.rooms[0])
-        return self.rooms[0]
-
-    def _make_ready(self, room: Room) -> None:
-        """Import the plugin, build a model, have it compile what it compiles, and lock. The first one solves for the
-        size that the others are told."""
-        self._open(room, caches=True)
-        facts = room.call("build", secrets.randbits(32), self._stored)
-        if self.solved is None:
-            self.solved = None if facts["options"] is None else held_to(facts["options"], dict[str, str])
-            if facts["note"]:
-                self._note(str(facts["note"]))
-        tokens = uniform_tokens(self.tokenizer.vocab_size, 2, max(2, self.cell.seq_len))
-        _, state = room.call("forward", 0, tokens[:, :-1], None, "score")
-        try:
-            room.call("forward", 0, tokens[:, -1:], state, "score")
-        except RoomFailed as failed:
-            raise AuditFailed(f"the state does not survive being written down: {failed}") from None
-        if not self.checkpoint:
-            room.call("step", 0, tokens, tokens, 0.0)
-        room.call("lock")
+        own = Path(selector.argument).expanduser() if selector and selector.argument else None
+        return [*texts_among_libraries(), *([own.resolve()] if own and own.exists() else [])]
 
     @cached_property
     def _stored(self) -> dict[str, Tensor] | None:
@@ -263,7 +219,7 @@ class SealedWorkbench(TorchWorkbench):
         return held_to(found, dict[str, float])
 
     def keep(self, model: Any, bytes_seen: int) -> int:
-        return self.keep_tensors(self.weights[model.number].tensors, self.solved, bytes_seen)
+        return self.keep_tensors(self.weights[model.number].tensors, self.rooms.solved, bytes_seen)
 
     # The check
 
@@ -271,16 +227,14 @@ class SealedWorkbench(TorchWorkbench):
         started = time.monotonic()
         taken = self.weights[model.number]
         how = "score" if self.ledger.places and self.ledger.places[0].target is not None else "infer"
-        self.rooms[0].close()                               # before the others wake: nothing can reach them from it
-        for room in self.fresh:
-            room.pause(False)
+        self.rooms.wake()
         try:
             self._recount(model, taken)
-            for room in self.fresh if not self.checkpoint else ():         # else they have what was stored
+            for room in self.rooms.fresh if not self.checkpoint else ():         # else they have what was stored
                 room.call("restore", 0, taken.tensors)
             elapsed = time.monotonic() - self._started
             seconds = min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * elapsed - self.sealing))
-            sealed = check([_asked(room) for room in self.fresh], self.ledger.places, self.ledger.calls,
+            sealed = check([_asked(room) for room in self.rooms.fresh], self.ledger.places, self.ledger.calls,
                            self.tokenizer.vocab_size, how=how, seconds=seconds, secret=self.ledger.secret,
                            dtype="float32" if how == "score" else self.cell.dtype)
             if sealed.passed and self.practice:
@@ -314,7 +268,7 @@ class SealedWorkbench(TorchWorkbench):
 
     def _idle_step(self, sealed: Sealed, taken: Weights) -> Sealed:
         """A step of training at learning rate 0 moves no parameter, unless the model trains itself on the side."""
-        room = self.fresh[-1]
+        room = self.rooms.fresh[-1]
         inputs, targets = self.practice or (self.tokens(2, 2), self.tokens(2, 2))
         room.call("step", 0, inputs, targets, 0.0)
         after = take(room, 0)
