@@ -15,6 +15,9 @@ if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # many processes of these tests import the tree: compile it once
 
+for size in ("COLUMNS", "LINES"):               # of whoever runs the tests, in several processes say
+    os.environ.pop(size, None)
+
 ROOT = Path(harness.__file__).parents[1]
 TOY = Path(__file__).with_name("toy.py")
 PRETENDED = """
