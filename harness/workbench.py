@@ -96,7 +96,11 @@ class Workbench(Protocol):
         ...
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
-        """Floating-point operations of one call: stated by the model, else estimated from its parameters."""
+        """Floating-point operations of one call: stated by the model, else estimated from its parameters.
+
+        Later rows tell where less than half, or more than twice, of what PyTorch counts is stated for a training step
+        or a prompt.
+        """
         ...
 
     def kernels(self) -> list[KernelCase]:

@@ -43,6 +43,7 @@ from .bare import bare_step
 from .contract import hold_to_contract
 from .limits import Flops, Phase, model_flops
 from .measure import Clock, peak, release_memory, time_cases
+from .operations import counted, disagreement
 from .operators import Operators, profile
 from .recall import Recall
 from .rechecks import InferenceCheck, TrainingCheck
@@ -77,6 +78,7 @@ class TorchWorkbench(Workbench):
         self._facts: dict[str, Any] = {}
         self._unproven, self._first_call_s = True, 0.0
         self._doubts: list[str] = []
+        self._counted: dict[int, int] = {}                  # operations of a forward pass by length
         self._secret = context.get("secret") or secrets.randbits(48)
         self._started, self._started_at = time.monotonic(), now()
         if cell.device == "cuda" and not torch.cuda.is_available():
@@ -178,7 +180,14 @@ class TorchWorkbench(Workbench):
         return held
 
     def flops(self, model: LanguageModel, batch: int, seq_len: int, phase: Phase) -> Flops:
-        return model_flops(model, batch, seq_len, phase)
+        found = model_flops(model, batch, seq_len, phase)
+        if not found.estimated and phase != "decode":
+            if seq_len not in self._counted:
+                with self.turn():
+                    self._counted[seq_len] = counted(model, self.tokens(1, seq_len))
+            if note := disagreement(model_flops(model, 1, seq_len, phase).value, self._counted[seq_len], phase):
+                self._note(note)
+        return found
 
     # Data
 
