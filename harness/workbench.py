@@ -265,10 +265,14 @@ class Workbench(Protocol):
         """The operators of one call, with their own times."""
         ...
 
-    def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
+    def peak_memory(
+        self, call: Callable[[], object], short: Callable[[], object] | None = None, held: Iterable[Tensor] = (),
+    ) -> dict[str, int]:
         """Peak bytes of a call over what was held before, by method; the device's headline method comes first.
 
-        Raises Unsupported where the system does not tell.
+        What the call's child processes hold more than before counts as well. With a `short` call of the same kind, so
+        does, on a CPU, what the call uses of memory that was held before and the short one does not; the tensors `held`
+        are left out. Raises Unsupported where the system does not tell.
         """
         ...
 

@@ -50,7 +50,9 @@ def inference(cell: Cell, bench: Workbench, model: Any, static: int) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len)
     forward = bench.inference(model)
     held: dict[str, Any] = {}
-    peak = bench.peak_memory(lambda: held.update(result=forward(tokens, None)))
+    weights = [*model.parameters(), *model.buffers()]
+    peak = bench.peak_memory(
+        lambda: held.update(result=forward(tokens, None)), lambda: forward(tokens[:, :SHORT], None), weights)
     logits, state = held.pop("result")
     size = bench.state_bytes(state)
     del logits
@@ -64,7 +66,10 @@ def inference(cell: Cell, bench: Workbench, model: Any, static: int) -> None:
 def training_step(cell: Cell, bench: Workbench, model: Any, static: int) -> None:
     tokens = bench.tokens(cell.batch_size, cell.seq_len + 1, seed=1)
     step = bench.train_step(model)
-    peak = bench.peak_memory(lambda: step(tokens[:, :-1], tokens[:, 1:]))
+    other = bench.train_step(bench.build())
+    peak = bench.peak_memory(
+        lambda: step(tokens[:, :-1], tokens[:, 1:]), lambda: other(tokens[:, :SHORT], tokens[:, 1:SHORT + 1]),
+        [*model.parameters(), *model.buffers()])
     updates = bench.tensor_bytes(p.grad for p in model.parameters() if p.grad is not None) + bench.optimizer_bytes(step)
     bench.row("gradients_optimizer_bytes", updates, "B", "lower", phase="train")
     rows(bench, "train", peak, static)

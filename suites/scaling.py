@@ -25,6 +25,7 @@ from harness import (
 )
 
 SEQ_LENS, BATCH_SIZE, ROUNDS = (128, 256, 512, 1024, 2048), 1, 7
+SHORT = 8
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -62,12 +63,12 @@ def time_step(cell: Cell, bench: Workbench) -> None:
 def weigh_step(cell: Cell, bench: Workbench) -> None:
     """Peak of one training step over the process before the model: weights, gradients, optimiser, activations."""
     inputs, targets = bench.batch()
-    bench.train_step(bench.build())(inputs[:, :8], targets[:, :8])          # libraries and compiled kernels
 
-    def step() -> None:
-        bench.train_step(bench.build())(inputs, targets)
+    def step(length: int) -> None:
+        bench.train_step(bench.build())(inputs[:, :length], targets[:, :length])
 
-    for name, value in bench.peak_memory(step).items():
+    step(SHORT)                                                             # libraries and compiled kernels
+    for name, value in bench.peak_memory(lambda: step(cell.seq_len), lambda: step(SHORT)).items():
         bench.row(bench.peak_name("peak", name), value, "B", "lower", phase="train")
     bench.vouch(bench.build())
 

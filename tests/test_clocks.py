@@ -1,5 +1,6 @@
 """Timings and peaks from the worker: what a model does to look cheaper costs it the row, or stands in one."""
 
+import sys
 import threading
 import time
 
@@ -48,6 +49,8 @@ def __getattr__(name):
                 threading.Thread(target=burn, name="burner").start()
             if fault == "remember" and tokens.shape in self.known:
                 return self.known[tokens.shape]
+            if fault == "arena":
+                arena[: tokens.shape[1] << 22].add_(1)
             x = self.embed(tokens)
             h, steps = torch.zeros_like(x[:, 0]) if state is None else state, []
             for e in x.unbind(1):
@@ -64,11 +67,14 @@ def __getattr__(name):
                 self.known[tokens.shape] = found
             return found
 
+    arena = torch.ones(16 << 22, dtype=torch.uint8)
+
     def burn():
         end = time.monotonic() + 6
         while time.monotonic() < end:
             torch.ones(200_000).sum()
 
+    globals()["Model"] = Model
     return Model
 
 
@@ -124,6 +130,15 @@ def test_less_work_where_the_clock_runs_costs_the_row(measured, suite, role, fau
     rows = measured(suite, fault, role)
     assert [row.status for row in rows] == ["ok"] * metrics + ["audit_failed"]
     assert words in rows[-1].reason and "tokens" in rows[-1].reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+@pytest.mark.parametrize(("suite", "role"), [("memory", ""), ("scaling", "memory")])
+def test_an_arena_that_a_module_keeps_belongs_to_the_peak(measured, suite, role):
+    """4 MiB of it a token, 16 against 8."""
+    rows = {(row.metric, row.phase): row for row in measured(suite, "arena", role)}
+    assert rows["peak_bytes", "train"].value > 28 << 20
+    assert "MB of a peak lie in memory that was held before" in rows["peak_bytes", "train"].reason
 
 
 def test_a_slow_first_call_is_a_row(measured):

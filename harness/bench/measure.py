@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from ..errors import Unsupported
+from .holdings import beside
 
 Call = Callable[[], object]
 Turn = Callable[[], AbstractContextManager[Any]]
@@ -128,7 +129,8 @@ def status_bytes(field: str) -> int:
 
 
 def peak_memory(call: Call) -> int:
-    """Bytes by which this process's resident memory peaked during `call` over what it was before. Raises Unsupported.
+    """Bytes by which this process's resident memory peaked during `call` over what it was before, with what its helpers
+    and files in memory hold more afterwards. Raises Unsupported.
 
     The kernel's high-water mark (VmHWM), reset through clear_refs: exact to a few pages, no sampling. `getrusage`
     would not do: its maximum is inherited from the parent process.
@@ -139,8 +141,9 @@ def peak_memory(call: Call) -> int:
         before = status_bytes("VmRSS")
     except OSError as error:
         raise Unsupported(f"peak memory on a CPU needs Linux's /proc/self/clear_refs ({error.strerror})") from None
+    others = beside()
     call()
-    return max(0, status_bytes("VmHWM") - before)
+    return max(0, status_bytes("VmHWM") - before) + beside().more_than(others)
 
 
 def peak(call: Call, device: torch.device | str = "cpu") -> dict[str, int]:

@@ -41,8 +41,9 @@ from ..workbench import Workbench
 from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .contract import hold_to_contract
+from .holdings import peak_of_all
 from .limits import Flops, Phase, model_flops
-from .measure import Clock, peak, release_memory, time_cases
+from .measure import Clock, peak, peak_memory, release_memory, time_cases
 from .operations import counted, disagreement
 from .operators import Operators, profile
 from .recall import Recall
@@ -372,8 +373,16 @@ class TorchWorkbench(Workbench):
             raise Unsupported(f"skipped: {self.spec.name} has no circuits")
         return resolve(self.spec.circuits)(make_config(self.spec, dict(self.cell.options), self.cell.preset))
 
-    def peak_memory(self, call: Callable[[], object]) -> dict[str, int]:
-        return peak(call, self.cell.device)
+    def peak_memory(
+        self, call: Callable[[], object], short: Callable[[], object] | None = None, held: Iterable[Tensor] = (),
+    ) -> dict[str, int]:
+        if short is None or self.cell.device != "cpu":
+            return peak(call, self.cell.device)
+        release_memory()
+        found, older = peak_of_all(peak_memory, call, short, list(held))
+        if older:
+            self._note(f"{older / 1e6:.0f} MB of a peak lie in memory that was held before")
+        return {"process": found}
 
     def profile(self, call: Callable[[], object]) -> Operators:
         return profile(call, self.cell.device)
