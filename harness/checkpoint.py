@@ -24,8 +24,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .configs import HERE, Configs
 from .errors import FileError, PluginError, UsageError
-from .options import config_class, format_option, make_config, parse_options
+from .options import format_option, make_config
 from .selector import Selector
 from .specs import ModelSpec, require
 from .untrusted import LARGEST_TEXT, Count, Malformed, Name, bounded, held_to, parse_json, parse_toml, read_bounded
@@ -127,14 +128,14 @@ def trained_spec(models: Mapping[str, ModelSpec], config: RunConfig, name: str) 
         raise FileError(f"{name} holds a trained {config.plugin!r}, which is not registered here; "
                         "load its file with -p")
     require(spec)
-    trained_config(spec, config, name)
+    trained_values(HERE, spec, config, name)
     return spec
 
 
-def trained_config(spec: ModelSpec, config: RunConfig, name: str) -> Any:
-    """The model's config that was trained. Raises FileError where the plugin does not take it."""
+def trained_values(configs: Configs, spec: ModelSpec, config: RunConfig, name: str) -> dict[str, str]:
+    """Every option of the model that was trained. Raises FileError where the plugin does not take them."""
     try:
-        return make_config(spec, config.model)
+        return configs.values(spec, config.model)
     except UsageError as error:
         raise FileError(f"{name} has a config that {spec.name} does not take: {error}") from None
 
@@ -184,16 +185,15 @@ class Checkpoint:
             raise FileError(f"{self.weights} is corrupt: its header has {name} {value}")
         return value
 
-    def hold_to(self, spec: ModelSpec, selector: Selector) -> None:
+    def hold_to(self, spec: ModelSpec, selector: Selector, configs: Configs = HERE) -> None:
         """Raise UsageError where a selector asks for another plugin or other options than were trained."""
         if spec.name != self.config.plugin:
             raise UsageError(f"{self.name} holds a trained {self.config.plugin}, not {spec.name}")
-        asked = parse_options(config_class(spec), dict(selector.options), spec.name)
-        trained = trained_config(spec, self.config, self.name)
+        asked = configs.spelled(spec, dict(selector.options))
+        trained = trained_values(configs, spec, self.config, self.name)
         for key, value in asked.items():
-            if getattr(trained, key) != value:
-                own = format_option(getattr(trained, key))
-                raise UsageError(f"{self.name} was trained with {key}={own}, not {key}={format_option(value)}; "
+            if trained[key] != value:
+                raise UsageError(f"{self.name} was trained with {key}={trained[key]}, not {key}={value}; "
                                  "the options of trained weights are fixed")
 
 

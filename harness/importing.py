@@ -19,6 +19,8 @@ from .errors import FileError, PluginError
 from .untrusted import LARGEST_TEXT, Malformed, parse_toml, read_bounded
 
 GROUP = "harness"                               # of entry points
+FILES: dict[str, Path] = {}                     # plugin files by the name that they are imported under
+ROOTS: list[Path] = []                          # the folders that projects are imported from
 
 
 @contextmanager
@@ -44,6 +46,18 @@ def module_name(path: Path) -> str:
     """The name a plugin file is imported under, in the parent and in every worker: two files may share a stem."""
     place = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
     return f"harness_plugin_file_{re.sub(r'[^A-Za-z0-9_]', '_', path.stem)}_{place}"
+
+
+def announce(path: Path) -> None:
+    """Let the source of a plugin file or a project be found, whether it is imported in this process or not."""
+    if not path.is_dir():
+        FILES[module_name(path)] = path
+    elif (root := _root(path)) not in ROOTS:
+        ROOTS.insert(0, root)
+
+
+def _root(project: Path) -> Path:
+    return project / "src" if (project / "src").is_dir() else project
 
 
 def import_file(path: Path) -> Any:
@@ -90,7 +104,7 @@ def project_entries(project: Path) -> dict[str, str]:
 def import_entry(project: Path, target: str) -> Any:
     """Import an entry of `project_entries` from the folder itself, or from its src. Raises PluginError where a module
     of that name comes from elsewhere, or whatever it raises."""
-    root = project / "src" if (project / "src").is_dir() else project
+    root = _root(project)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     name, _, attributes = target.partition(":")

@@ -64,6 +64,7 @@ class CommandRecord(TypedDict, total=False):
     at: str
     argv: Required[list[str]]
     config: dict[str, str]              # the file of --config: name, sha256, text
+    notes: list[str]                    # of plugins' code that ran in the command itself
 
 
 class ProcessorRecord(TypedDict, total=False):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
+from .configs import HERE, Configs
 from .errors import FileError, HarnessError, PluginError, UsageError, one_line, unknown
 from .frames import place
-from .importing import import_entry, import_file, project_entries, time_limit
+from .importing import announce, import_entry, import_file, project_entries, time_limit
 from .interrupts import interrupts_told
 from .options import parse_arguments, spelled
 from .selector import Selector, parse_selector
@@ -61,6 +63,8 @@ class Registry:
     broken: dict[str, BrokenPlugin] = field(default_factory=dict)
     origins: dict[Any, str] = field(default_factory=dict)      # a model's name or a component's key -> its plugin
     named: list[str] = field(default_factory=list)              # the plugins that -p names
+    configs: Configs = HERE                                     # of the models
+    notes: list[str] = field(default_factory=list)              # what a reader of results is to know of the loading
 
     def hold_to_named(self) -> Registry:
         """Raise PluginError where a plugin that -p names did not load: what was asked for is not what would run."""
@@ -152,12 +156,23 @@ def current() -> Registry:
     return _current or load()
 
 
-def load(files: Sequence[Path] = (), *, installed: bool = True) -> Registry:
+def load(
+    files: Sequence[Path] = (), *, installed: bool = True, instead: Callable[[str], Any] = lambda name: None,
+) -> Registry:
     """Load built-ins, installed packages (entry-point group "harness"), plugin files and projects' folders.
 
     What a folder lists stands for the installed package of the same entry. Packages are left out unless `installed`.
+    `instead` gives, for the name of a plugin, what is registered in its place: it is not imported then.
     """
     global _current
+
+    def load_one(name: str, importer: Callable[[], Any]) -> None:
+        other = instead(name)
+        if isinstance(other, BrokenPlugin):
+            registry.broken[name] = other
+        else:
+            _load_one(registry, name, importer if other is None else lambda: other)
+
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     registry = _current = Registry(manager)
@@ -167,19 +182,20 @@ def load(files: Sequence[Path] = (), *, installed: bool = True) -> Registry:
     projects = {path: project_entries(path) for path in paths if path.is_dir()}
     for entry in entry_points(group=hookspecs.PROJECT) if installed else ():
         if not any(entry.name in entries for entries in projects.values()):
-            _load_one(registry, _free_name(registry, entry.name, _distribution(entry)), entry.load)
+            load_one(_free_name(registry, entry.name, _distribution(entry)), entry.load)
     for path in paths:
+        announce(path)
         for entry_name, target in projects.get(path, {}).items():
             name = _free_name(registry, entry_name, f"{entry_name} ({path})")
             registry.named.append(name)
-            _load_one(registry, name, lambda path=path, target=target: import_entry(path, target))
+            load_one(name, partial(import_entry, path, target))
         if path in projects:
             continue
         if not path.is_file():
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
         name = _free_name(registry, path.stem, str(path))
         registry.named.append(name)
-        _load_one(registry, name, lambda path=path: import_file(path))
+        load_one(name, partial(import_file, path))
     _drop_misplaced(registry)
     return registry
 

@@ -9,6 +9,7 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from importlib.util import find_spec
 from typing import Any
 
@@ -190,10 +191,15 @@ def missing(spec: Spec) -> str:
 
 
 def _importable(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:                 # the package that `name` would be in
-        return False
+    """Whether there is such a module. Nothing is imported on the way to it: its package is no business of a list."""
+    top, *below = name.split(".")
+    found = find_spec(top)
+    for part in below:
+        if found is None:
+            return False
+        top = f"{top}.{part}"
+        found = PathFinder.find_spec(top, found.submodule_search_locations or [])
+    return found is not None
 
 
 def require(spec: Spec) -> None:

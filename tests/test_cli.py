@@ -235,7 +235,7 @@ def test_a_new_plugin_is_written_and_told_how_to_try(invoke, monkeypatch):
     assert code == 0
     assert " mine " in out
     refused(invoke("new", "mine", "--directory", "a b"), 4, "__init__.py exists")
-    del sys.modules["mine"]
+    assert "mine" not in sys.modules
 
 
 def test_an_unexpected_interrupt_is_code_130(invoke, monkeypatch):

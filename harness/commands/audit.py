@@ -19,9 +19,9 @@ from .options import (
     Tokenizer,
     Verbose,
     complete_models,
-    load_registry,
     print_json,
 )
+from .planning import registry_for
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -60,11 +60,14 @@ def audit(
     from ..run.request import make_request
     from .apart import measured_apart
 
-    registry = load_registry(plugin_file)
     everything = plugin == "all"
     options = RunOptions(
-        suite="audit", plugins=",".join(every_form(registry)) if everything else plugin, params=params, size=size,
-        seq_len=seq_len, tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout)
+        suite="audit", plugins="" if everything else plugin, params=params, size=size, seq_len=seq_len,
+        tokenizer=tokenizer, device=device, dtype="float32", timeout=timeout,
+        plugin_file=tuple(map(str, plugin_file or ())))
+    registry = registry_for(options)
+    if everything:
+        options = replace(options, plugins=",".join(every_form(registry)))
     request = make_request(registry, options)
     planned = planning.make_plan(registry, ["audit"], request, None, False)
     silent = quiet or not (verbose or sys.stderr.isatty())          # a log of findings has no need of progress
@@ -83,15 +86,12 @@ def audit(
 
 def every_form(registry: Registry) -> list[str]:
     """Every model, each followed by its published form where it has one."""
-    from dataclasses import fields
-
-    from ..options import config_class
     from ..specs import missing
 
     forms = []
     for name, spec in registry.models.items():
         forms.append(name)
-        if not missing(spec) and PUBLISHED in {f.name for f in fields(config_class(spec))}:
+        if not missing(spec) and PUBLISHED in registry.configs.names(spec):
             forms.append(f"{name}:{PUBLISHED}=true")
     return forms
 

@@ -13,7 +13,8 @@ from ..quantities import split
 from ..run.flags import RunOptions
 from ..selector import split_selectors
 from .matrix import print_matrix
-from .options import Json, Quiet, Verbose, given, load_registry, print_json, with_flags
+from .options import Json, Quiet, Verbose, given, print_json, with_flags
+from .planning import registry_for
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -47,8 +48,7 @@ def run(
 
     file = read_config_file(config) if config else None
     options = with_config(options, file, given(context))
-    files = [Path(file) for file in options.plugin_file]
-    registry = load_registry(files)
+    registry = registry_for(options)
     exporters = make_exporters(split(options.export))
     for exporter in exporters:
         registry.manager.register(exporter)
@@ -67,7 +67,7 @@ def run(
         print_matrix(planned, directory, as_json)
         return
     with Reporter(planned, quiet=quiet, verbose=verbose) as reporter:
-        rows = _execute(registry, planned, store, options, files, file, reporter)
+        rows = _execute(registry, planned, store, options, file, reporter)
     if as_json:
         print_json(rows)
     else:
@@ -83,13 +83,13 @@ def run(
 
 
 def _execute(
-    registry: Registry, planned: Plan, store: Store, options: RunOptions, files: list[Path], config: ConfigFile | None,
-    reporter: Reporter,
+    registry: Registry, planned: Plan, store: Store, options: RunOptions, config: ConfigFile | None, reporter: Reporter,
 ) -> list[Row]:
     from ..run import plan as planning
     from ..run.request import make_executor, pick_executor
 
-    local = make_executor(options, planned.request, files, store.directory / "worker.log")
+    files = [Path(file) for file in options.plugin_file]
+    local = make_executor(options, planned.request, files, store.directory / "worker.log", registry.notes)
     executor = pick_executor(registry, options.executor, local)
     return planning.execute(
         planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note,

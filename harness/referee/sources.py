@@ -8,21 +8,36 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from ..importing import GROUP
+from ..errors import FileError
+from ..importing import GROUP, announce, module_name, project_entries
 from ..run.digest import locate, source_files
 
 
 def importable(plugin_files: Iterable[Path]) -> list[Path]:
-    """Files and folders of code: plugin files and projects, what `sys.path` leads to, and the installed plugins.
+    """Files and folders of code: plugin files and projects with what they import, what `sys.path` leads to, and the
+    installed plugins.
 
     Of a folder that is no package only its modules and packages: a text beside a plugin is not its source.
     """
-    found = [inner for path in plugin_files
+    plugin_files = list(plugin_files)
+    found = source_files(*(module for path in plugin_files for module in _modules(path)))
+    found += [inner for path in plugin_files
              for inner in ([path] if path.is_file() else [path / "pyproject.toml", *_code(path), *_code(path / "src")])]
     found += [inner for entry in sys.path for inner in _code(Path(entry))]
     for name in ["harness.plugins.", "harness.suites.", *(entry.value for entry in entry_points(group=GROUP))]:
         found += _package(name.partition(":")[0])
     return found
+
+
+def _modules(path: Path) -> list[str]:
+    """The modules that a plugin file or a project is; [] for what is none."""
+    announce(path)
+    if not path.is_dir():
+        return [module_name(path)]
+    try:
+        return [target.partition(":")[0] for target in project_entries(path).values()]
+    except FileError:
+        return []
 
 
 def caches(target: str) -> list[Path]:

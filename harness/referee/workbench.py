@@ -52,10 +52,12 @@ class Away:
 class SealedWorkbench(TorchWorkbench):
     """One cell's tools, the model behind a wall. Its models are `Away`."""
 
-    def __init__(self, plugin_files: Sequence[str], *arguments: Any):
+    def __init__(self, plugin_files: Sequence[str], notes: Sequence[str], *arguments: Any):
         self.rooms = Rooms(self._note)
         super().__init__(*arguments)
         self.plugin_files = plugin_files
+        for note in notes:
+            self._note(note)
         self._take_in_foreign_code()
         self.ledger, self.weights = Ledger(), dict[int, Weights]()      # of models that were trained
         self.begun = dict[int, Weights]()                               # as they were built

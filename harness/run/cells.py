@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..options import config_class
 from ..protocol import PROTOCOL
 from ..selector import Selector
 from ..specs import CorpusSpec, ModelSpec, missing
@@ -84,12 +83,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Choice:
-    """One selected plugin: its spec, the selector as written, the digests of its source and of its trained weights."""
+    """One selected plugin: its spec, the selector as written, the digests of its source and of its trained weights, the
+    names of its options, none where it is unavailable."""
 
     spec: ModelSpec
     selector: Selector
     code: str = ""
     weights: str = ""
+    options: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -102,7 +103,7 @@ class Choice:
 
     def takes(self, option: str) -> bool:
         """Whether the plugin's config has such a field; an unavailable plugin takes nothing."""
-        return not self.missing and option in {f.name for f in fields(config_class(self.spec))}
+        return option in self.options
 
 
 @dataclass(frozen=True)

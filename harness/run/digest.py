@@ -18,8 +18,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
+
+from ..importing import FILES, ROOTS
 
 HASH_LENGTH = 16
 DISTRIBUTION = "qllm-harness"
@@ -89,7 +92,9 @@ def locate(module: str) -> Path | None:
 
     No package is imported on the way, but for the harness itself.
     """
-    if loaded := getattr(sys.modules.get(module), "__file__", None):        # a plugin file is found nowhere else
+    if module in FILES:                                     # a plugin file is found nowhere else
+        return FILES[module]
+    if loaded := getattr(sys.modules.get(module), "__file__", None):
         return Path(loaded)
     parent, _, name = module.rpartition(".")
     if parent and parent != "harness":
@@ -100,7 +105,8 @@ def locate(module: str) -> Path | None:
         places = (folder / name / "__init__.py", folder / f"{name}.py", folder / name)
         return next((place for place in places if place.exists()), None)
     try:
-        found = importlib.util.find_spec(module)
+        own = None if parent else PathFinder.find_spec(module, [str(root) for root in ROOTS])
+        found = own or importlib.util.find_spec(module)
     except (ImportError, ValueError):
         return None
     if found is None:

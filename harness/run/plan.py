@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import open_checkpoint, trained_config
+from ..checkpoint import open_checkpoint, trained_values
+from ..configs import HERE, Configs
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
-from ..options import config_class, parse_options, spelled
 from ..reading import conclude
 from ..registry import Registry
 from ..selector import Selector, parse_selector
@@ -30,43 +30,44 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
     for text in selectors:
         selector = parse_selector(text)
         spec = registry.model(selector)
-        selector = _canonical(spec, selector)
+        known = () if missing(spec) else tuple(registry.configs.names(spec))
+        selector = _canonical(registry.configs, spec, selector)
         options = dict(selector.options)
         if selector.checkpoint:
             checkpoint = open_checkpoint(selector.checkpoint)
-            if not missing(spec) and checkpoint.config.plugin == spec.name:
-                trained_config(spec, checkpoint.config, selector.checkpoint)
+            if known and checkpoint.config.plugin == spec.name:
+                trained_values(registry.configs, spec, checkpoint.config, selector.checkpoint)
             options = checkpoint.config.model
         code = model_digest(registry, spec, options)
-        choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint)))
+        choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint), known))
     labels = [choice.label for choice in choices]
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")
     return tuple(choices)
 
 
-def _canonical(spec: ModelSpec, selector: Selector) -> Selector:
+def _canonical(configs: Configs, spec: ModelSpec, selector: Selector) -> Selector:
     """The selector with its options spelled one way. Raises UsageError for a wrong one."""
     if selector.checkpoint or missing(spec) or not selector.options:
         return selector
-    return spelled(selector, parse_options(config_class(spec), dict(selector.options), spec.name))
+    return replace(selector, options=tuple(configs.spelled(spec, dict(selector.options)).items()))
 
 
-def check_options(choices: Sequence[Choice], preset: str, tokenizer: str = "") -> None:
+def check_options(
+    choices: Sequence[Choice], preset: str, tokenizer: str = "", configs: Configs = HERE,
+) -> None:
     """Build every available plugin's config, so that a wrong option or size is told before anything runs.
 
     Trained weights bring their own size; they must be of this plugin, these options and this tokenizer.
     """
-    from ..options import make_config
-
     for choice in choices:
         if choice.missing:
             continue
         if not choice.selector.checkpoint:
-            make_config(choice.spec, dict(choice.selector.options), preset)
+            configs.values(choice.spec, dict(choice.selector.options), preset)
             continue
         checkpoint = open_checkpoint(choice.selector.checkpoint)
-        checkpoint.hold_to(choice.spec, choice.selector)
+        checkpoint.hold_to(choice.spec, choice.selector, configs)
         if tokenizer and checkpoint.config.tokenizer != tokenizer:
             raise UsageError(f"{checkpoint.name} was trained with --tokenizer {checkpoint.config.tokenizer}, "
                              f"not {tokenizer}")
@@ -150,7 +151,10 @@ def execute(
 
     The manifest keeps the command, with the record of the file that gave it options.
     """
-    manifest = _open_manifest(store, {"argv": list(command), **({"config": dict(config)} if config else {})})
+    for text in registry.notes:
+        note(text)
+    manifest = _open_manifest(store, {"argv": list(command), **({"config": dict(config)} if config else {}),
+                                      **({"notes": registry.notes} if registry.notes else {})})
     where = environment()
     place = environment_id(where)
     manifest["environments"][place] = where

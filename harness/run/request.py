@@ -76,7 +76,7 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
         raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
     models = choose(registry, plugins)
     tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
-    check_options(models, options.size, str(tokenizer))
+    check_options(models, options.size, str(tokenizer), registry.configs)
     device = resolve_device(options.device)
     corpora = []
     for text in split_selectors(options.corpus):
@@ -166,13 +166,17 @@ def pick_executor(registry: Registry, name: str, local: Executor) -> Executor:
     return found
 
 
-def make_executor(options: RunOptions, request: Request, files: Sequence[Path], log: Path) -> LocalExecutor:
-    """The local executor for these flags. A GPU is never shared, nor its host memory limited. Raises UsageError."""
+def make_executor(
+    options: RunOptions, request: Request, files: Sequence[Path], log: Path, notes: Sequence[str] = (),
+) -> LocalExecutor:
+    """The local executor for these flags; `notes` are told in every row of a sealed suite. A GPU is never shared, nor
+    its host memory limited. Raises UsageError."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = options.jobs or (1 if request.device == "cuda" else max(1, cores // options.threads))
     limit = parse_count(options.memory_limit, "--memory-limit") if options.memory_limit else available_memory()
     if options.memory_limit and limit < LEAST_MEMORY:
         raise UsageError(f"--memory-limit must leave room for PyTorch itself, 1GiB, got {options.memory_limit!r}")
     setup = Setup(
-        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit, str(log))
+        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit, str(log),
+        tuple(notes))
     return LocalExecutor(setup, jobs, options.timeout)

@@ -47,6 +47,7 @@ class Setup:
     threads: int = 1
     memory_limit: int = 0                   # bytes a worker may hold; 0 for no limit
     log: str = os.devnull
+    notes: tuple[str, ...] = ()             # for the rows of a sealed suite
 
 
 class Abort(Exception):
@@ -127,7 +128,8 @@ def run_cell(
             from ..referee.workbench import SealedWorkbench
 
             spec = context["spec"]
-            sealed = SealedWorkbench(setup.plugin_files, cell, registry, spec, context, turn, progress, hand_over)
+            sealed = SealedWorkbench(
+                setup.plugin_files, setup.notes, cell, registry, spec, context, turn, progress, hand_over)
             opened.callback(sealed.close)
             workbench = sealed
         else:

@@ -1,0 +1,68 @@
+"""Plugins for a run: what is measured is imported elsewhere, what has to work in the command is imported here.
+(no torch)"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..quantities import split
+from ..run.flags import RunOptions
+from ..selector import Selector, parse_selector, split_selectors
+
+if TYPE_CHECKING:
+    from ..referee.surveyor import Brought
+    from ..registry import Registry
+
+EXPORT = "harness_cell_finished"
+
+
+def registry_for(options: RunOptions) -> Registry:
+    """The plugins of a run. Raises PluginError where one that -p names does not load."""
+    from ..referee.survey import surveyed
+
+    files = [Path(file) for file in options.plugin_file]
+    return surveyed(files, texts(options), lambda brought: here(options, brought)).hold_to_named()
+
+
+def here(options: RunOptions, brought: Brought) -> str:
+    """What of a plugin a run needs in the command itself, "" for nothing.
+
+    What is measured is never called to export: it would be handed its own results.
+    """
+    measured = {selector.name for selector in selectors(options.plugins)}
+    own = bool(brought.harness_components) or any(spec.name in measured for spec in brought.harness_models)
+    corpora = {selector.name for selector in selectors(options.corpus, argument=True)}
+    tokenizers = {selector.name for selector in selectors(options.tokenizer)}
+    reasons = [
+        *(f"suite {name}" for name in brought.suites if name in split(options.suite)),
+        *(f"corpus {spec.name}" for spec in brought.harness_corpora if spec.name in corpora),
+        *(f"tokenizer {spec.name}" for spec in brought.harness_tokenizers if spec.name in tokenizers),
+        *(f"executor {options.executor}" for hook in brought.hooks
+          if hook == "harness_executor" and options.executor != "local"),
+        *(f"hook {hook}" for hook in brought.hooks if hook == EXPORT and not own)]
+    return " and ".join(reasons)
+
+
+def texts(options: RunOptions) -> list[Path]:
+    """The files and folders that corpora are read from."""
+    named = [text for selector in selectors(options.corpus, argument=True)
+             for text in (selector.argument, *dict(selector.options).values()) if text]
+    found = []
+    for text in named:
+        with suppress(OSError, RuntimeError, ValueError):           # it is refused later
+            if (path := Path(text).expanduser()).exists():
+                found.append(path)
+    return found
+
+
+def selectors(text: str, *, argument: bool = False) -> list[Selector]:
+    """Those of a list that are well-formed; of the others the request says what is wrong."""
+    found = []
+    with suppress(UsageError):
+        for part in split_selectors(text):
+            with suppress(UsageError):
+                found.append(parse_selector(part, argument=argument))
+    return found
