@@ -16,11 +16,11 @@ from ..reading import Run, conclude
 from ..selector import join_selectors
 from .listing import Entry, print_listing, print_text
 from .options import Json, PluginFiles, Quiet, Verbose, complete_models, load_registry, print_objects
+from .planning import registry_with_texts
 
 if TYPE_CHECKING:
     from ..evidence.claims.claim import Claim, ClaimTest
     from ..evidence.claims.verdict import Verdict
-    from ..referee.surveyor import Brought
     from ..registry import Registry
     from ..run.plan import Plan
     from ..run.request import RunOptions
@@ -37,18 +37,6 @@ def complete_claims(incomplete: str) -> list[str]:
     from ..evidence.claims.file import load_claims
 
     return [name for name in load_claims(load_registry(None))[0] if name.startswith(incomplete)]
-
-
-def registry_of_claims(files: Sequence[Path] | None) -> Registry:
-    """Every plugin; what brings suites or texts, which a claim may name, is imported in the command itself."""
-    from ..referee.survey import surveyed
-
-    def here(brought: Brought) -> str:
-        return " and ".join([*(f"suite {name}" for name in brought.suites),
-                             *(f"corpus {spec.name}" for spec in brought.harness_corpora),
-                             *(f"tokenizer {spec.name}" for spec in brought.harness_tokenizers)])
-
-    return surveyed(files or [], [], here).hold_to_named()
 
 
 def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles = None, as_json: Json = False) -> None:
@@ -134,7 +122,7 @@ def reproduce(
         raise UsageError("name claims by id, or give --source, or --all; `harness claims` lists them")
     if jobs < 0 or timeout < 1:
         raise UsageError(f"--jobs must be at least 0 and --timeout at least 1, got {jobs} and {timeout:g}")
-    registry = registry_of_claims(plugin_file)
+    registry = registry_with_texts(plugin_file)
     known, _ = known_claims(registry)
     chosen = select(known, ids or (), source)
     tests = [test for claim in chosen for test in claim.tests if test.scale == scale]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,18 @@ def registry_for(options: RunOptions) -> Registry:
 
     files = [Path(file) for file in options.plugin_file]
     return surveyed(files, texts(options), lambda brought: here(options, brought)).hold_to_named()
+
+
+def registry_with_texts(files: Sequence[Path] | None) -> Registry:
+    """Every plugin, for suites and texts that only a file names: what brings some is imported in the command itself."""
+    from ..referee.survey import surveyed
+
+    def here(brought: Brought) -> str:
+        return " and ".join([*(f"suite {name}" for name in brought.suites),
+                             *(f"corpus {spec.name}" for spec in brought.harness_corpora),
+                             *(f"tokenizer {spec.name}" for spec in brought.harness_tokenizers)])
+
+    return surveyed(files or [], [], here).hold_to_named()
 
 
 def here(options: RunOptions, brought: Brought) -> str:

@@ -11,7 +11,8 @@ import typer
 from ..errors import FileError, HarnessError, UsageError, one_line
 from ..quantities import format_number
 from .listing import Entry, print_listing
-from .options import Device, Json, PluginFiles, Quiet, Verbose, load_registry, print_objects
+from .options import Device, Json, PluginFiles, Quiet, Verbose, print_objects
+from .planning import registry_with_texts
 from .progress import cell_name
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def rescore(
 
     if jobs < 0 or timeout < 1:
         raise UsageError(f"--jobs must be at least 0 and --timeout at least 1, got {jobs} and {timeout:g}")
-    registry = load_registry(plugin_file)
+    registry = registry_with_texts(plugin_file)
     store = Store(run, create=False)
     scores = text_scores(registry, store.results())
     if not scores:

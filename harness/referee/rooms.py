@@ -9,8 +9,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from importlib.util import find_spec
-from pathlib import Path
 
 from torch import Tensor
 
@@ -21,7 +19,6 @@ from .resident import Lease
 from .room import Room, RoomFailed
 
 FRESH = 2
-TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
 
 
 class Rooms:
@@ -75,10 +72,3 @@ class Rooms:
         if not stored:
             room.call("step", 0, tokens, tokens, 0.0)
         room.call("lock")
-
-
-def texts_among_libraries() -> list[Path]:
-    """Where a text lies among what a model may read."""
-    specs = [find_spec(name) for name in TEXTS]
-    found = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
-    return found + [path for name in TEXTS for path in Path("/").glob(f"usr/lib*/python3*/{name}")]

@@ -12,6 +12,8 @@ from ..errors import FileError
 from ..importing import GROUP, announce, module_name, project_entries
 from ..run.digest import locate, source_files
 
+TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
+
 
 def importable(plugin_files: Iterable[Path]) -> list[Path]:
     """Files and folders of code: plugin files and projects with what they import, what `sys.path` leads to, and the
@@ -74,3 +76,10 @@ def _code(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [child for child in children if child.suffix in (".py", ".so") or (child / "__init__.py").is_file()]
+
+
+def texts_among_libraries() -> list[Path]:
+    """Where a text lies among what a model may read."""
+    specs = [importlib.util.find_spec(name) for name in TEXTS]
+    found = [Path(spec.origin).parent for spec in specs if spec and spec.origin]
+    return found + [path for name in TEXTS for path in Path("/").glob(f"usr/lib*/python3*/{name}")]

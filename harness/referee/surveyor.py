@@ -25,7 +25,7 @@ from ..registry import BUILTIN, BrokenPlugin, Registry, load
 from ..specs import ComponentSpec, CorpusSpec, EncodingSpec, ModelSpec, TokenizerSpec
 from ..untrusted import held_to
 from . import wall
-from .sources import importable
+from .sources import importable, texts_among_libraries
 
 DESCRIPTORS = 1 << 16                   # that a process may have open
 LISTS = ("harness_models", "harness_components", "harness_corpora", "harness_tokenizers", "harness_encodings")
@@ -81,7 +81,8 @@ def serve(
     connection: Connection, notes: list[str], files: Sequence[Path], hidden: Sequence[Path], folder: Path,
 ) -> None:
     sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)      # noqa: SIM115
-    surveyor = Surveyor(files, [*notes, *wall.build_wall(importable(files), hidden, folder)])
+    notes += wall.build_wall(importable(files), [*texts_among_libraries(), *hidden], folder)
+    surveyor = Surveyor(files, notes)
     with contextlib.suppress(EOFError, OSError):
         while True:
             name, *given = connection.recv()

@@ -34,8 +34,9 @@ from .given import Given
 from .ledger import Ledger, everywhere
 from .resident import Lease
 from .room import Room, RoomFailed
-from .rooms import Rooms, texts_among_libraries
+from .rooms import Rooms
 from .seal import Sealed, check
+from .sources import texts_among_libraries
 from .taken import Weights, take
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
