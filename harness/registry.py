@@ -11,7 +11,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -131,7 +131,8 @@ class Registry:
         if selector.checkpoint:
             raise UsageError(f"a tokenizer comes from no checkpoint, got {text!r}")
         require(spec)
-        return spec, _spelled(selector, spec.learn, f"tokenizer {spec.name}")
+        options = self.configs.learning(spec, dict(selector.options)) if selector.options else {}
+        return spec, replace(selector, options=tuple(options.items()))
 
     def encoding(self, name: str) -> EncodingSpec:
         """The usable code for matrices of that name. Raises UsageError (unknown) or PluginError (unavailable)."""

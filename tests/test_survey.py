@@ -181,7 +181,7 @@ def harness_cell_finished(result, directory):
 @pytest.mark.parametrize(("source", "options", "why"), [
     (SUITE, {"suite": "mine"}, "suite mine and hook harness_cell_finished"),
     (SUITE, {"suite": "perplexity"}, "hook harness_cell_finished"),
-    (TWO, {"tokenizer": "own"}, "tokenizer own"),
+    (TWO, {"tokenizer": "own"}, ""),
     (TWO, {}, ""),
     (MODEL + SUITE.partition("@hookimpl\ndef harness_suites")[0], {}, ""),
 ], ids=["suite", "exporter", "tokenizer", "model", "none"])

@@ -34,8 +34,7 @@ def registry_with_texts(files: Sequence[Path] | None) -> Registry:
 
     def here(brought: Brought) -> str:
         return " and ".join([*(f"suite {name}" for name in brought.suites),
-                             *(f"corpus {spec.name}" for spec in brought.harness_corpora),
-                             *(f"tokenizer {spec.name}" for spec in brought.harness_tokenizers)])
+                             *(f"corpus {spec.name}" for spec in brought.harness_corpora)])
 
     return surveyed(files or [], [], here).hold_to_named()
 
@@ -48,11 +47,9 @@ def here(options: RunOptions, brought: Brought) -> str:
     measured = {selector.name for selector in selectors(options.plugins)}
     own = bool(brought.harness_components) or any(spec.name in measured for spec in brought.harness_models)
     corpora = {selector.name for selector in selectors(options.corpus, argument=True)}
-    tokenizers = {selector.name for selector in selectors(options.tokenizer)}
     reasons = [
         *(f"suite {name}" for name in brought.suites if name in split(options.suite)),
         *(f"corpus {spec.name}" for spec in brought.harness_corpora if spec.name in corpora),
-        *(f"tokenizer {spec.name}" for spec in brought.harness_tokenizers if spec.name in tokenizers),
         *(f"executor {options.executor}" for hook in brought.hooks
           if hook == "harness_executor" and options.executor != "local"),
         *(f"hook {hook}" for hook in brought.hooks if hook == EXPORT and not own)]

@@ -34,6 +34,7 @@ from ..run.failures import classify
 from ..specs import require
 from . import wall
 from .sources import caches, importable
+from .tokenizing import Tokenizing
 from .wire import decode, encode
 
 DESCRIPTORS = 1 << 16                   # that a process may have open
@@ -174,6 +175,19 @@ class Resident:
 
     def lock(self) -> None:
         wall.lock()
+
+    # A tokenizer in the place of a model
+
+    def open_tokenizer(self, selector: str, files: list[str], hidden: list[str], folder: str) -> dict[str, Any]:
+        """Build the wall, then import the plugins. Whether it learns, and what the system does not enforce."""
+        self.tokenizing = Tokenizing(selector, files, hidden, folder)
+        return {"learns": bool(self.tokenizing.spec.learn), "notes": [*self.notes, *self.tokenizing.notes]}
+
+    def make_tokenizer(self, documents: list[bytes] | None, learned: Any) -> dict[str, Any]:
+        return self.tokenizing.make(documents, learned)
+
+    def encode_text(self, text: bytes) -> Tensor:
+        return self.tokenizing.encode(text)
 
     # Training
 

@@ -22,13 +22,21 @@ def importable(plugin_files: Iterable[Path]) -> list[Path]:
     Of a folder that is no package only its modules and packages: a text beside a plugin is not its source.
     """
     plugin_files = list(plugin_files)
-    found = source_files(*(module for path in plugin_files for module in _modules(path)))
+    tops = {folder for path in plugin_files for folder in ([path, path / "src"] if path.is_dir() else [path.parent])}
+    tops |= {Path(entry).resolve() for entry in sys.path}
+    found = [_top(path, tops) for path in source_files(*(module for path in plugin_files for module in _modules(path)))]
     found += [inner for path in plugin_files
              for inner in ([path] if path.is_file() else [path / "pyproject.toml", *_code(path), *_code(path / "src")])]
     found += [inner for entry in sys.path for inner in _code(Path(entry))]
     for name in ["harness.plugins.", "harness.suites.", *(entry.value for entry in entry_points(group=GROUP))]:
         found += _package(name.partition(":")[0])
     return found
+
+
+def _top(path: Path, tops: set[Path]) -> Path:
+    """The folder right below one of `tops` that a source file lies in, a package with or without `__init__.py`; else
+    the file."""
+    return next((folder for folder in path.resolve().parents if folder.parent in tops and folder not in tops), path)
 
 
 def _modules(path: Path) -> list[str]:

@@ -28,7 +28,7 @@ from ..errors import FileError, PluginError, UsageError
 from ..hookspecs import hookimpl
 from ..importing import GROUP
 from ..registry import BrokenPlugin, Registry, load
-from ..specs import ModelSpec
+from ..specs import ModelSpec, TokenizerSpec
 from ..untrusted import LARGEST, Malformed, bounded, held_to
 from . import surveyor, wall
 from .surveyor import LISTS, Brought, Findings
@@ -50,6 +50,8 @@ class Survey(Configs):
         self.close = weakref.finalize(self, _end, self.connection, self.pid, self.folder)
         self.findings = self.ask(Findings, "find")
         self.models = {spec.name for brought in self.findings.brought.values() for spec in brought.harness_models}
+        self.tokenizers = {
+            spec.name for brought in self.findings.brought.values() for spec in brought.harness_tokenizers}
 
     def ask(self, kind: type[T], name: str, *given: Any) -> T:
         """What a question of `surveyor.Surveyor` returns, one of `kind`."""
@@ -73,7 +75,7 @@ class Survey(Configs):
             return f"exit code {code}" if code >= 0 else f"signal {-code}"
         return "it is gone"
 
-    # Of models: this process answers for those that it imports
+    # This process answers for the models and tokenizers that it imports
 
     def names(self, spec: ModelSpec) -> list[str]:
         return self.ask(list[str], "names", spec.name) if self._knows(spec) else super().names(spec)
@@ -87,6 +89,14 @@ class Survey(Configs):
         if not self._knows(spec):
             return super().values(spec, options, preset)
         return self.ask(dict[str, str], "values", spec.name, dict(options), preset)
+
+    def learning(self, spec: TokenizerSpec, options: Mapping[str, str]) -> dict[str, str]:
+        if spec.name not in self.tokenizers:
+            return super().learning(spec, options)
+        return self.ask(dict[str, str], "learning", spec.name, dict(options))
+
+    def table(self, spec: TokenizerSpec) -> str:
+        return self.ask(str, "table", spec.name) if spec.name in self.tokenizers else super().table(spec)
 
     def _knows(self, spec: ModelSpec) -> bool:
         return spec.name in self.models

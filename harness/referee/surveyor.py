@@ -81,7 +81,8 @@ def serve(
     connection: Connection, notes: list[str], files: Sequence[Path], hidden: Sequence[Path], folder: Path,
 ) -> None:
     sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)      # noqa: SIM115
-    notes += wall.build_wall(importable(files), [*texts_among_libraries(), *hidden], folder)
+    beside = [file if file.is_dir() else file.parent for file in files]         # what a tokenizer reads
+    notes += wall.build_wall([*importable(files), *beside], [*texts_among_libraries(), *hidden], folder)
     surveyor = Surveyor(files, notes)
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -137,6 +138,12 @@ class Surveyor:
 
     def values(self, model: str, options: Mapping[str, str], preset: str) -> dict[str, str]:
         return HERE.values(self._spec(model), options, preset)
+
+    def learning(self, tokenizer: str, options: Mapping[str, str]) -> dict[str, str]:
+        return HERE.learning(self._known.tokenizers[tokenizer], options)
+
+    def table(self, tokenizer: str) -> str:
+        return HERE.table(self._known.tokenizers[tokenizer])
 
     def call(self, plugin: str, hook: str) -> Any:
         """What a hook without arguments returns, paths as texts."""

@@ -30,8 +30,7 @@ PATH_BENEATH, VERSION = 1, 1
 SCOPED = 0b11                                                   # abstract sockets, signals
 NAMESPACES = 0x7C020000                 # of unshare(2): users, processes, names, IPC, network, mounts
 ALONE = "other processes of this user can be seen, and the network"
-LIST = 1 << 3                                                   # read folder
-READ = 1 << 0 | 1 << 2 | LIST                                   # execute, read file
+READ = 1 << 0 | 1 << 2 | 1 << 3                                 # execute, read file, read folder
 WRITE = 1 << 1 | 1 << 5 | 1 << 8 | 1 << 14                      # write file, remove file, make a regular file, truncate
 EVERYTHING = (1 << 15) - 1
 OF_FILES = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14                   # what a rule about a file may speak of
@@ -71,7 +70,6 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
     writable = [path.resolve() for path in writable]
     notes = [] if _mounted_read_only([own.resolve(), *writable]) else ["attributes of files can be changed"]
     os.chdir(own)                                       # after it was mounted anew
-    source = list(source)
     places = [*map(Path, SYSTEM), *(Path("/dev") / name for name in DEVICES), *Path("/dev").glob("nvidia*"),
               *libraries(), *source]
     hidden = [path.resolve() for path in hidden]
@@ -79,7 +77,6 @@ def build_wall(source: Iterable[Path], hidden: Sequence[Path], own: Path, writab
                 for inner in without(place, hidden)]
     if version := _landlock([(path, READ | (1 << 1 | 1 << 15 if path.is_relative_to("/dev") else 0))
                              for path in readable]
-                            + [(path.resolve().parent, LIST) for path in source]        # a module is looked for there
                             + [(path, READ | WRITE) for path in writable] + [(own.resolve(), EVERYTHING)]):
         return notes if version >= 6 else [*notes, f"Landlock {version} lets signals through"]
     return [*notes, "this kernel has no Landlock: any file can be read"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,8 +25,9 @@ from ..bench.train import Batch, TrainResult, Trial, search_lr
 from ..bench.weights import hold_to_vocabulary, read_tensors
 from ..bench.workbench import TorchWorkbench
 from ..data.batches import ScoreBatch, score_batches, uniform_tokens
-from ..data.faithful import encode_documents
-from ..data.tokenizers import vocabulary
+from ..data.corpora import DEFAULT, load_documents
+from ..data.faithful import Faithful, encode_documents
+from ..data.tokenizers import Tokenizer, vocabulary
 from ..registry import load
 from ..selector import parse_selector
 from ..untrusted import Count, held_to
@@ -38,6 +39,7 @@ from .rooms import Rooms
 from .seal import Sealed, check
 from .sources import texts_among_libraries
 from .taken import Weights, take
+from .tokenizer import TokenizerAway
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
 ANSWER_SECONDS = 120.0
@@ -57,6 +59,8 @@ class SealedWorkbench(TorchWorkbench):
         self.rooms = Rooms(self._note)
         super().__init__(*arguments)
         self.plugin_files = plugin_files
+        own = not self.cell.tokenizer or parse_selector(self.cell.tokenizer).name in self.registry.tokenizers
+        self.tokenizer_room = None if own else Room()
         for note in notes:
             self._note(note)
         self._take_in_foreign_code()
@@ -67,16 +71,42 @@ class SealedWorkbench(TorchWorkbench):
         self.sealing = 0.0                                  # seconds
 
     def _take_in_foreign_code(self) -> None:
-        """A corpus or a tokenizer of another plugin is code that has to run here, beside the text."""
-        kinds = ((self.cell.corpus, self.registry.corpora), (self.cell.tokenizer, self.registry.tokenizers))
-        foreign = [text for text, known in kinds if text and parse_selector(text, argument=True).name not in known]
-        if foreign:
+        """A corpus of another plugin is code that has to run here, beside the text."""
+        text = self.cell.corpus
+        if text and parse_selector(text, argument=True).name not in self.registry.corpora:
             self.registry = load([Path(file) for file in self.plugin_files])
-            self._note(f"the code of {' and '.join(foreign)} ran beside the referee")
+            self._note(f"the code of {text} ran beside the referee")
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        if self.tokenizer_room is None:
+            return super().tokenizer
+        room = self.tokenizer_room
+        opened = room.call("open_tokenizer", self.cell.tokenizer, list(self.plugin_files),
+                           [str(path) for path in self._hidden()], str(room.folder))
+        for missing in held_to(opened["notes"], list[str]):
+            self._note(f"not enforced here: {missing}")
+        return Faithful(TokenizerAway(room, self._training, held_to(opened["learns"], bool)))
+
+    def _training(self) -> tuple[Sequence[bytes] | None, Any]:
+        """What a tokenizer learns from: documents, or what it has learned before."""
+        if self.checkpoint:
+            return None, self.checkpoint.learned
+        documents = self.documents if self.cell.corpus else load_documents(*self.registry.corpus(DEFAULT))
+        return documents.train, None
+
+    @cached_property
+    def learned(self) -> Any:
+        if self.tokenizer_room is None:
+            return super().learned
+        away = cast(TokenizerAway, cast(Faithful, self.tokenizer).own)
+        return away.learned
 
     def close(self) -> None:
         """End the rooms."""
         self.rooms.close()
+        if self.tokenizer_room:
+            self.tokenizer_room.close()
 
     # The model
 

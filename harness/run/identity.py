@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import CONFIG, open_checkpoint
+from ..configs import HERE, Configs
 from ..data.corpora import corpus_options, load_documents
 from ..errors import FileError, HarnessError
 from ..registry import Registry
@@ -21,8 +22,6 @@ from ..selector import Selector
 from ..specs import CorpusSpec, ModelSpec, TokenizerSpec
 from ..suite import Suite
 from .digest import HASH_LENGTH, files_digest, source_digest, source_files
-
-PROBE = bytes(range(256)) + "The words that a tokenizer cuts, unlike the bytes: naïve 北京 123,456.\n".encode()
 
 
 def model_digest(registry: Registry, spec: ModelSpec, options: Mapping[str, str]) -> str:
@@ -59,19 +58,16 @@ def _module_of(function: Callable[..., Any]) -> str:
     return getattr(function, "__module__", None) or type(function).__module__
 
 
-def tokenizer_digest(spec: TokenizerSpec) -> str:
+def tokenizer_digest(spec: TokenizerSpec, configs: Configs = HERE) -> str:
     """Of a tokenizer's source, and of the ids and bytes of one that a plugin brings: it may read them from a file."""
     source = source_digest(spec.target, spec.learn, packages=spec.requires)
     if spec.learn or spec.fixed:
         return source
-    from ..data.tokenizers import make_tokenizer  # it imports NumPy, which a built-in one can do without
-
     try:
-        made = make_tokenizer(spec)
-        facts = [made.vocab_size, made.token_bytes.tolist(), made.encode(PROBE).tolist()]
+        table = configs.table(spec)
     except Exception:                                       # the cell that uses it tells why
         return source
-    return f"{source}+{hashlib.sha256(repr(facts).encode()).hexdigest()[:HASH_LENGTH]}"
+    return f"{source}+{hashlib.sha256(table.encode()).hexdigest()[:HASH_LENGTH]}"
 
 
 def text_digest(spec: CorpusSpec, selector: Selector) -> str:

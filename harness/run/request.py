@@ -86,7 +86,7 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
     return Request(
         models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=str(tokenizer),
-        tokenizer_code=tokenizer_digest(tokenizer_spec),
+        tokenizer_code=tokenizer_digest(tokenizer_spec, registry.configs),
         params=0 if options.size or options.state_bytes else parse_count(options.params, "--params"),
         state_bytes=parse_count(options.state_bytes, "--state-bytes") if options.state_bytes else 0,
         preset=options.size,
