@@ -19,6 +19,7 @@ from typing import Any
 
 from .. import registry
 from ..executor import Events, Executor, Interrupted, Stop
+from ..records import Status
 from ..specs import ModelSpec
 from ..store import CellResult, Row
 from .cells import Cell, base_fields
@@ -143,12 +144,14 @@ class LocalExecutor(Executor):
             events.progress(cell, rest[0])
         if kind == "weights":
             current.weights = rest[0]
-        if kind not in ("done", "died", "timeout") or cell is None:
+        if kind not in ("done", "died", "timeout", "garbled") or cell is None:
             return None
         if kind == "done":
             rows, raw = rest
             return CellResult(cell.record(), rows, raw, weights=current.weights)
-        status, reason = current.death() if kind == "died" else ("timeout", f"took longer than {self.timeout:g} s")
+        ends: dict[str, tuple[Status, str]] = {
+            "garbled": ("error", "".join(rest)), "timeout": ("timeout", f"took longer than {self.timeout:g} s")}
+        status, reason = ends.get(kind) or current.death()
         fields = base_fields(cell, specs[cell.plugin])
         return CellResult(cell.record(), [Row(**fields, status=status, reason=reason)])
 

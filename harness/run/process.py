@@ -19,9 +19,11 @@ from typing import Any
 
 from ..errors import FileError
 from ..records import Status
+from ..untrusted import Malformed
 from . import worker
 from .cells import Cell
 from .failures import death
+from .messages import MOST, unpacked
 
 SPAWN_LIMIT_S = 120.0
 # By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
@@ -95,10 +97,11 @@ class Worker:
             self.connection.send(("cell", cell, context))
 
     def receive(self) -> tuple[Any, ...] | None:
-        """The next message, or None where the process died."""
+        """The next message, ("garbled", reason) for what is none, or None where the process died."""
         try:
-            message: tuple[Any, ...] = self.connection.recv()
-            return message
+            return unpacked(self.connection.recv_bytes(MOST), self.cell)
+        except Malformed as wrong:
+            return "garbled", str(wrong)
         except (EOFError, OSError):
             return None
 

@@ -32,6 +32,7 @@ from ..store import MOST_ROWS, Row, finite
 from ..untrusted import Malformed, bounded, held_to, parse_json
 from .cells import Cell, base_fields
 from .failures import classify
+from .messages import Parent
 
 if TYPE_CHECKING:
     from ..bench.workbench import TorchWorkbench
@@ -54,12 +55,13 @@ class Abort(Exception):
     """The parent asked for something else than was agreed."""
 
 
-def main(connection: Connection, setup: Setup, environ: dict[str, str]) -> None:
+def main(pipe: Connection, setup: Setup, environ: dict[str, str]) -> None:
     """Serve cells until told to stop. stdout and stderr of the child go to the log file of its run."""
     os.environ.clear()
     os.environ.update(environ)                              # the parent's: a fork server keeps that of its own start
     _prepare(setup)
-    os.register_at_fork(after_in_child=connection.close)    # what a plugin forks has no say, and keeps no pipe open
+    connection = Parent(pipe)
+    os.register_at_fork(after_in_child=pipe.close)          # what a plugin forks has no say, and keeps no pipe open
     connection.send(("hello",))
     with contextlib.suppress(EOFError, OSError, Abort):
         while True:
@@ -103,7 +105,7 @@ def _limits(device: str) -> dict[str, float]:
 
 
 def run_cell(
-    connection: Connection, setup: Setup, cell: Cell, context: dict[str, Any],
+    connection: Parent, setup: Setup, cell: Cell, context: dict[str, Any],
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
     turn = _turns(connection) if cell.group else contextlib.nullcontext
@@ -178,14 +180,14 @@ def kept(raw: dict[str, Any]) -> dict[str, Any]:
     return bounded(parse_json(json.dumps(finite(raw)), dict[str, Any]))
 
 
-def _wait_for_baton(connection: Connection) -> None:
+def _wait_for_baton(connection: Parent) -> None:
     connection.send(("turn",))
     message = connection.recv()
     if message[0] != "go":
         raise Abort
 
 
-def _turns(connection: Connection) -> Any:
+def _turns(connection: Parent) -> Any:
     @contextlib.contextmanager
     def turn() -> Iterator[None]:
         _wait_for_baton(connection)
