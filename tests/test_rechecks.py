@@ -142,6 +142,13 @@ class ForgetsAtCuts(Honest):
         return super().forward(tokens, None)
 
 
+class NeverTheSame(Honest):
+    """What it was called with before changes what comes out."""
+
+    def last(self, x):
+        return x + 0.3 * torch.sin(torch.tensor(float(self.calls))) * x.roll(1, -1)
+
+
 def inference(model, dtype="bfloat16", decode=False):
     """What rounds of prefill, or of four steps behind a prefix, come to."""
     model.eval()
@@ -224,6 +231,8 @@ def test_less_work_in_training_is_found(model, words):
 def test_what_the_audit_judges_is_told_and_no_failure_of_the_clock():
     assert "alone, cut at" in inference(ForgetsAtCuts())
     assert "alone, cut at" in inference(ForgetsAtCuts(), decode=True)
+    assert "gives other logits every time" in inference(NeverTheSame())
+    assert "gives other logits every time" in training(NeverTheSame())
     assert "parameters move within the forward and backward pass of a step: head.bias" in training(StepsInForward())
 
 

@@ -56,7 +56,8 @@ class Inputs:
 @dataclass
 class Rounds:
     """How a call is timed. Afterwards `note` says what there is to tell beside, "" for nothing, and `slow_start` the
-    seconds that calls before the rounds took beyond the median of the rounds, 0 where they are not worth telling."""
+    seconds that calls before the rounds took beyond the median of the rounds, 0 where they are not worth telling. What
+    `run` returns is in `seconds` as soon as all rounds are over."""
 
     clock: Clock
     turn: Turn = nullcontext
@@ -66,6 +67,7 @@ class Rounds:
     before: float = 0.0                 # seconds of earlier calls, which may have paid for what a first one needs
     note: str = field(default="", init=False)
     slow_start: float = field(default=0.0, init=False)
+    seconds: list[float] = field(default_factory=list, init=False)
     _kept: deque[tuple[Any, Any]] = field(default_factory=lambda: deque(maxlen=0), init=False)
     _spent: list[tuple[float, int]] = field(default_factory=list, init=False)
 
@@ -96,11 +98,12 @@ class Rounds:
                     seconds.append(self.time(call, calls) / calls)
         with self.turn():
             self.note = meter.judge()
+            median = statistics.median(seconds)
+            lost = self.before + sum(max(0.0, took - calls * median) for took, calls in spent)
+            self.slow_start = lost if lost > max(SLOW_S, SLOW_TIMES * median) else 0.0
+            self.seconds = seconds
             if check:
                 check.end()
-        median = statistics.median(seconds)
-        lost = self.before + sum(max(0.0, took - calls * median) for took, calls in spent)
-        self.slow_start = lost if lost > max(SLOW_S, SLOW_TIMES * median) else 0.0
         return seconds
 
     def time(self, call: Callable[..., object], calls: int = 1) -> float:
