@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from .errors import AuditFailed
 
+LONGEST_NAME = 32                       # characters of a key of a state
+
 
 class LanguageModel(nn.Module):
     """Base of every model. A subclass takes `(config, vocab_size)` and implements `forward`.
@@ -70,20 +72,27 @@ def state_bytes(state: Any) -> int:
     """Bytes that a state takes when it is written down: measured, not declared.
 
     A tensor takes what it shows, though it be a view of a larger one, and once however often it occurs; a number, as a
-    key of a dict too, takes 8 bytes or as many as an integer needs. Raises AuditFailed for anything else.
+    key of a dict too, takes 8 bytes or as many as an integer needs. What is empty, or occurs again, takes a byte where
+    there is more of it than of other parts: their number could tell something. Raises AuditFailed for anything else.
     """
-    parts = list(_parts(state))
-    tensors = {id(part): part for part in parts if isinstance(part, Tensor)}
-    return sum(map(_part_bytes, [*tensors.values(), *(part for part in parts if not isinstance(part, Tensor))]))
+    sizes, seen, empty = list[int](), set[int](), 0
+    for part in _parts(state):
+        size = 0 if isinstance(part, Tensor) and id(part) in seen else _part_bytes(part)
+        seen.add(id(part))
+        sizes += [size] if size else []
+        empty += not size
+    return sum(sizes) + max(0, empty - max(1, len(sizes)))
 
 
 def _parts(state: Any) -> Iterator[Any]:
-    """What a nest is made of: its leaves, and keys of dicts that are more than a name."""
-    if getattr(state, "__dict__", None) or not isinstance(state, dict | list | tuple):
+    """What a nest is made of: its leaves, empty ones too, and keys of dicts that are more than a name."""
+    if getattr(state, "__dict__", None) or not isinstance(state, dict | list | tuple) or not state:
         yield state
         return
     if isinstance(state, dict):
-        yield from _parts([key for key in state if not isinstance(key, str)])
+        for key in state:
+            if not isinstance(key, str) or len(key) > LONGEST_NAME:
+                yield from _parts(key)
     for part in state.values() if isinstance(state, dict) else state:
         yield from _parts(part)
 
@@ -91,14 +100,14 @@ def _parts(state: Any) -> Iterator[Any]:
 def _part_bytes(part: Any) -> int:
     if not getattr(part, "__dict__", None):
         match part:
-            case None:
+            case None | () | {}:
                 return 0
             case int():
                 return max(8, part.bit_length() // 8 + 1)
             case float():
                 return 8
             case Tensor():
-                return part.numel() * part.element_size()
+                return part.numel() * part.element_size() or 8 * part.dim()
     raise AuditFailed(f"the state holds a {type(part).__name__}; it is to be a nest of tuples, lists and dicts of "
                       "plain tensors and numbers, so that its size can be measured")
 

@@ -184,7 +184,23 @@ def test_a_state_is_as_large_as_it_is_when_written_down():
     assert state_bytes(torch.zeros(1).expand(50)) == 50 * 4
     text = bytes(range(1, 101)) * 2
     assert state_bytes((int.from_bytes(text, "big"),)) == 200
-    assert state_bytes([{1 << 800: torch.zeros(2)}, {"name": 3}, {(5, 6): ()}]) == 101 + 8 + 8 + 2 * 8
+    assert state_bytes([{1 << 800: torch.zeros(2)}, {"name": 3}, {(5, 6): 0}]) == 101 + 8 + 8 + 3 * 8
+
+
+@pytest.mark.parametrize("form", [
+    [()] * 300, [None] * 300, [{}] * 300, [torch.zeros(2)] * 300, [torch.zeros(0, n) for n in range(20)],
+    [((), ()), ((),) * 298],
+])
+def test_a_state_hides_nothing_in_its_form(form):
+    """Numbers of empty parts, of occurrences and shapes without numbers tell as much as what is written out."""
+    assert state_bytes(form) >= 298
+    assert state_bytes((torch.zeros(3), ())) == 12
+
+
+def test_a_name_in_a_state_is_short():
+    assert state_bytes({"n" * 32: 1}) == 8
+    with pytest.raises(AuditFailed, match="the state holds a str"):
+        state_bytes({"n" * 33: 1})
 
 
 @pytest.mark.parametrize("hidden", ["text", b"text", object(), {1, 2}, np.zeros(3)])

@@ -22,13 +22,14 @@ class Weights:
     embedding: list[str]
 
     def count(self, names: Iterable[str]) -> int:
-        """Real degrees of freedom. Integers may pack smaller numbers: four bytes of them are one."""
-        def reals(tensor: Tensor) -> int:
-            if tensor.is_floating_point() or tensor.is_complex():
+        """Real degrees of freedom. Integers and buffers may pack smaller numbers: four bytes of them are one."""
+        def reals(name: str) -> int:
+            tensor = self.tensors[name]
+            if name in self.parameters and (tensor.is_floating_point() or tensor.is_complex()):
                 return tensor.numel() * (2 if tensor.is_complex() else 1)
             return max(tensor.numel(), tensor.numel() * tensor.element_size() // 4)
 
-        return sum(reals(self.tensors[name]) for name in names)
+        return sum(map(reals, names))
 
     def moved(self, other: Weights) -> list[str]:
         """The names of tensors that `other` has otherwise, or not at all."""
