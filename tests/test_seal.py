@@ -97,11 +97,13 @@ def test_a_call_with_a_state_that_does_not_come_again_is_a_fault():
     assert "something besides the state was kept" in asked(ledger).fault
 
 
-def rounded(tokens, state, how):
-    """A float32 form whose sums come out a little otherwise in every shape, in no direction."""
+def rounded(tokens, state, how, share=0.05):
+    """A float32 form of which some logits come out a little otherwise in every shape, in no direction."""
     logits, state = honest(tokens, state, how)
-    noise = torch.randn(logits.shape, generator=torch.Generator().manual_seed(tokens.numel()))
-    return (logits if how == "exact" else logits + 0.01 * noise), state
+    generator = torch.Generator().manual_seed(tokens.numel())
+    noise = torch.randn(logits.shape, generator=generator)
+    jumps = torch.rand(tokens.shape, generator=generator) < share
+    return (logits if how == "exact" else logits + 0.01 * noise * jumps[..., None]), state
 
 
 def test_rounding_is_told_and_forgiven_where_float64_knows_no_difference():
@@ -109,19 +111,27 @@ def test_rounding_is_told_and_forgiven_where_float64_knows_no_difference():
     assert found.passed and "differ by rounding of float32" in found.note
 
 
+def test_rounding_at_most_places_is_none():
+    def everywhere_rounded(tokens, state, how):
+        return rounded(tokens, state, how, share=1.0)
+
+    found = asked(bulk(everywhere_rounded), everywhere_rounded, everywhere_rounded)
+    assert "of 200 places differ by more than float32 rounds" in found.fault
+
+
 def test_a_small_leak_is_not_taken_for_rounding():
     def faint(tokens, state, how):
         return leak(tokens, state, how, size=0.05)
 
-    assert "in float64" in asked(bulk(faint), faint, faint).fault or "bits a target better" in asked(
-        bulk(faint), faint, faint).fault
+    assert not asked(bulk(faint), faint, faint).passed
 
 
 def test_what_is_small_in_float32_alone_must_not_flatter_the_score():
     def only_in_float32(tokens, state, how):
         return (honest if how == "exact" else lambda *a: leak(*a, size=0.2))(tokens, state, how)
 
-    found = asked(bulk(only_in_float32), only_in_float32, only_in_float32)
+    where = torch.arange(T).expand(B, T) % 5 == 0           # few enough to pass for rounding
+    found = asked(bulk(only_in_float32, where=where), only_in_float32, only_in_float32)
     assert "bits a target better than a fresh process" in found.fault
 
 

@@ -9,20 +9,23 @@ from torch import Tensor
 
 from ..bench.train import Batch
 
+REMEMBERED = 4                          # batches
+
 
 class Given:
-    """Batches of a stream until a budget is spent. `bytes`, `tokens` and `steps` are those given; `first` is the first
-    one, inputs and targets."""
+    """Batches of a stream until a budget is spent. `bytes`, `tokens` and `steps` are those given; `first` are the first
+    few of them, inputs and targets."""
 
     def __init__(self, stream: Iterable[Batch], budget_bytes: int):
         self.stream, self.budget = iter(stream), budget_bytes
         self.bytes = self.tokens = self.steps = 0
-        self.first: tuple[Tensor, Tensor] | None = None
+        self.first: list[tuple[Tensor, Tensor]] = []
 
     def batch(self) -> list[Any] | None:
         if self.bytes >= self.budget:
             return None
         inputs, targets, size = next(self.stream)
-        self.first = self.first or (inputs, targets)
+        if len(self.first) < REMEMBERED:
+            self.first.append((inputs, targets))
         self.bytes, self.tokens, self.steps = self.bytes + size, self.tokens + targets.numel(), self.steps + 1
         return [inputs, targets, size]

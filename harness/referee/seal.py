@@ -27,9 +27,10 @@ ROUND = 64                              # places between two looks at the clock
 ROWS = (1, 4, 16, 32)                   # of a batch, the small ones rarely
 CHANCE = (0.05, 0.1, 0.45, 0.4)
 CUTS = 3
+MOST_DOUBTFUL = 0.25                    # share of places: rounding that a model amplifies jumps at some
 DOUBTFUL = 8                            # places looked at again in float64
 NOTHING = 1e-4                          # bits a target that no table shows
-ERRORS = 4                              # standard errors by which rounding may make a score better
+ERRORS = 3                              # standard errors by which rounding may make a score better
 LOOSE = OTHER_SHAPE["bfloat16"]
 
 
@@ -97,6 +98,9 @@ def check(
     note = ""
     if fault := _flattered(gains):
         return Sealed(asked, time.monotonic() - started, fault)
+    if len(doubtful) > MOST_DOUBTFUL * asked:
+        return Sealed(asked, time.monotonic() - started, f"{len(doubtful)} of {asked} places differ by more than "
+                      f"{dtype} rounds, by less than {LOOSE} std each")
     if doubtful:
         fault = asker.in_doubt(doubtful[:DOUBTFUL])
         if fault:

@@ -7,8 +7,10 @@ places that they are asked about.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +45,7 @@ from .tokenizer import TokenizerAway
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.08, 15.0, 0.5        # of the cell's time so far; of a check
 ANSWER_SECONDS = 120.0
+IDLE_STEPS = 8                          # of training at rate 0, beside the first
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class SealedWorkbench(TorchWorkbench):
         self._take_in_foreign_code()
         self.ledger, self.weights = Ledger(), dict[int, Weights]()      # of models that were trained
         self.begun = dict[int, Weights]()                               # as they were built
-        self.practice: tuple[Tensor, Tensor] | None = None              # the first batch of the last training
+        self.practice: list[tuple[Tensor, Tensor]] = []                 # the first batches of the last training
         self.searching = False                              # nothing is scored then, so one fresh room is enough
         self.sealing = 0.0                                  # seconds
 
@@ -127,9 +130,13 @@ class SealedWorkbench(TorchWorkbench):
 
     def _hidden(self) -> list[Path]:
         """Where the text of the cell lies: its corpus is not the model's to read."""
-        _, selector = self.registry.corpus(self.cell.corpus) if self.cell.corpus else (None, None)
-        own = Path(selector.argument).expanduser() if selector and selector.argument else None
-        return [*texts_among_libraries(), *([own.resolve()] if own and own.exists() else [])]
+        found = texts_among_libraries()
+        if self.cell.corpus:
+            _, selector = self.registry.corpus(self.cell.corpus)
+            for text in filter(None, [selector.argument, *dict(selector.options).values()]):
+                with suppress(OSError, ValueError, RuntimeError):       # it is no path
+                    found += [path.resolve()] if (path := Path(text).expanduser()).exists() else []
+        return found
 
     @cached_property
     def _stored(self) -> dict[str, Tensor] | None:
@@ -271,7 +278,7 @@ class SealedWorkbench(TorchWorkbench):
                            self.tokenizer.vocab_size, how=how, seconds=seconds, secret=self.ledger.secret,
                            dtype="float32" if how == "score" else self.cell.dtype)
             if sealed.passed and self.practice:
-                sealed = self._idle_step(sealed, taken)
+                sealed = self._idle_steps(sealed)
         except RoomFailed as failed:
             if failed.status == "oom":
                 raise
@@ -299,17 +306,20 @@ class SealedWorkbench(TorchWorkbench):
         for row in self.rows:
             row.params, row.params_embedding = total - embedding, embedding
 
-    def _idle_step(self, sealed: Sealed, taken: Weights) -> Sealed:
-        """A step of training at learning rate 0 moves no parameter, unless the model trains itself on the side."""
+    def _idle_steps(self, sealed: Sealed) -> Sealed:
+        """Steps of training at learning rate 0 move no parameter, unless the model trains itself on the side. The first
+        may settle what forward itself holds to a bound, norms say."""
         room = self.rooms.fresh[-1]
-        inputs, targets = self.practice or (self.tokens(2, 2), self.tokens(2, 2))
-        room.call("step", 0, inputs, targets, 0.0)
-        after = take(room, 0)
-        moved = [name for name in taken.moved(after) if name in taken.parameters]
+        batches = itertools.cycle(self.practice)
+        room.call("step", 0, *next(batches), 0.0)
+        settled = take(room, 0)
+        for _ in range(IDLE_STEPS):
+            room.call("step", 0, *next(batches), 0.0)
+        moved = [name for name in settled.moved(take(room, 0)) if name in settled.parameters]
         if not moved:
             return sealed
         return Sealed(sealed.places, sealed.seconds, f"a step of training at learning rate 0 moves "
-                      f"{taken.count(moved)} parameters: the model trains itself within forward")
+                      f"{settled.count(moved)} parameters: the model trains itself within forward")
 
 
 def _asked(room: Room) -> Callable[[Tensor, Any, str], tuple[Tensor, Any]]:
