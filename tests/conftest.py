@@ -15,6 +15,7 @@ if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)     # many processes of these tests import the tree: compile it once
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")   # of this process; tests run in several, and clocks count threads
 for size in ("COLUMNS", "LINES"):               # of whoever runs the tests, in several processes say
     os.environ.pop(size, None)
 

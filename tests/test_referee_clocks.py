@@ -5,12 +5,13 @@ import re
 import pytest
 import zoo
 
-CAUGHT = ("skips-without-graph", "skips-in-bfloat16", "remembers-the-tensor")
+CAUGHT = ("skips-without-graph", "skips-in-bfloat16")
+BY_PLACE = "remembers-the-tensor"
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    names = ("heavy", *CAUGHT, "remembers-logits", "tires-of-rounds", "slow-first-call")
+    names = ("heavy", *CAUGHT, BY_PLACE, "remembers-logits", "tires-of-rounds", "slow-first-call")
     table, done = zoo.run("clocks", names, tmp_path_factory.mktemp("clocks"), "--suite", "throughput", "--rounds", "5")
     assert not table.empty, done.stderr
     return table
@@ -30,6 +31,13 @@ def test_who_is_another_function_under_the_clock_is_not_timed(table, name):
     found = rows(table, name)
     (failed,) = found[found["status"] == "audit_failed"].to_dict("records")
     assert re.search(r"^round \d+, .* the timed logits are .* std from those of the function", failed["reason"])
+
+
+def test_who_remembers_by_place_in_memory_is_told_in_every_row(table):
+    """Its own answers differ from call to call, so it is not audited; inputs have one place, so it is always wrong."""
+    found = rows(table, BY_PLACE)
+    timed = found[found["phase"].isin(["prefill", "decode"]) & found["audited"].ne("")]
+    assert set(timed["audited"]) == {"no"} and timed["reason"].str.contains("the timed logits are .* std from").all()
 
 
 def test_nothing_is_gained_by_remembering_what_does_not_come_again(table):

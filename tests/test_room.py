@@ -200,7 +200,7 @@ def test_a_corpus_among_the_libraries_is_hidden(room, tries):
     import pydoc_data
 
     hidden = Path(pydoc_data.__file__).parent
-    notes, _ = opened(room, tries, "len(__import__('pydoc_data.topics').topics.topics)", hidden=[str(hidden)])
+    notes, _ = opened(room, tries, f"len(open({str(hidden / 'topics.py')!r}).read())", hidden=[str(hidden)])
     if notes:
         pytest.skip(f"not enforced here: {notes}")
     assert room.call("diagnostics", 0, torch.tensor([[1]]))["worked"] == -1
