@@ -33,17 +33,18 @@ class Built:
 def build(
     spec: ModelSpec, options: Mapping[str, str], vocab_size: int, *,
     preset: str = "", params: int = 0, seed: int = 0, device: str = "cpu", vocabulary: Sequence[bytes] = (),
-    state_bytes: int = 0, seq_len: int = 0,
+    state_bytes: int = 0, seq_len: int = 0, solved: Any = None,
 ) -> Built:
     """Build a model: a published `preset`, or the width that gives `params`, or a state of `state_bytes` after
-    `seq_len` tokens of one text, or its default config.
+    `seq_len` tokens of one text, or its default config. `solved` is a config for which all of that was done before.
 
     `vocabulary` (the bytes of every token) is shown to the model where it is known.
     """
-    config, note, counted = make_config(spec, options, preset), "", None
-    if state_bytes and not preset:
+    config, note, counted = solved or make_config(spec, options, preset), "", None
+    fixed = bool(solved or preset)
+    if state_bytes and not fixed:
         config, note = match_state(spec, config, set(options), vocab_size, state_bytes, seq_len)
-    elif params and not preset:
+    elif params and not fixed:
         match = match_parameters(spec, config, set(options), vocab_size, params)
         config, note = match.config, match.note
         counted = match.count.total

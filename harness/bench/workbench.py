@@ -151,7 +151,8 @@ class TorchWorkbench(Workbench):
             built = build(
                 self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
                 state_bytes=cell.state_bytes, seq_len=cell.seq_len,
-                seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer))
+                seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer),
+                solved=self.built.config if self.built else None)
         if self.built is None:
             self.built = built
             hold_to_count(self.spec, built)
