@@ -7,6 +7,7 @@ while it is at work, and asked when it has ended.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 
@@ -28,13 +29,16 @@ class Rooms:
         self.scored, self.fresh = Room(shared=True), [Room() for _ in range(FRESH)]
         self.note = note
         self.solved: dict[str, str] | None = None           # the options that give the size that was asked for
+        self.seconds = 0.0              # that the fresh rooms took, but for what the first solved for all
 
     def make_ready(self, lease: Lease, stored: Mapping[str, Tensor] | None, *, fresh: int) -> None:
         """Build and lock so many of the fresh rooms, the first of which solves for the size that the others are told;
         then open the one to be scored. Raises RoomFailed, AuditFailed."""
         for room in self.fresh[:fresh]:
+            started = time.monotonic()
             self._build(room, lease, stored)
             room.pause(True)
+            self.seconds = fresh * (time.monotonic() - started)
         self._open(self.scored, lease)
 
     def wake(self) -> None:
