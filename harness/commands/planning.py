@@ -22,10 +22,12 @@ EXPORT = "harness_cell_finished"
 
 def registry_for(options: RunOptions) -> Registry:
     """The plugins of a run. Raises PluginError where one that -p names does not load."""
+    from ..referee.sources import texts_of
     from ..referee.survey import surveyed
 
     files = [Path(file) for file in options.plugin_file]
-    return surveyed(files, texts(options), lambda brought: here(options, brought)).hold_to_named()
+    texts = [path for selector in selectors(options.corpus, argument=True) for path in texts_of(selector)]
+    return surveyed(files, texts, lambda brought: here(options, brought)).hold_to_named()
 
 
 def registry_with_texts(files: Sequence[Path] | None) -> Registry:
@@ -54,18 +56,6 @@ def here(options: RunOptions, brought: Brought) -> str:
           if hook == "harness_executor" and options.executor != "local"),
         *(f"hook {hook}" for hook in brought.hooks if hook == EXPORT and not own)]
     return " and ".join(reasons)
-
-
-def texts(options: RunOptions) -> list[Path]:
-    """The files and folders that corpora are read from."""
-    named = [text for selector in selectors(options.corpus, argument=True)
-             for text in (selector.argument, *dict(selector.options).values()) if text]
-    found = []
-    for text in named:
-        with suppress(OSError, RuntimeError, ValueError):           # it is refused later
-            if (path := Path(text).expanduser()).exists():
-                found.append(path)
-    return found
 
 
 def selectors(text: str, *, argument: bool = False) -> list[Selector]:

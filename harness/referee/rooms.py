@@ -60,8 +60,9 @@ class Rooms:
             self.note(f"not enforced here: {missing}")
 
     def _build(self, room: Room, lease: Lease, stored: Mapping[str, Tensor] | None) -> None:
-        """Import the plugin, build a model, have it compile what it compiles, and lock."""
-        self._open(room, lease, caches=True)
+        """Import the plugin, build a model, have it compile what it compiles, and lock. Only the first one may keep
+        compiled code: two that can write to one place could pass a state there."""
+        self._open(room, lease, caches=room is self.fresh[0])
         facts = room.call("build", secrets.randbits(32), stored)
         if self.solved is None:
             self.solved = None if facts["options"] is None else held_to(facts["options"], dict[str, str])

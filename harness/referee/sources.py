@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from ..errors import FileError
 from ..importing import GROUP, announce, module_name, project_entries
 from ..run.digest import locate, source_files
+from ..selector import Selector
 
 TEXTS = ("pydoc_data",)                 # modules of Python that are a corpus and nothing else
 
@@ -84,6 +86,16 @@ def _code(folder: Path) -> list[Path]:
     except OSError:
         return []
     return [child for child in children if child.suffix in (".py", ".so") or (child / "__init__.py").is_file()]
+
+
+def texts_of(selector: Selector) -> list[Path]:
+    """The files and folders that a corpus is read from, as its selector names them."""
+    found = []
+    for text in filter(None, (selector.argument, *dict(selector.options).values())):
+        with suppress(OSError, RuntimeError, ValueError):           # it is no path, or is refused later
+            if (path := Path(text).expanduser()).exists():
+                found.append(path.resolve())
+    return found
 
 
 def texts_among_libraries() -> list[Path]:

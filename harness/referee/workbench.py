@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,7 +38,7 @@ from .resident import Lease
 from .room import Room, RoomFailed
 from .rooms import Rooms
 from .seal import Sealed, check
-from .sources import texts_among_libraries
+from .sources import texts_among_libraries, texts_of
 from .taken import Weights, take
 from .tokenizer import TokenizerAway
 
@@ -130,13 +129,8 @@ class SealedWorkbench(TorchWorkbench):
 
     def _hidden(self) -> list[Path]:
         """Where the text of the cell lies: its corpus is not the model's to read."""
-        found = texts_among_libraries()
-        if self.cell.corpus:
-            _, selector = self.registry.corpus(self.cell.corpus)
-            for text in filter(None, [selector.argument, *dict(selector.options).values()]):
-                with suppress(OSError, ValueError, RuntimeError):       # it is no path
-                    found += [path.resolve()] if (path := Path(text).expanduser()).exists() else []
-        return found
+        own = texts_of(self.registry.corpus(self.cell.corpus)[1]) if self.cell.corpus else []
+        return [*texts_among_libraries(), *own]
 
     @cached_property
     def _stored(self) -> dict[str, Tensor] | None:
