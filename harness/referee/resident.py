@@ -37,8 +37,6 @@ from .sources import caches, importable
 from .tokenizing import Tokenizing
 from .wire import decode, encode
 
-DESCRIPTORS = 1 << 16                   # that a process may have open
-
 
 @dataclass(frozen=True)
 class Lease:
@@ -61,28 +59,16 @@ class Lease:
     stored: str = ""                    # where the weights come from, that are no fresh ones; the options are theirs
 
 
-def main(connection: Connection, parent: int, output: int) -> None:
-    """Serve the process `parent`, of which this one is a fork, until it hangs up. What the model prints goes to
-    `output`: nothing is open that another room has open too, not even a position in a file."""
-    wall.die_with_parent()
-    if os.getppid() != parent:                          # it went before that was asked for
-        return
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))
-    os.closerange(3, connection.fileno())
-    os.closerange(connection.fileno() + 1, DESCRIPTORS)
-    notes = wall.alone(lambda pid: connection.send_bytes(encode(pid)))
-    os.register_at_fork(after_in_child=connection.close)
-    serve(connection, notes)
+def tell(connection: Connection, pid: int) -> None:
+    """The first message: which process serves."""
+    connection.send_bytes(encode(pid))
 
 
 def connected(descriptor: int, threads: int) -> None:
     """Serve whoever is at the other end, from a process that was started anew."""
     torch.set_num_threads(threads)
     connection = Connection(descriptor)
-    connection.send_bytes(encode(os.getpid()))
+    tell(connection, os.getpid())
     serve(connection, [])
 
 

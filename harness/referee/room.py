@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from multiprocessing.connection import Connection, Pipe
@@ -27,6 +26,7 @@ import torch
 from ..errors import HarnessError
 from ..run.failures import death
 from . import resident, wall
+from .behind import forked
 from .wire import NotPlain, decode, encode
 
 MOST = 2 << 30                          # bytes of one answer
@@ -47,7 +47,8 @@ class Room:
     def __init__(self, *, shared: bool = False) -> None:
         self.log = None if shared else tempfile.TemporaryFile()     # noqa: SIM115 — until `close`
         output = self.log.fileno() if self.log else 1
-        self.started, self.connection = _forked(output) if wall.LINUX else _started(output)
+        self.connection, self.started = (
+            forked(resident.serve, output, tell=resident.tell) if wall.LINUX else _started(output))
         self.pid = int(decode(self.connection.recv_bytes(MOST)))           # behind what was started
         self.ended = False
 
@@ -118,26 +119,10 @@ class Room:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _forked(output: int) -> tuple[int, Connection]:
-    """A copy of this process, which holds torch, the harness and the cell's name, and no text yet."""
-    ours, theirs = Pipe()
-    parent = os.getpid()
-    with warnings.catch_warnings():                     # of its other thread, which waits for the parent and no more
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        theirs.close()
-        return pid, ours
-    try:
-        resident.main(theirs, parent, output)
-    finally:
-        os._exit(0)
-
-
-def _started(output: int) -> tuple[int, Connection]:
+def _started(output: int) -> tuple[Connection, int]:
     """A new interpreter, where a fork of a process with torch in it is not safe."""
     ours, theirs = Pipe()
     code = f"from harness.referee.resident import connected; connected({theirs.fileno()}, {torch.get_num_threads()})"
     process = subprocess.Popen([sys.executable, "-c", code], pass_fds=[theirs.fileno()], stdout=output, stderr=output)
     theirs.close()
-    return process.pid, ours
+    return ours, process.pid

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from ..registry import BrokenPlugin, Registry, load
 from ..specs import ModelSpec, TokenizerSpec
 from ..untrusted import LARGEST, Malformed, bounded, held_to
 from . import surveyor, wall
+from .behind import forked
 from .surveyor import LISTS, Brought, Findings
 
 SECONDS = 600.0                         # that importing all plugins may take
@@ -141,20 +141,8 @@ def _returning(answer: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _forked(files: list[Path], hidden: list[Path], folder: Path) -> tuple[Connection, int]:
-    ours, theirs = Pipe()
-    parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    with warnings.catch_warnings():                     # of other threads, which the fork does not need
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        theirs.close()
-        return ours, pid
-    try:
-        surveyor.main(theirs, parent, files, hidden, folder)
-    finally:
-        os._exit(0)
+    """What plugins print goes to standard error: standard output belongs to the results."""
+    return forked(partial(surveyor.serve, files=files, hidden=hidden, folder=folder), output=2)
 
 
 def _started(files: list[Path], hidden: list[Path], folder: Path) -> tuple[Connection, int]:

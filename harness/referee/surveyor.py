@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +26,6 @@ from ..untrusted import held_to
 from . import wall
 from .sources import importable, texts_among_libraries
 
-DESCRIPTORS = 1 << 16                   # that a process may have open
 LISTS = ("harness_models", "harness_components", "harness_corpora", "harness_tokenizers", "harness_encodings")
 SUITES, CLAIMS = "harness_suites", "harness_claims"
 
@@ -54,33 +52,18 @@ class Findings:
     notes: list[str]
 
 
-def main(connection: Connection, parent: int, files: Sequence[Path], hidden: Sequence[Path], folder: Path) -> None:
-    """Serve the process `parent`, of which this one is a fork, until it hangs up. What plugins print goes to stderr."""
-    wall.die_with_parent()
-    if os.getppid() != parent:                          # it went before that was asked for
-        return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
-    os.closerange(3, connection.fileno())
-    os.closerange(connection.fileno() + 1, DESCRIPTORS)
-    notes = wall.alone(lambda pid: None)
-    os.register_at_fork(after_in_child=connection.close)
-    serve(connection, notes, files, hidden, folder)
-
-
 def connected(descriptor: int) -> None:
     """Serve whoever is at the other end, from a process that was started anew."""
     connection = Connection(descriptor)
     files, hidden, folder = connection.recv()
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     serve(connection, [], files, hidden, folder)
 
 
 def serve(
     connection: Connection, notes: list[str], files: Sequence[Path], hidden: Sequence[Path], folder: Path,
 ) -> None:
-    sys.stdout = sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)      # noqa: SIM115
     beside = [file if file.is_dir() else file.parent for file in files]         # what a tokenizer reads
     notes += wall.build_wall([*importable(files), *beside], [*texts_among_libraries(), *hidden], folder)
     surveyor = Surveyor(files, notes)
