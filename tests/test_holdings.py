@@ -39,17 +39,20 @@ def test_what_a_call_uses_of_older_memory_is_counted_once():
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_an_arena_from_before_belongs_to_the_peak(shared):
-    """Anonymous memory, private or shared: the call takes 80 MiB of it and 30 of its own."""
+    """Anonymous memory, private or shared: the call takes 80 MiB of it and 40 of its own.
+
+    These are more than the 32 MiB up to which the C library may take them from what other tests have freed.
+    """
     place = ARENA if shared else torch.ones(96 * MIB, dtype=torch.uint8)
     arena = torch.frombuffer(place, dtype=torch.uint8) if shared else place
 
     def call(size):
         arena[:size].add_(1)
-        return work(size * 3 // 8)
+        return work(size // 2)
 
     peak, older = measured(lambda: call(80 * MIB), lambda: call(MIB))
     assert older == pytest.approx(79 * MIB, rel=0.1)
-    assert peak == pytest.approx(110 * MIB, rel=0.15)
+    assert peak == pytest.approx(120 * MIB, rel=0.15)
 
 
 def test_an_honest_call_has_the_peak_that_it_had():
