@@ -3,6 +3,7 @@
     results/<run>/manifest.json        what was asked for, where and with which versions
     results/<run>/cells/<id>.json      rows and raw measurements of one finished cell
     results/<run>/weights/<id>/        what it has scored, as a training run keeps it (checkpoint.py)
+    results/<run>/trunks/              trainings that other cells, or the same after an interruption, go on from
     results/<run>/table.parquet|csv    every row, long format
 
 A cell's file and the folder of its weights are written under a temporary name, synced and renamed, so that each exists
@@ -35,7 +36,7 @@ SCHEMA = 1
 MOST_ROWS = 10_000                          # of one cell
 STATUSES: tuple[str, ...] = get_args(Status)
 OWN = (                                     # what may lie there without a manifest
-    "cells", "weights", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
+    "cells", "weights", "trunks", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
 
 
 @dataclass
@@ -63,6 +64,7 @@ class Row:
     phase: str = ""                         # train | prefill | decode | score
     seed: Int64 | None = None
     repeat: Int64 | None = None
+    rung: str = ""                          # of a ladder: the size and the budget that were asked for
     bytes_seen: Int64 | None = None           # raw bytes trained on when this was measured
     n_qubits: Int64 | None = None             # of a circuit, with the layers and the two-qubit gates it was built with
     depth: Int64 | None = None
@@ -161,7 +163,7 @@ class Store:
 
     def __init__(self, directory: Path | str, *, create: bool = True):
         self.directory = Path(directory)
-        self.cells, self.weights = self.directory / "cells", self.directory / "weights"
+        self.cells, self.weights, self.trunks = (self.directory / name for name in ("cells", "weights", "trunks"))
         self.manifest_path = self.directory / "manifest.json"
         try:
             exists = self.directory.exists()
@@ -210,7 +212,9 @@ class Store:
         write_atomically(self.manifest_path, json.dumps(finite(dict(manifest)), indent=1, sort_keys=True) + "\n")
 
     def write(self, result: CellResult) -> None:
-        """Keep a cell, weights first. Raises FileError where it cannot be written, or is none that could be read back.
+        """Keep a cell, weights first. What a good one was to go on from after an interruption is done with.
+
+        Raises FileError where it cannot be written, or is none that could be read back.
         """
         payload = {
             "schema": SCHEMA, "cell": result.cell, "environment": result.environment,
@@ -225,6 +229,8 @@ class Store:
         if result.weights:
             write_folder(self.weights / result.id, result.weights)
         write_atomically(path, text)
+        for left in self.trunks.glob(f"*/{result.id}.safetensors") if result.ok else ():
+            left.unlink()
 
     def read(self, cell_id: str) -> CellResult | None:
         """The stored cell, or None where it was not measured. Raises FileError where its file is corrupt."""

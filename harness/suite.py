@@ -59,7 +59,8 @@ class Suite:
     `plan(request)` yields the cells. `measure(cell, bench)` measures one in a worker and leaves its rows at the
     workbench. `conclude(results)` derives rows that need several cells, such as slopes and exponents. `timed` suites
     run alone, one timing group at a time. In a `sealed` suite, of those that come with the harness, the model lives in
-    a process of its own, and `bench.seal(model)` tells whether what it said is a score. `compared(row)` says by what
+    a process of its own, and `bench.seal(model)` tells whether what it said is a score. A suite of `rungs` plans for
+    every size and budget of a request, others for the one that there may be. `compared(row)` says by what
     two systems are compared in the row's metric; None: by nothing. `limits` says which of LIMITS, by the words of a
     row's `limit_kind`, `measure` takes from `bench.limits`, and only for suites that use some is the machine measured;
     None: it may use any. Raises PluginError for another.
@@ -72,6 +73,7 @@ class Suite:
     conclude: Callable[[Sequence[CellResult]], list[Row]] | None = None
     timed: bool = False
     sealed: bool = False
+    rungs: bool = False
     limits: tuple[str, ...] | None = None
     primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
     plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length

@@ -141,10 +141,12 @@ class Workbench(Protocol):
 
     def search_lr(
         self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+        train: Callable[[LanguageModel, float], TrainResult] | None = None,
     ) -> list[Trial]:
         """Train a fresh model with every learning rate of the grid, each on `budget_bytes` of the same text.
 
         `stream(seed)` gives batches (inputs (B, T), targets (B, T), bytes); the default is the cell's corpus.
+        `train(model, lr)` stands in for the method of that name.
         """
         ...
 
@@ -156,6 +158,17 @@ class Workbench(Protocol):
         in its result and raises nothing.
 
         `heldout` is scored a few times on the way for a learning curve; nothing is decided by it.
+        """
+        ...
+
+    def train_branch(
+        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str,
+    ) -> TrainResult:
+        """Train to `budget_bytes` on the cell's corpus, the rate constant after its rise over `warmup_bytes`, falling
+        over the share `cooling` at the end.
+
+        Cells that name one `trunk` share all but the fall: each goes on from where another's branch left it. A cell
+        that was interrupted goes on from where it was.
         """
         ...
 

@@ -8,7 +8,7 @@ if __name__ != "harness.suites":
 
 @hookimpl
 def harness_suites() -> list[Suite]:
-    from . import anatomy, audit, circuit, counts, kernels, memory, perplexity, recall, scaling, throughput
+    from . import anatomy, audit, circuit, counts, kernels, ladder, memory, perplexity, recall, scaling, throughput
 
-    modules = (perplexity, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy)
+    modules = (perplexity, ladder, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy)
     return [module.suite for module in modules]

@@ -45,7 +45,7 @@ def test_a_cell_as_json_keeps_it():
 
 def test_a_request_fills_in_what_all_suites_share():
     choice = Choice(SPEC, Selector("model", options=(("a", "1"),)), code="digest")
-    request = Request((choice,), tokenizer="bytes", params=9, texts=(("file:x", "text digest"),))
+    request = Request((choice,), tokenizer="bytes", sizes=(9,), texts=(("file:x", "text digest"),))
     cell = request.cell("s", choice, corpus="file:x", seed=4, protocol={"b": 1, "a": 2})
     assert (cell.params, cell.tokenizer, cell.code, cell.options, cell.seed) == (9, "bytes", "digest", (("a", "1"),), 4)
     assert cell.protocol == (("a", 2), ("b", 1))

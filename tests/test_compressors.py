@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from harness.suites.perplexity import doubtful, evaluate
+from harness.suites.perplexity import evaluate
+from harness.suites.scoring import doubtful
 
 from harness.bench.score import Score
 from harness.data import compressors

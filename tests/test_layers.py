@@ -149,14 +149,15 @@ def test_the_engine_names_no_plugin_and_no_suite():
 
 @pytest.mark.parametrize("name", [name for name in FILES if within(name, "harness.plugins", "harness.suites")])
 def test_plugins_and_suites_see_the_public_face_shared_parts_and_themselves(name):
-    """A shared part lies beside the plugins and is none: `..blocks`, a folder without a hook."""
+    """A shared part lies beside the plugins or suites and is none: `..blocks`, a folder without a hook."""
     own = ".".join(name.split(".")[:3])
     for target in imports(name):
         if not within(target, "harness") or within(target, own):
             continue
         public = target.count(".") == 1 and target.removeprefix("harness.") in dir(harness)
         part = ".".join(target.split(".")[:3])
-        shared = within(target, "harness.plugins") and part in FILES and part not in BUILTIN
+        shared = (within(target, "harness.plugins", "harness.suites") and part in FILES and part not in BUILTIN
+                  and "\nsuite = " not in FILES[part].read_text())
         assert public or (shared and name not in BUILTIN), f"{name} imports {target}"
 
 

@@ -25,7 +25,7 @@ def registry(toy):
 
 
 def request(registry, *selectors, **fields):
-    return Request(choose(registry, selectors or ("toy",)), seeds=(0, 1), params=1, **fields)
+    return Request(choose(registry, selectors or ("toy",)), seeds=(0, 1), sizes=(1,), **fields)
 
 
 @dataclass

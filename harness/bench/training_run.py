@@ -44,6 +44,7 @@ from .measure import status_bytes
 from .score import score
 from .train import Recipe, make_step
 from .weights import (
+    RANDOM,
     hold_to_size,
     model_tensors,
     optimizer_tensors,
@@ -57,7 +58,6 @@ VALIDATIONS = 10                        # in a run, equally far apart; the last 
 VALIDATION_BYTES = 32 << 10
 SAVE_S = 300.0                          # the longest that a crash can cost, a validation and a step apart
 LOG_S, LOG_SHARE, LOG_MAX_S = 1.0, 0.01, 10.0           # between two lines: this share of the time, within bounds
-RANDOM = "random."
 
 Event = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from ..sizing import count_on_meta
 from ..specs import ModelSpec
 from ..writing import replacing
 
-WEIGHTS, OPTIMIZER = "model.", "optimizer."
+WEIGHTS, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
 SLACK = 1 << 10                         # tensors and numbers that a model may have beside those that are stored
 MOST_BUFFERED = 1 << 28                 # numbers of a table that a model makes for itself
 
@@ -51,6 +51,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Every tensor of a file. Raises FileError where it is corrupt."""
     try:
         return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise FileError(f"{path} is corrupt: {' '.join(str(error).split())}") from None
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a file says of itself. Raises FileError where it is corrupt."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
         raise FileError(f"{path} is corrupt: {' '.join(str(error).split())}") from None
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -51,6 +52,8 @@ from .rechecks import InferenceCheck, OtherFunction, TrainingCheck
 from .rounds import Check, Inputs, Rounds
 from .score import Score, score
 from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
+from .trainee import Trained, Trainee
+from .trunk import Cooling, Trunk, train_branch
 from .vouching import audit_once
 from .weights import model_tensors, packed
 
@@ -74,6 +77,7 @@ class TorchWorkbench(Workbench):
         self.cell, self.registry, self.spec = cell, registry, spec
         self.limits, self.needs, self.sources = context["limits"], context["needs"], context.get("sources", ())
         self.turn, self.progress, self.hand_over = turn, progress, hand_over
+        self.trunks = Path(context["trunks"]) if context.get("trunks") else None
         self.rows, self.raw = [], {}
         self.built: Built | None = None
         self._facts: dict[str, Any] = {}
@@ -225,8 +229,10 @@ class TorchWorkbench(Workbench):
 
     def search_lr(
         self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+        train: Callable[[LanguageModel, float], TrainResult] | None = None,
     ) -> list[Trial]:
-        return search_lr(lambda lr: self.train(self.build(), lr, budget_bytes, stream=stream), grid)
+        train = train or (lambda model, lr: self.train(model, lr, budget_bytes, stream=stream))
+        return search_lr(lambda lr: train(self.build(), lr), grid)
 
     def train(
         self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
@@ -238,6 +244,18 @@ class TorchWorkbench(Workbench):
             dtype=self.cell.dtype, device=self.cell.device,
             validate=(lambda trained: self.score(trained, heldout).bits_per_byte) if heldout else None,
             progress=lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}"))
+
+    def train_branch(
+        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str,
+    ) -> TrainResult:
+        kept = Trunk(self.trunks / trunk if self.trunks and trunk else None, self.cell.id, lr)
+        return train_branch(
+            self.trainee(model), self.stream(self.cell.seed), kept, Cooling(warmup_bytes, cooling), budget_bytes,
+            lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"))
+
+    def trainee(self, model: LanguageModel) -> Trained:
+        """The model as somebody who can be left and gone on with."""
+        return Trainee(self._hold_to_contract(model), self.cell.dtype)
 
     def audit(
         self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,

@@ -34,7 +34,7 @@ def measured_apart(
         reporter.events.finished(result)
 
     with Reporter(plan, **told) as reporter, tempfile.TemporaryDirectory() as scratch:
-        executor = make_executor(options, plan.request, files, Path(scratch) / "worker.log")
+        executor = make_executor(options, plan.request, files, Path(scratch))
         with reporter.stop.on_interrupt():
             executor.run(plan.cells, specs, {}, replace(reporter.events, finished=finished), reporter.stop)
     return {cell.id: results[cell.id] for cell in plan.cells if cell.id in results}, reporter.stop

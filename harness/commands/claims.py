@@ -203,7 +203,7 @@ class Reproduction:
 
         assert self.merged and self.options and self.store
         executor = make_executor(
-            self.options, self.merged.request, list(files), self.store.directory / "worker.log", self.registry.notes)
+            self.options, self.merged.request, list(files), self.store.directory, self.registry.notes)
         with Reporter(self.merged, **told) as reporter:
             planning.execute(self.merged, self.registry, self.store, executor, reporter.events, reporter.stop,
                              ["harness", *sys.argv[1:]], reporter.note)

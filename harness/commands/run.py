@@ -89,7 +89,7 @@ def _execute(
     from ..run.request import make_executor, pick_executor
 
     files = [Path(file) for file in options.plugin_file]
-    local = make_executor(options, planned.request, files, store.directory / "worker.log", registry.notes)
+    local = make_executor(options, planned.request, files, store.directory, registry.notes)
     executor = pick_executor(registry, options.executor, local)
     return planning.execute(
         planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note,

@@ -94,7 +94,7 @@ class _SuiteChecks(Lines):
         cell: Cell = next((cell for cell in self.planned.cells if not cell.needs), self.planned.cells[0])
         specs = {choice.spec.name: choice.spec for choice in self.planned.request.models}
         with tempfile.TemporaryDirectory() as scratch:
-            executor = make_executor(self.options, self.planned.request, self.files, Path(scratch) / "worker.log")
+            executor = make_executor(self.options, self.planned.request, self.files, Path(scratch))
             executor.run([cell], specs, {}, Events(finished=self.results.append), Stop())
         rows = [row for result in self.results for row in result.rows]
         if broken := [row for row in rows if row.status == "error"]:

@@ -24,6 +24,7 @@ from ..audit.auditor import audit
 from ..bench.contract import hold_to_contract
 from ..bench.limits import Phase, model_flops
 from ..bench.train import TrainStep, autocast, train
+from ..bench.trainee import Trainee
 from ..bench.weights import build_stored, model_tensors, restore_model
 from ..build import build, hold_to_count
 from ..checkpoint import model_options
@@ -95,6 +96,7 @@ class Resident:
         self.models: list[LanguageModel | None] = []
         self.exact: dict[int, LanguageModel] = {}       # float64 copies
         self.snapshots: list[dict[str, Tensor]] = []
+        self.trainees: dict[int, Trainee] = {}
         self.module = ""
 
     def ask(self, name: str, *given: Any) -> Any:
@@ -146,6 +148,7 @@ class Resident:
 
     def drop(self, number: int) -> None:
         self.models[number] = None
+        self.trainees.pop(number, None)
 
     def tensors(self, number: int) -> dict[str, Any]:
         """Weights and buffers by name, which of them are parameters, and which of those grow with the vocabulary."""
@@ -190,6 +193,23 @@ class Resident:
             device=self.lease.device, validate=keep if snapshots else None,
             progress=lambda seen, bits: self.ask("progress", seen, bits))
         return asdict(result)
+
+    def follow(self, number: int) -> float:
+        """Train on the lessons that the referee gives. Their mean loss in nats a target."""
+        return self._trainee(number).follow(iter(lambda: self.ask("lesson"), None))
+
+    def kept(self, number: int) -> dict[str, Tensor]:
+        """What goes on with a training."""
+        return self._trainee(number).kept()
+
+    def go_on(self, number: int, tensors: Mapping[str, Tensor]) -> None:
+        """From what was kept. Raises FileError where it is of another model."""
+        self._trainee(number).restore(tensors)
+
+    def _trainee(self, number: int) -> Trainee:
+        if number not in self.trainees:
+            self.trainees[number] = Trainee(self.model(number), self.lease.dtype)
+        return self.trainees[number]
 
     def use(self, number: int, snapshot: int) -> None:
         """The weights of a snapshot in the place of those at hand; the last one is the trained model."""

@@ -32,7 +32,7 @@ from ..data.tokenizers import Tokenizer, vocabulary
 from ..registry import load
 from ..selector import parse_selector
 from ..untrusted import Count, held_to
-from .given import Given
+from .given import REMEMBERED, Given
 from .ledger import Ledger, everywhere
 from .resident import Lease
 from .room import Room, RoomFailed
@@ -41,6 +41,7 @@ from .seal import Sealed, check
 from .sources import texts_among_libraries, texts_of
 from .taken import Weights, take
 from .tokenizer import TokenizerAway
+from .trainee import TraineeAway
 
 SHARE, MOST_SECONDS, LEAST_SECONDS = 0.07, 15.0, 0.5        # of the cell's time so far; of a check
 ANSWER_SECONDS = 120.0
@@ -161,10 +162,13 @@ class SealedWorkbench(TorchWorkbench):
 
     def search_lr(
         self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
+        train: Callable[[Any, float], TrainResult] | None = None,
     ) -> list[Trial]:
+        train = train or (lambda model, lr: self.train(model, lr, budget_bytes, stream=stream))
+
         def run(lr: float) -> TrainResult:
             model = self.build()
-            found = self.train(model, lr, budget_bytes, stream=stream)
+            found = train(model, lr)
             self.home.call("drop", model.number)
             del self.begun[model.number], self.weights[model.number]
             return found
@@ -191,6 +195,15 @@ class SealedWorkbench(TorchWorkbench):
         if heldout and not result.diverged:
             result.validation = [(seen, self._curve_point(model, index, heldout))
                                  for index, (seen, _) in enumerate(result.validation)]
+        return result
+
+    def trainee(self, model: Any) -> TraineeAway:
+        return TraineeAway(self.home, model.number)
+
+    def train_branch(self, model: Any, *arguments: Any, **options: Any) -> TrainResult:
+        result = super().train_branch(model, *arguments, **options)
+        self.weights[model.number] = take(self.home, model.number)
+        self.practice = [batch[:2] for batch in itertools.islice(self.stream(self.cell.seed), REMEMBERED)]
         return result
 
     def _curve_point(self, model: Any, index: int, heldout: Sequence[bytes]) -> float:

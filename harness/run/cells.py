@@ -116,7 +116,7 @@ class Request:
     tokenizer: str = ""
     tokenizer_code: str = ""
     suite_code: str = ""                                # of the suite that is being planned
-    params: int = 0
+    sizes: tuple[int, ...] = ()                         # parameters to match
     state_bytes: int = 0
     preset: str = ""
     seq_lens: tuple[int, ...] = ()
@@ -125,10 +125,20 @@ class Request:
     dtype: str = ""
     threads: int = 1
     seeds: tuple[int, ...] = (0,)
-    budget_bytes: int = 0
+    budgets: tuple[int, ...] = ()                       # bytes to train on
     lr: float | None = None
     rounds: int = 0
     unaudited: bool = False
+
+    @property
+    def params(self) -> int:
+        """The one size that is asked for, 0 for none."""
+        return self.sizes[0] if self.sizes else 0
+
+    @property
+    def budget_bytes(self) -> int:
+        """The one budget that is asked for, 0 for the suite's own."""
+        return self.budgets[0] if self.budgets else 0
 
     def cell(self, suite: str, choice: Choice, **fields: Any) -> Cell:
         """A cell of `suite` for `choice`, with what the request fixes for all suites filled in."""
@@ -155,6 +165,7 @@ def base_fields(cell: Cell, spec: Any = None) -> dict[str, Any]:
         "code": cell.edition,
         "corpus": cell.corpus, "tokenizer": cell.tokenizer, "seq_len": cell.seq_len or None,
         "batch_size": cell.batch_size or None, "device": cell.device, "dtype": cell.dtype, "seed": cell.seed,
+        "rung": cell.get("rung", ""),
     }
 
 

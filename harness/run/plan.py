@@ -101,10 +101,19 @@ def make_plan(registry: Registry, suites: Sequence[str], request: Request, store
     Raises UsageError, PluginError, and FileError where a stored cell is corrupt.
     """
     chosen = tuple(registry.suite(name) for name in dict.fromkeys(suites))
+    for suite in chosen:
+        hold_to_one(suite, request)
     cells = unique([cell for suite in chosen for cell in _plan_suite(suite, request)])
     if not cells:
         raise UsageError("nothing to measure: the suites planned no cell for these plugins")
     return resumed(Plan(chosen, request, cells), store, retry)
+
+
+def hold_to_one(suite: Suite, request: Request) -> None:
+    """Raise UsageError for several sizes or budgets where a suite measures one."""
+    for flag, values in (("--params", request.sizes), ("--budget", request.budgets)):
+        if len(values) > 1 and not suite.rungs:
+            raise UsageError(f"suite {suite.name} measures one size and one budget a run; {flag} names {len(values)}")
 
 
 def resumed(plan: Plan, store: Store | None, retry: bool) -> Plan:

@@ -87,22 +87,27 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     return Request(
         models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=str(tokenizer),
         tokenizer_code=tokenizer_digest(tokenizer_spec, registry.configs),
-        params=0 if options.size or options.state_bytes else parse_count(options.params, "--params"),
+        sizes=() if options.size or options.state_bytes else _sizes(options.params),
         state_bytes=parse_count(options.state_bytes, "--state-bytes") if options.state_bytes else 0,
         preset=options.size,
         seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
         dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
-        budget_bytes=_budget(options.budget), lr=options.lr,
+        budgets=_budgets(options.budget), lr=options.lr,
         rounds=options.rounds, unaudited=options.unaudited,
     )
 
 
-def _budget(text: str) -> int:
-    """Bytes to train on, 0 for the suite's own. Raises UsageError where no trial of a learning rate would see any."""
-    budget = parse_count(text, "--budget") if text else 0
-    if text and budget < LEAST_BUDGET:
+def _sizes(text: str) -> tuple[int, ...]:
+    """Parameters to match, one size at least. Raises UsageError."""
+    return parse_counts(text, "--params") or (parse_count(text, "--params"),)
+
+
+def _budgets(text: str) -> tuple[int, ...]:
+    """Bytes to train on, () for the suite's own. Raises UsageError where no trial of a learning rate would see any."""
+    budgets = parse_counts(text, "--budget")
+    if any(budget < LEAST_BUDGET for budget in budgets):
         raise UsageError(f"--budget must be at least {LEAST_BUDGET} bytes of text, got {text!r}")
-    return budget
+    return budgets
 
 
 def resolve_device(name: str) -> str:
@@ -167,16 +172,19 @@ def pick_executor(registry: Registry, name: str, local: Executor) -> Executor:
 
 
 def make_executor(
-    options: RunOptions, request: Request, files: Sequence[Path], log: Path, notes: Sequence[str] = (),
+    options: RunOptions, request: Request, files: Sequence[Path], directory: Path, notes: Sequence[str] = (),
 ) -> LocalExecutor:
-    """The local executor for these flags; `notes` are told in every row of a sealed suite. A GPU is never shared, nor
-    its host memory limited. Raises UsageError."""
+    """The local executor for these flags; its log and the trainings that go on lie in `directory`.
+
+    `notes` are told in every row of a sealed suite. A GPU is never shared, nor its host memory limited. Raises
+    UsageError.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = options.jobs or (1 if request.device == "cuda" else max(1, cores // options.threads))
     limit = parse_count(options.memory_limit, "--memory-limit") if options.memory_limit else available_memory()
     if options.memory_limit and limit < LEAST_MEMORY:
         raise UsageError(f"--memory-limit must leave room for PyTorch itself, 1GiB, got {options.memory_limit!r}")
     setup = Setup(
-        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit, str(log),
-        tuple(notes))
+        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit,
+        str(directory / "worker.log"), tuple(notes), str(directory / "trunks"))
     return LocalExecutor(setup, jobs, options.timeout)

@@ -49,6 +49,7 @@ class Setup:
     memory_limit: int = 0                   # bytes a worker may hold; 0 for no limit
     log: str = os.devnull
     notes: tuple[str, ...] = ()             # for the rows of a sealed suite
+    trunks: str = ""                        # where trainings that go on are kept
 
 
 class Abort(Exception):
@@ -109,6 +110,7 @@ def run_cell(
 ) -> tuple[list[Row], dict[str, Any]]:
     """Rows and raw measurements of one cell. A failure becomes a row with its reason; rows made before it are kept."""
     turn = _turns(connection) if cell.group else contextlib.nullcontext
+    context = {**context, "trunks": setup.trunks}
     workbench: TorchWorkbench | None = None
     spec, failures, opened = None, [], contextlib.ExitStack()
     try:

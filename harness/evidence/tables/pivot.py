@@ -13,7 +13,8 @@ from ..statistics.intervals import Estimate, mean_interval
 if TYPE_CHECKING:
     import pandas
 
-CONTEXT = ("corpus", "tokenizer", "batch_size", "device", "dtype", "depth", "execution")    # part of a row's name
+CONTEXT = (                                    # part of a row's name
+    "corpus", "tokenizer", "batch_size", "device", "dtype", "depth", "execution", "rung")
 SYMBOLS = {"batch_size": "B=", "depth": "L=", "n_qubits": "n="}                                # where it varies
 
 RowKey = tuple[str, ...]                       # a table row: plugin label, kernel case, then the context that varies

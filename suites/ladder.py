@@ -1,0 +1,106 @@
+"""Ladder: sizes x budgets x seeds, one trunk per size and seed that cools down at every budget.
+
+Notable:
+- a rung is a cell: what it measures is what a run of that size and budget alone would have given;
+- the rate of a size is searched once, with the schedule of the rungs, and shared by its budgets and seeds;
+- what the rungs say together (laws, multipliers, the rung held out) is worked out anew from every cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness import Cell, Request, Suite, UsageError, Workbench, format_count
+
+from .scoring import BATCH_SIZE, GRID, SEQ_LEN, compared, rate, report_search
+
+BUDGETS = (300_000, 1_000_000)
+WARMUP_BYTES = 64_000                      # the same for all budgets, which share it
+COOLING = 0.2                              # share of a budget over which its rate falls
+SEARCH_SHARE = 0.25                        # of the largest budget, but at least the smallest: for each rate tried
+
+
+def plan(request: Request) -> Iterator[Cell]:
+    budgets = sorted(request.budgets or BUDGETS)
+    for _, selector in request.corpora:
+        for choice in request.models:
+            if choice.selector.checkpoint:
+                raise UsageError(f"suite ladder trains every size anew; {choice.label} is trained already")
+            for seq_len in request.seq_lens or (SEQ_LEN,):
+                for size in sorted(request.sizes) or [0]:
+                    common: dict[str, Any] = {
+                        "corpus": str(selector), "seq_len": seq_len, "params": size,
+                        "batch_size": request.batch_size or BATCH_SIZE}
+                    yield from _of_a_size(request, choice, budgets, common)
+
+
+def _of_a_size(request: Request, choice: Any, budgets: list[int], common: dict[str, Any]) -> Iterator[Cell]:
+    """The search for a rate, then the rungs of every seed, the smaller budget first."""
+    schedule = {"warmup_bytes": WARMUP_BYTES, "cooling": COOLING}
+    searched: tuple[str, ...] = ()
+    if request.lr is None:
+        search = request.cell("ladder", choice, **common, protocol={
+            "role": "search", "grid": GRID, **schedule, "rung": rung_name(common["params"]),
+            "budget_bytes": max(budgets[0], round(SEARCH_SHARE * budgets[-1]))})
+        yield search
+        searched = (search.id,)
+    for seed in request.seeds:
+        trunk = request.cell("ladder", choice, **common, seed=seed, needs=searched, protocol={
+            "role": "rung", "lr": request.lr, **schedule})
+        before: tuple[str, ...] = ()
+        for budget in budgets:
+            rung = request.cell("ladder", choice, **common, seed=seed, needs=(*searched, *before), protocol={
+                **dict(trunk.protocol), "budget_bytes": budget, "trunk": trunk.id,
+                "rung": rung_name(common["params"], budget)})
+            yield rung
+            before = (rung.id,)
+
+
+def rung_name(size: int, budget: int = 0) -> str:
+    """ "N=300k D=1MB"; what is 0 is left out."""
+    parts = [f"N={format_count(size)}"] * bool(size) + [f"D={format_count(budget)}B"] * bool(budget)
+    return " ".join(parts)
+
+
+def measure(cell: Cell, bench: Workbench) -> None:
+    (search if cell.get("role") == "search" else climb)(cell, bench)
+
+
+def search(cell: Cell, bench: Workbench) -> None:
+    """Equal trials of every learning rate, on the schedule of the rungs."""
+    report_search(bench, bench.search_lr(
+        cell.get("grid"), cell.get("budget_bytes"),
+        train=lambda model, lr: branch(cell, bench, model, lr)))
+
+
+def branch(cell: Cell, bench: Workbench, model: Any, lr: float) -> Any:
+    return bench.train_branch(model, lr, cell.get("budget_bytes"), warmup_bytes=cell.get("warmup_bytes"),
+                              cooling=cell.get("cooling"), trunk=cell.get("trunk", ""))
+
+
+def climb(cell: Cell, bench: Workbench) -> None:
+    """One rung: train to its budget, tell what that took, score."""
+    lr = cell.get("lr") or bench.need("lr")
+    model = bench.build()
+    trained = branch(cell, bench, model, lr)
+    bench.raw["curve"] = [list(point) for point in trained.curve]
+    if trained.diverged:
+        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")
+        return
+    seen: dict[str, Any] = {"phase": "train", "bytes_seen": trained.bytes_seen}
+    step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
+    how = {"reason": "estimated from the parameters"} if step.estimated else {}
+    bench.row("train_flops", step.value * trained.steps, "FLOP", "lower", **seen, **how)
+    bench.row("train_seconds", trained.seconds, "s", "lower", **seen)
+    bench.row("learning_rate", lr, **seen)
+    state = bench.inference(model)(bench.tokens(1, cell.seq_len), None)[1]
+    bench.row("state_bytes_per_sequence", bench.state_bytes(state), "B", "lower", phase="decode")
+    rate(cell, bench, model, trained.bytes_seen)
+
+
+suite = Suite(
+    name="ladder", summary="score against size and bytes: each size one trunk that cools down at every budget",
+    plan=plan, measure=measure, sealed=True, rungs=True, limits=(), compared=compared,
+    primary=("bits_per_byte", "train_flops", "train_seconds", "state_bytes_per_sequence", "learning_rate"),
+)

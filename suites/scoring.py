@@ -1,0 +1,97 @@
+"""What the suites that score text share: the rows of a search, and audit, score and seal of a trained model.
+
+Notable:
+- the score is of weights that passed the audit at the scored length, and of logits that fresh processes give again
+  without the future, or there is none;
+- on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference;
+- a score below that floor, or elsewhere far below what a general compressor reaches, is kept, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness import ByDocument, Cell, Row, Workbench, stats
+
+SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
+GRID = (3e-3, 6e-3, 1.2e-2)
+HELDOUT_BYTES = 128 << 10
+FAR_BELOW = 0.5                            # of what the best compressor reaches
+NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
+LOOK = "a person should look at how this model knows the text"
+
+
+def report_search(bench: Workbench, trials: Sequence[Any]) -> None:
+    """Rows of the trials, and the rate that other cells need."""
+    for index, trial in enumerate(trials):
+        bench.row(f"trial_bits_per_byte@{trial.lr:.3g}", trial.bits_per_byte, "bits/byte", "lower", phase="train",
+                  repeat=index, bytes_seen=trial.bytes, reason="diverged" if trial.diverged else "")
+    best = min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))
+    bench.row("learning_rate", best.lr, phase="train")
+    bench.row("tuning_trials", len(trials), "trials", phase="train")
+    bench.row("tuning_seconds", sum(trial.seconds for trial in trials), "s", phase="train")
+    bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
+
+
+def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
+    """Audit a trained model, score it, have the score sealed. Whether there is a score."""
+    documents, heldout = bench.documents, bench.heldout(HELDOUT_BYTES)
+    seen: dict[str, Any] = {"phase": "score", "bytes_seen": bytes_seen}
+    report = bench.audit(model, [cell.seq_len])
+    if not report.passed:
+        reason = report.summary()
+        bench.fail("bits_per_byte", reason, status="audit_failed", phase="score", bytes_seen=bytes_seen)
+        if cell.get("unaudited"):
+            bits = bench.score(model, heldout).bits_per_byte
+            bench.row("unaudited_bits_per_byte", bits, "bits/byte", phase="score", bytes_seen=bytes_seen,
+                      status="audit_failed", reason=f"not a score: {reason}")
+        return False
+    score, diagnostics = bench.score(model, heldout), bench.diagnostics(model)
+    sealed = bench.seal(model)
+    if not sealed.passed:
+        bench.fail("bits_per_byte", sealed.summary(), status="audit_failed", **seen)
+        if cell.get("unaudited"):
+            bench.row("unaudited_bits_per_byte", score.bits_per_byte, "bits/byte", status="audit_failed",
+                      reason=f"not a score: {sealed.summary()}", **seen)
+        return False
+    document_bits, document_bytes = score.bits.tolist(), score.bytes.tolist()
+    interval = stats.bits_per_byte_interval(document_bits, document_bytes)
+    floor = {}
+    compressed = bench.compressed_bits(heldout)
+    doubt = doubtful(score.bits_per_byte, compressed)
+    if documents.oracle:
+        oracle = bench.oracle_bits(heldout)
+        floor = {"limit": sum(oracle) / float(score.bytes.sum()), "limit_kind": "entropy"}
+        excess = stats.paired_bits_difference(document_bits, oracle, document_bytes)
+        bench.row("excess_bits", excess.value, "bits/byte", "lower", ci_low=excess.low, ci_high=excess.high, **seen)
+        bench.raw["oracle_bits"] = oracle
+        impossible = excess.high is not None and excess.high < 0
+        doubt = f"below the entropy of the source, where no honest model can be; {LOOK}" if impossible else ""
+    bench.row("bits_per_byte", score.bits_per_byte, "bits/byte", "lower",
+              ci_low=interval.low, ci_high=interval.high, reason=doubt, **seen, **floor)
+    told = [f"{name} {bits:.3f}" for name, bits in compressed.items()] + ([] if "PPMd" in compressed else [NO_PPMD])
+    bench.row("compressor_bits_per_byte", min(compressed.values()), "bits/byte", phase="score", reason=", ".join(told))
+    if score.late_bytes.any():                              # else no window is longer than half of its length
+        bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
+    bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
+    bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
+    bench.row("audit_checks", len(report.findings), "passed", phase="score")
+    bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
+    bench.row("artifact_bytes", bench.keep(model, bytes_seen), "B", "lower", phase="score")
+    for name, value in diagnostics.items():
+        bench.row(f"diagnostic_{name}", value, phase="score")
+    return True
+
+
+def doubtful(bits_per_byte: float, compressed: dict[str, float]) -> str:
+    """Why a person should look at a score beside what compressors reach on the same text, or ""."""
+    best = min(compressed, key=lambda name: compressed[name])
+    if bits_per_byte >= FAR_BELOW * compressed[best]:
+        return ""
+    return f"far below the {compressed[best]:.3g} bits/byte that {best} reaches on this text; {LOOK}"
+
+
+def compared(row: Row) -> ByDocument | None:
+    """The one number that counts; the other scores are functions of the same losses."""
+    return ByDocument("document_bits", "document_bytes") if row.metric == "bits_per_byte" else None
