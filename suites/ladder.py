@@ -93,6 +93,8 @@ def climb(cell: Cell, bench: Workbench) -> None:
     how = {"reason": "estimated from the parameters"} if step.estimated else {}
     bench.row("train_flops", step.value * trained.steps, "FLOP", "lower", **seen, **how)
     bench.row("train_seconds", trained.seconds, "s", "lower", **seen)
+    if trained.joules is not None:
+        bench.row("train_energy_j", trained.joules, "J", "lower", reason="counters of the whole chip", **seen)
     bench.row("learning_rate", lr, **seen)
     state = bench.inference(model)(bench.tokens(1, cell.seq_len), None)[1]
     bench.row("state_bytes_per_sequence", bench.state_bytes(state), "B", "lower", phase="decode")

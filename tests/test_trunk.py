@@ -128,3 +128,14 @@ def test_what_a_file_says_of_itself(tmp_path):
     with pytest.raises(FileError, match="corrupt"):
         read_metadata(tmp_path / "y.safetensors")
     assert At(0.1).bytes == 0
+
+
+def test_energy_is_that_of_the_training_alone(tmp_path):
+    spent = iter(range(0, 10_000, 7))
+    model = Trainee(Droops(), "float32")
+    first = train_branch(model, stream(), Trunk(tmp_path, "a", RATE), COOLING, 2000, meter=lambda: float(next(spent)))
+    onward = train_branch(Trainee(Droops(), "float32"), stream(), Trunk(tmp_path, "b", RATE), COOLING, 6000,
+                          meter=lambda: float(next(spent)))
+    assert first.joules == 7.0 * len(first.curve)           # a meter is read before and after each part
+    assert onward.joules == 7.0 * len(onward.curve)
+    assert grown(6000, tmp_path, "c")[1].joules is None     # what went on without one is not known

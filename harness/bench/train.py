@@ -164,6 +164,7 @@ class TrainResult:
     diverged: bool = False
     curve: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
+    joules: float | None = None
 
     @property
     def tail_bits_per_byte(self) -> float:

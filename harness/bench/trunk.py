@@ -58,6 +58,7 @@ class At:
     bytes: Count = 0
     tokens: Count = 0
     seconds: Finite = 0.0
+    joules: Finite | None = None
     cooling: Count = 0
     curve: list[list[Finite]] = field(default_factory=list)
 
@@ -109,11 +110,12 @@ def _read_at(path: Path) -> At | None:
 
 def train_branch(
     trained: Trained, stream: TrainStream, trunk: Trunk, cooling: Cooling, budget: int,
-    progress: Callable[[int, float], None] = lambda seen, bits: None,
+    progress: Callable[[int, float], None] = lambda seen, bits: None, meter: Callable[[], float] | None = None,
 ) -> TrainResult:
     """Go on with a trunk to where the branch of `budget` leaves it, and cool down.
 
-    The seconds are those that a run of this budget alone would have taken. `progress(bytes_seen, bits_per_byte)` is
+    Seconds, and joules where there is a `meter` of them, are those that a run of this budget alone would have taken.
+    `progress(bytes_seen, bits_per_byte)` is
     told every point of the curve.
     """
     branch = cooling.branch(budget)
@@ -123,11 +125,12 @@ def train_branch(
     while at.bytes < budget:
         end = min(branch if at.bytes < branch else budget, (at.bytes * PARTS // budget + 1) * budget // PARTS + 1)
         part = _Part(stream, cooling, at, end)
-        started = time.perf_counter()
+        spent, started = meter() if meter else 0.0, time.perf_counter()
         nats = trained.follow(part)
         seconds = at.seconds + time.perf_counter() - started
+        joules = (at.joules or 0.0) + meter() - spent if meter and (at.joules is not None or not at.step) else None
         bits = nats / math.log(2) * (part.at.tokens - at.tokens) / max(1, part.at.bytes - at.bytes)
-        at = replace(part.at, seconds=seconds, curve=[*at.curve, [part.at.bytes, bits]])
+        at = replace(part.at, seconds=seconds, joules=joules, curve=[*at.curve, [part.at.bytes, bits]])
         if not math.isfinite(bits):
             return _result(at, diverged=True)
         progress(at.bytes, bits)
@@ -157,4 +160,4 @@ class _Part:
 
 def _result(at: At, diverged: bool = False) -> TrainResult:
     return TrainResult(at.lr, at.step, at.bytes, at.tokens, at.seconds, diverged,
-                       [(round(seen), bits) for seen, bits in at.curve])
+                       [(round(seen), bits) for seen, bits in at.curve], joules=at.joules)

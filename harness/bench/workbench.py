@@ -42,6 +42,7 @@ from ..workbench import Workbench
 from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .contract import hold_to_contract
+from .energy import meter
 from .holdings import peak_of_all
 from .limits import Flops, Phase, model_flops
 from .measure import Clock, peak, peak_memory, release_memory, time_cases
@@ -251,7 +252,8 @@ class TorchWorkbench(Workbench):
         kept = Trunk(self.trunks / trunk if self.trunks and trunk else None, self.cell.id, lr)
         return train_branch(
             self.trainee(model), self.stream(self.cell.seed), kept, Cooling(warmup_bytes, cooling), budget_bytes,
-            lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"))
+            lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"),
+            meter(self.cell.device))
 
     def trainee(self, model: LanguageModel) -> Trained:
         """The model as somebody who can be left and gone on with."""

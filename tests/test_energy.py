@@ -1,0 +1,45 @@
+"""Energy meters: counters add up over packages and wraps, and nothing is told where there is no counter."""
+
+import pytest
+
+from harness.bench import energy
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """Two packages and a part of one, which its package counts already."""
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path)
+    for folder, name, start in (("a", "package-0", 400), ("b", "package-1", 0), ("c", "core", 77)):
+        (tmp_path / folder).mkdir()
+        for file, text in (("name", name), ("max_energy_range_uj", 1000), ("energy_uj", start)):
+            (tmp_path / folder / file).write_text(f"{text}\n")
+    return lambda folder, value: (tmp_path / folder / "energy_uj").write_text(f"{value}\n")
+
+
+def test_packages_add_up_and_a_wrap_is_made_good(packages):
+    read = energy.meter("cpu")
+    before = read()
+    packages("a", 900)
+    packages("b", 30)
+    packages("c", 999)
+    assert read() - before == pytest.approx(530e-6)
+    packages("a", 100)                                      # past its range
+    assert read() - before == pytest.approx(730e-6)
+
+
+def test_without_counters_there_is_no_meter(tmp_path, monkeypatch):
+    monkeypatch.setattr(energy, "POWERCAP", tmp_path)
+    assert energy.meter("cpu") is None
+
+
+def test_counters_that_may_not_be_read_are_none(packages, tmp_path):
+    (tmp_path / "b" / "max_energy_range_uj").write_text("no number\n")
+    assert energy.meter("cpu") is None
+
+
+def test_without_the_library_a_gpu_has_no_meter(monkeypatch):
+    def missing(name):
+        raise OSError(name)
+
+    monkeypatch.setattr(energy.ctypes, "CDLL", missing)
+    assert energy.meter("cuda") is None
