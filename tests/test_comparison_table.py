@@ -31,6 +31,14 @@ def test_a_line_says_metric_values_ratio_and_verdict():
                            "worse 3; 95 % intervals, verdicts corrected for 3 tests (Holm)"]
 
 
+def test_rungs_and_texts_are_told_where_a_metric_has_several():
+    rungs = [row(rung=rung, corpus=corpus) for corpus in ("pydoc", "stdlib") for rung in ("N=1k D=1MB", "N=2k D=1MB")]
+    assert [line[1] for line in page(rungs).lines] == [
+        "256 N=1k D=1MB pydoc", "256 N=2k D=1MB pydoc", "256 N=1k D=1MB stdlib", "256 N=2k D=1MB stdlib"]
+    assert [line[1] for line in page([row(corpus="pydoc"), row(corpus="pydoc", batch_size=2)]).lines] == [
+        "256 B=1", "256 B=2"]
+
+
 def test_two_plugins_name_the_columns():
     found = page([row(plugin_a="baseline")], names=("baseline", "ssm"))
     assert found.headings == ["metric", "T", "baseline", "ssm", "ssm / baseline", "detects", "verdict"]

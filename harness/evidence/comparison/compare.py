@@ -62,6 +62,8 @@ class Comparison:
     reason: str = ""
     cells_a: tuple[str, ...] = ()
     cells_b: tuple[str, ...] = ()
+    corpus: str = ""
+    rung: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -172,6 +174,7 @@ def _described(pair: ReadingPair) -> dict[str, Any]:
         "plugin_a": pair.a[0].result.label if pair.a else key.plugin,
         "plugin_b": pair.b[0].result.label if pair.b else key.plugin,
         "seq_len": key.seq_len or None, "batch_size": key.batch_size or None,
+        "corpus": some.row.corpus, "rung": some.row.rung,
         "a": _mean(pair.a), "b": _mean(pair.b),
         "cells_a": tuple(r.result.id for r in pair.a), "cells_b": tuple(r.result.id for r in pair.b),
     }

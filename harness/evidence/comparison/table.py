@@ -47,20 +47,29 @@ def page(rows: Sequence[Comparison], growth: Sequence[Row] = (),
     a, b = names or ("A", "B")
     found = Page(["metric", "T", *([] if names else ["plugin"]), a, b, f"{b} / {a}", "detects", "verdict"])
     footnotes: dict[str, int] = {}
-    batches = {(row.suite, row.metric): set[int | None]() for row in rows}
-    for row in rows:
-        batches[row.suite, row.metric].add(row.batch_size)
+    where = _places(rows)
     for row in (row for row in rows if row.verdict in RANKED):
-        several = len(batches[row.suite, row.metric]) > 1
-        where = f"{row.seq_len or ''}" + (f" B={row.batch_size}" if several else "")
         mark = footnotes.setdefault(row.how or row.reason, len(footnotes) + 1)
         found.lines.append([
-            written_metric(row), where, *([] if names else [row.plugin_b]), _value_text(row.a, row),
+            written_metric(row), where[id(row)], *([] if names else [row.plugin_b]), _value_text(row.a, row),
             _value_text(row.b, row), effect_text(row), _detects(row), f"{row.verdict} [{mark}]"])
     found.notes += [f"[{number}] {text}" for text, number in footnotes.items()]
     found.notes += _set_apart(rows) + [_growth(row) for row in growth] + [_tuned(*pair) for pair in budgets]
     found.notes.append(_summary(rows))
     found.notes += [line for outcome in outcomes for line in gate_lines(outcome)]
+    return found
+
+
+def _places(rows: Sequence[Comparison]) -> dict[int, str]:
+    """The length of each row, and of batch, corpus and rung what the rows of its metric do not share."""
+    found: dict[int, str] = {}
+    for _, group in groupby(sorted(rows, key=written_metric), written_metric):
+        own = list(group)
+        batches, corpora = ({getattr(row, name) for row in own} for name in ("batch_size", "corpus"))
+        for row in own:
+            words = [f"{row.seq_len or ''}", f"B={row.batch_size}" * (len(batches) > 1), row.rung,
+                     row.corpus * (len(corpora) > 1)]
+            found[id(row)] = " ".join(filter(None, words))
     return found
 
 

@@ -134,6 +134,8 @@ def give_settings(rows: Iterable[CitedRow], cells: dict[str, dict[str, Any]]) ->
 def _distinctions(cell: dict[str, Any]) -> dict[str, Any]:
     """What may set a cell apart from another that measures the same thing."""
     protocol = {name: value for name, value in cell["protocol"].items() if name != "role"}
+    if rung := protocol.get("rung"):                        # which tells size and budget; a budget needs another trunk
+        return {name: cell.get(name) for name in ("preset", "threads", *EDITION)} | {"rung": rung}
     return {name: cell.get(name) for name in DIFFERENCES} | protocol
 
 

@@ -30,6 +30,9 @@ class Costs:
             ("bytes", Label("bytes of text seen", "B"), lambda row: row.bytes_seen),
             ("FLOPs", Label("floating-point operations of training", "FLOP"), self.flops),
             ("time", Label("seconds of training", "s"), self.seconds),
+            ("energy", Label("energy of training", "J"), lambda row: self.beside(row, "train_energy_j")),
+            ("state", Label("bytes of state of a sequence", "B"),
+             lambda row: self.beside(row, "state_bytes_per_sequence")),
         )
 
     def beside(self, row: CitedRow, metric: str) -> float | None:
@@ -43,7 +46,10 @@ class Costs:
         return whole.value * row.bytes_seen / whole.bytes_seen
 
     def seconds(self, row: CitedRow) -> float | None:
-        """Bytes over the rate of training; how many bytes a token stands for shows in the two perplexities."""
+        """As measured, else bytes over the rate of training; how many bytes a token stands for shows in the two
+        perplexities."""
+        if measured := self.beside(row, "train_seconds"):
+            return measured
         rate, token = self.beside(row, "train_tokens_per_s"), self.beside(row, "perplexity_per_token")
         byte = self.beside(row, "perplexity_per_byte")
         if not (rate and row.bytes_seen and token and byte and token > 1 < byte):
@@ -92,7 +98,7 @@ def score_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Ite
 def _without_setting(pivot: Pivot, key: tuple[str, ...]) -> str:
     """The name of a table row, sizes and budgets left out: these are what it is plotted against."""
     context = zip(pivot.varying, key[2:], strict=False)
-    return name_of((*key[:2], *(value for name, value in context if name != "setting")))
+    return name_of((*key[:2], *(value for name, value in context if name not in ("setting", "rung"))))
 
 
 def curve_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Iterator[Figure]:
