@@ -17,7 +17,7 @@ _PUBLIC = {
     "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
     "load_results": "evidence.report.notebook", "verdict_table": "evidence.report.notebook", "Unsupported": "errors",
     "UsageError": "errors", "ByRound": "suite", "ByDocument": "suite", "ByValue": "suite", "Counted": "suite",
-    "EncodingSpec": "specs", "EncodedMatrix": "specs", "format_count": "quantities",
+    "EncodingSpec": "specs", "EncodedMatrix": "specs", "rung_name": "rungs",
     "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
 }
 
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from .hookspecs import hookimpl as hookimpl
     from .model import LanguageModel as LanguageModel
     from .model import TokenHistory as TokenHistory
-    from .quantities import format_count as format_count
     from .run.cells import Cell as Cell
     from .run.cells import Request as Request
     from .run.cells import timing_group as timing_group
+    from .rungs import rung_name as rung_name
     from .specs import ComponentSpec as ComponentSpec
     from .specs import CorpusSpec as CorpusSpec
     from .specs import EncodedMatrix as EncodedMatrix

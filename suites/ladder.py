@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, UsageError, Workbench, format_count
+from harness import Cell, Request, Suite, UsageError, Workbench, rung_name
 
 from .scoring import BATCH_SIZE, GRID, SEQ_LEN, compared, rate, report_search
 
@@ -55,12 +55,6 @@ def _of_a_size(request: Request, choice: Any, budgets: list[int], common: dict[s
                 "rung": rung_name(common["params"], budget)})
             yield rung
             before = (rung.id,)
-
-
-def rung_name(size: int, budget: int = 0) -> str:
-    """ "N=300k D=1MB"; what is 0 is left out."""
-    parts = [f"N={format_count(size)}"] * bool(size) + [f"D={format_count(budget)}B"] * bool(budget)
-    return " ".join(parts)
 
 
 def measure(cell: Cell, bench: Workbench) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from conftest import start
-from harness.suites.ladder import COOLING, rung_name
+from harness.suites.ladder import COOLING
 
 from harness import load_results
 from harness.errors import UsageError
@@ -42,11 +42,6 @@ def test_rungs_of_one_seed_share_a_trunk_and_climb_it_in_order(toy):
     assert all(later.needs == (first.id,) and not first.needs for first, later in trunks)
     longer = planned(toy, sizes=(9,), budgets=(100, 200, 300), seeds=(0, 1), lr=0.1)
     assert {cell.id for cell in rungs} < {cell.id for cell in longer}       # a further budget measures nothing again
-
-
-def test_the_name_of_a_rung():
-    assert rung_name(300_000, 1_000_000) == "N=300k D=1MB"
-    assert rung_name(0, 50_000) == "D=50kB"
 
 
 @pytest.fixture(scope="module")

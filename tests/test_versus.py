@@ -122,11 +122,14 @@ CRASH = replace(compared("tokens_per_s", "decode", None, "worse", "higher"), sca
      "times its train tokens/s; nothing else is decided."),
     ([compared(), CRASH, compared("odd")], "ssm needs 0.81 of base's bits/byte, and fails at its decode tokens/s; of 1 "
      "further comparisons 1 better, 0 worse, 0 not decided."),
+    ([replace(compared(effect=0.5), rung="N=1k D=1MB"), replace(compared(effect=0.6), rung="N=2k D=9MB"),
+      replace(compared(effect=0.7), rung="N=10k D=1MB")],
+     "ssm needs 0.6 of base's bits/byte; of 2 further comparisons 2 better, 0 worse, 0 not decided."),
     ([OPEN], "No headline number differs decidedly from that of base; nothing else is decided."),
     ([FOREIGN, replace(FOREIGN, seq_len=9)], "Nothing is comparable with base: other corpus bytes."),
     ([FOREIGN, OPEN], "No headline number differs decidedly from that of base; nothing else is decided."),
     ([], ""),
-], ids=["one", "worse", "several", "failed", "none", "foreign", "foreign and open", "empty"])
+], ids=["one", "worse", "several", "failed", "rungs", "none", "foreign", "foreign and open", "empty"])
 def test_one_sentence_tells_what_is_decided(rows, sentence):
     assert takeaway([Versus("run", "base", "ssm", rows)], NAMES) == sentence
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
+from ...rungs import rung_extent
 from ..comparison.compare import Comparison
 from .versus import Versus
 
@@ -15,13 +16,13 @@ Headings = Mapping[tuple[str, str], str]    # (metric, phase) -> what a reader c
 
 
 def chief(pair: Versus, headings: Headings) -> dict[tuple[str, str], Comparison]:
-    """Of every headline the comparison at the longest length, in the first suite that has it."""
+    """Of every headline the comparison at the longest length and largest rung, in the first suite that has it."""
     found: dict[tuple[str, str], Comparison] = {}
     for key in headings:
         own = [row for row in pair.rows if (row.metric, row.phase) == key and not row.verdict.startswith("only")]
         own = [row for row in own if row.suite == own[0].suite]
         if own:
-            found[key] = max(own, key=lambda row: row.seq_len or 0)
+            found[key] = max(own, key=lambda row: (row.seq_len or 0, rung_extent(row.rung)))
     return found
 
 
