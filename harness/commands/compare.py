@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,17 +117,20 @@ def show_comparison(left: Run, other: Other, suites: Any, rows: Sequence[Compari
                     form: str, number: int) -> None:
     """Print what one comparison of several found, as `form`: json, md, or "" for a terminal."""
     from ..evidence.comparison.compare import paired_budgets, relative_growth
+    from ..evidence.comparison.ladders import ladder_notes
     from ..evidence.comparison.table import page
 
     right, chosen = other
     growth = relative_growth(left, right, suites, chosen) if chosen else []
     budgets = paired_budgets(left, right, suites, chosen)
+    ladders = ladder_notes(left, right, chosen) if chosen and any(row.rung for row in rows) else []
     if form == "json":
-        print_records(rows, growth, budgets, outcomes, right.name)
+        print_records(rows, growth, budgets, outcomes, right.name, ladders)
         return
     if number:
         print()
-    print_page(heading(left, right, chosen), page(rows, growth, budgets, outcomes, chosen), form == "md")
+    found = page(rows, growth, budgets, outcomes, chosen)
+    print_page(heading(left, right, chosen), replace(found, notes=[*found.notes, *ladders]), form == "md")
 
 
 def heading(left: Run, right: Run, chosen: tuple[str, str] | None) -> str:
@@ -187,8 +191,8 @@ def read_measured(directory: Path, registry: Registry) -> Run:
     return run
 
 
-def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str) -> None:
-    """A JSON object a line; `kind` is comparison, growth, tuning or rule. `run` names B."""
+def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str, ladders: Sequence[str]) -> None:
+    """A JSON object a line; `kind` is comparison, growth, tuning, rungs or rule. `run` names B."""
     from dataclasses import asdict
 
     from ..evidence.comparison.tuning import unequal
@@ -199,6 +203,7 @@ def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str)
     records += [{"kind": "growth", **asdict(row)} for row in growth]
     records += [{"kind": "tuning", "equal": not unequal(pair), "a": asdict(pair[0]), "b": asdict(pair[1])}
                 for pair in budgets]
+    records += [{"kind": "rungs", "text": line} for line in ladders]
     records += [{"kind": "rule", "rule": outcome.rule.text, "holds": bool(outcome.held),
                  "undecided": len(outcome.undecided)} for outcome in outcomes]
     for record in records:

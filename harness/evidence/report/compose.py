@@ -3,6 +3,7 @@
     summary      what is decided against the baseline, the headline numbers, what did not finish
     verdicts     where there are any: each claim with its rule, number, source, failure and cells
     comparison   every plugin beside the baseline, metric by metric
+    ladders      where there are rungs: equal amounts, laws, multipliers
     a section    per suite: its figures, its tables
     audits       what was audited, what failed where, what else gave no number
     rows         every row; every number above links to its own
@@ -35,6 +36,7 @@ from .figures import (
     swept_figures,
 )
 from .header import facts, question
+from .ladders import ladder_section
 from .quality import quality_figures
 from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
 from .verdicts import verdict_counts, verdict_section
@@ -57,7 +59,8 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
         styles.of(row.label)
     pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
     sections = [summary(rows, suites, verdicts, pairs), *([verdict_section(rows, verdicts)] if verdicts else []),
-                *([comparison_section(pairs)] if pairs else [])]
+                *([comparison_section(pairs)] if pairs else []),
+                *([ladders] if (ladders := ladder_section(runs, pairs)) else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
     sections += [audits(rows), row_section(rows, shown),
