@@ -1,7 +1,8 @@
 """Perplexity: equal bytes, an equal search for the learning rate, an audit of the trained weights, bits per byte.
 
 Notable:
-- the search is a cell of its own, shared by all seeds; its trials are rows (the tuning ledger);
+- the search is a cell of its own, shared by all seeds, of as many trials for every plugin; they are rows (the tuning
+  ledger);
 - the score is of weights that passed the audit at the scored length, and of logits that fresh processes give again
   without the future, or there is none;
 - on a known-entropy source the oracle reads the same text in the same windows: excess_bits is the difference;
@@ -13,12 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByDocument, Cell, Request, Row, Suite, Workbench, stats
+from harness import ByDocument, Cell, Request, Row, Suite, Workbench, stats, tuning
 
 BUDGET_BYTES = 300_000
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
-GRID = (3e-3, 6e-3, 1.2e-2)
-TRIAL_FRACTION = 0.1                       # of the budget, for each learning rate tried
 HELDOUT_BYTES = 128 << 10
 CURVE_BYTES = 16 << 10                      # of held-out text, for the learning curve
 FAR_BELOW = 0.5                            # of what the best compressor reaches
@@ -40,7 +39,9 @@ def plan(request: Request) -> Iterator[Cell]:
                     continue
                 if request.lr is None:
                     search = request.cell("perplexity", choice, **common, protocol={
-                        "role": "search", "grid": GRID, "budget_bytes": round(TRIAL_FRACTION * budget)})
+                        "role": "search", "grid": tuning.GRID, "trials": tuning.TRIALS,
+                        "budget_bytes": tuning.trial_bytes(budget),
+                        "choices": choice.variants(dict(choice.selector.options))})
                     yield search
                     needs = (search.id,)
                 for seed in request.seeds:
@@ -54,21 +55,13 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 
 def search(cell: Cell, bench: Workbench) -> None:
-    """Equal trials of every learning rate; the best is what the scoring cells use."""
-    trials = bench.search_lr(cell.get("grid"), cell.get("budget_bytes"))
-    for index, trial in enumerate(trials):
-        bench.row(f"trial_bits_per_byte@{trial.lr:.3g}", trial.bits_per_byte, "bits/byte", "lower", phase="train",
-                  repeat=index, bytes_seen=trial.bytes, reason="diverged" if trial.diverged else "")
-    best = min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))
-    bench.row("learning_rate", best.lr, phase="train")
-    bench.row("tuning_trials", len(trials), "trials", phase="train")
-    bench.row("tuning_seconds", sum(trial.seconds for trial in trials), "s", phase="train")
-    bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
+    """Equal trials for every plugin; the rate and the options that are best are what the scoring cells use."""
+    trials = bench.search(cell.get("grid"), cell.get("trials"), cell.get("budget_bytes"), cell.get("choices"))
+    tuning.tell(bench, trials, text_bytes=sum(map(len, bench.documents.train)))
 
 
-def fit(cell: Cell, bench: Workbench, model: Any) -> int | None:
-    """Train with the found learning rate. The bytes seen, None where the run diverged."""
-    lr = cell.get("lr") or bench.need("lr")
+def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
+    """Train with a learning rate. The bytes seen, None where the run diverged."""
     trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
     bench.raw["curve"] = [list(point) for point in trained.curve]
     bench.raw["validation"] = [list(point) for point in trained.validation]
@@ -91,8 +84,9 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     """Train, unless the cell names trained weights; audit, score."""
     documents = bench.documents
     heldout = bench.heldout(HELDOUT_BYTES)
+    lr = tuning.adopt(bench) if cell.needs else cell.get("lr")
     model = bench.build()
-    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model)
+    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model, lr)
     if bytes_seen is None:
         return
     seen: dict[str, Any] = {"phase": "score", "bytes_seen": bytes_seen}
@@ -158,5 +152,5 @@ suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
     plan=plan, measure=measure, sealed=True, limits=(), compared=compared,
     primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
-             "learning_rate"),
+             "learning_rate", "lr_window_octaves"),
 )
