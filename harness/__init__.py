@@ -23,11 +23,12 @@ _PUBLIC = {
 
 _MODULES = {
     "affixes": "data.affixes", "components": "components", "stats": "evidence.statistics.intervals",
-    "timing": "evidence.comparison.timing",
+    "timing": "evidence.comparison.timing", "tuning": "tuning",
 }
 
 if TYPE_CHECKING:
     from . import components as components
+    from . import tuning as tuning
     from .data import affixes as affixes
     from .errors import Unsupported as Unsupported
     from .errors import UsageError as UsageError

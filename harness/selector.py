@@ -60,6 +60,11 @@ def parse_selector(text: str, *, argument: bool = False) -> Selector:
     return Selector(unquoted(name), ":".join(plain), tuple(sorted(options.items())), *map(unquoted, after))
 
 
+def options_in(text: str) -> dict[str, str]:
+    """Options as they are written after a name, `KEY=VALUE:KEY=VALUE`; "" is none. Raises UsageError."""
+    return dict(parse_selector(f"_:{text}").options) if text else {}
+
+
 def _is_option(part: str) -> bool:
     key, equals, _ = part.partition("=")
     return bool(equals) and key.isidentifier()

@@ -14,8 +14,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from .errors import PluginError, UsageError
+from .selector import options_in
 
 FAMILIES = ("classical", "phase", "quantum", "brain")
+MOST_TUNABLE = 3                        # sets of options beside the defaults: a search has few trials
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class ModelSpec:
     the plugin's kernel cases for `--suite kernels`, `circuits` one that takes a config and returns the circuits for
     `--suite circuit`. `places` names the parts of the model that components may take.
     `requires` are importable names, whose versions take part in a cell's identity; `extra` is the extra that brings
-    them. `baseline` marks what others are compared with: its timings are taken twice, as the A/A control.
+    them. `tunable` are up to 3 sets of options, `KEY=VALUE:KEY=VALUE`, that a search tries beside the defaults, with no
+    more trials than a plugin without any has. `baseline` marks what others are compared with: its timings are taken
+    twice, as the A/A control.
 
-    Raises PluginError for a name that no command line could select, or a target that is not "module:attribute".
+    Raises PluginError for a name that no command line could select, a target that is not "module:attribute", or
+    `tunable` that is no such sets.
     """
 
     name: str
@@ -46,6 +51,7 @@ class ModelSpec:
     kernels: str = ""
     circuits: str = ""
     places: tuple[str, ...] = ()
+    tunable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
@@ -55,6 +61,13 @@ class ModelSpec:
                 raise PluginError(f"{self.name}: {target!r} is not \"module:attribute\"")
         if self.family not in FAMILIES:
             raise PluginError(f"{self.name}: its family must be {', '.join(FAMILIES)}, not {self.family!r}")
+        if len(self.tunable) > MOST_TUNABLE or not all(self.tunable):
+            raise PluginError(f"{self.name}: tunable is at most {MOST_TUNABLE} sets of options, none of them empty")
+        try:
+            for text in self.tunable:
+                options_in(text)
+        except UsageError as error:
+            raise PluginError(f"{self.name}: tunable: {error}") from None
 
 
 @dataclass(frozen=True)

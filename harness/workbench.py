@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from .bench.recall import Recall
     from .bench.rounds import Check
     from .bench.score import Score
+    from .bench.search import Trial
     from .bench.state_probes import Forward
-    from .bench.train import Batch, TrainResult, TrainStep, Trial
+    from .bench.train import Batch, TrainResult, TrainStep
     from .checkpoint import Checkpoint
     from .data.documents import Documents
     from .data.tokenizers import Tokenizer
@@ -84,10 +85,16 @@ class Workbench(Protocol):
         """The trained weights that the cell is about, None where it builds fresh ones. Raises FileError."""
         ...
 
-    def build(self, seed: int | None = None) -> LanguageModel:
-        """A fresh model on the cell's device, or the cell's checkpoint.
+    def choose(self, choice: str, note: str = "") -> None:
+        """Give the cell's model further options, `KEY=VALUE:KEY=VALUE`; before it is built. Later rows tell them, and
+        the note."""
+        ...
 
-        `seed` is the cell's own where none is given. The first call notes the number of parameters for later rows.
+    def build(self, seed: int | None = None, choice: str = "") -> LanguageModel:
+        """A fresh model on the cell's device, or the cell's checkpoint; its size is solved for anew for each choice.
+
+        `seed` is the cell's own where none is given, `choice` further options. The first call notes the number of
+        parameters for later rows.
         """
         ...
 
@@ -139,36 +146,40 @@ class Workbench(Protocol):
 
     # Quality
 
-    def search_lr(
-        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
-        train: Callable[[LanguageModel, float], TrainResult] | None = None,
+    def search(
+        self, grid: Sequence[float], trials: int, budget_bytes: int, choices: Sequence[str] = ("",),
+        stream: Callable[[int], Iterable[Batch]] | None = None,
+        train: Callable[[LanguageModel, float, int], TrainResult] | None = None,
     ) -> list[Trial]:
-        """Train a fresh model with every learning rate of the grid, each on `budget_bytes` of the same text.
+        """Train fresh models on `budget_bytes`, so many `trials` of learning rates, choices of options and seeds.
 
-        `stream(seed)` gives batches (inputs (B, T), targets (B, T), bytes); the default is the cell's corpus.
-        `train(model, lr)` stands in for the method of that name.
+        `grid` are rates an octave apart, from which the search goes on; `choices` are further options. What they found,
+        `harness.tuning` works out. `stream(seed)` gives batches (inputs (B, T), targets (B, T), bytes); the default is
+        the cell's corpus. `train(model, lr, seed)` stands in for the method of that name.
         """
         ...
 
     def train(
         self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
-        stream: Callable[[int], Iterable[Batch]] | None = None,
+        stream: Callable[[int], Iterable[Batch]] | None = None, seed: int | None = None,
     ) -> TrainResult:
         """Train on the cell's corpus, or on `stream(seed)`, until `budget_bytes` are seen. A run that diverges says so
-        in its result and raises nothing.
+        in its result and raises nothing. `seed` of the text is the cell's own where none is given.
 
         `heldout` is scored a few times on the way for a learning curve; nothing is decided by it.
         """
         ...
 
     def train_branch(
-        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str,
+        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str = "",
+        seed: int | None = None,
     ) -> TrainResult:
         """Train to `budget_bytes` on the cell's corpus, the rate constant after its rise over `warmup_bytes`, falling
         over the share `cooling` at the end.
 
         Cells that name one `trunk` share all but the fall: each goes on from where another's branch left it. A cell
-        that was interrupted goes on from where it was.
+        that was interrupted goes on from where it was. Without a name nothing is kept. `seed` is the cell's own where
+        none is given.
         """
         ...
 

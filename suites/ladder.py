@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, UsageError, Workbench, rung_name
+from harness import Cell, Request, Suite, UsageError, Workbench, rung_name, tuning
 
-from .scoring import BATCH_SIZE, GRID, SEQ_LEN, compared, rate, report_search
+from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
 
 BUDGETS = (300_000, 1_000_000)
-WARMUP_BYTES = 64_000                      # the same for all budgets, which share it
 COOLING = 0.2                              # share of a budget over which its rate falls
-SEARCH_SHARE = 0.25                        # of the largest budget, but at least the smallest: for each rate tried
+SCHEDULE = {"warmup_bytes": 64_000, "cooling": COOLING}     # the rise is the same for all budgets, which share it
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -37,17 +36,17 @@ def plan(request: Request) -> Iterator[Cell]:
 
 def _of_a_size(request: Request, choice: Any, budgets: list[int], common: dict[str, Any]) -> Iterator[Cell]:
     """The search for a rate, then the rungs of every seed, the smaller budget first."""
-    schedule = {"warmup_bytes": WARMUP_BYTES, "cooling": COOLING}
     searched: tuple[str, ...] = ()
     if request.lr is None:
         search = request.cell("ladder", choice, **common, protocol={
-            "role": "search", "grid": GRID, **schedule, "rung": rung_name(common["params"]),
-            "budget_bytes": max(budgets[0], round(SEARCH_SHARE * budgets[-1]))})
+            "role": "search", "grid": tuning.GRID, "trials": tuning.TRIALS, **SCHEDULE,
+            "budget_bytes": max(budgets[0], tuning.trial_bytes(budgets[-1])),
+            "choices": choice.variants(dict(choice.selector.options)), "rung": rung_name(common["params"])})
         yield search
         searched = (search.id,)
     for seed in request.seeds:
         trunk = request.cell("ladder", choice, **common, seed=seed, needs=searched, protocol={
-            "role": "rung", "lr": request.lr, **schedule})
+            "role": "rung", "lr": request.lr, **SCHEDULE})
         before: tuple[str, ...] = ()
         for budget in budgets:
             rung = request.cell("ladder", choice, **common, seed=seed, needs=(*searched, *before), protocol={
@@ -62,22 +61,24 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 
 def search(cell: Cell, bench: Workbench) -> None:
-    """Equal trials of every learning rate, on the schedule of the rungs."""
-    report_search(bench, bench.search_lr(
-        cell.get("grid"), cell.get("budget_bytes"),
-        train=lambda model, lr: branch(cell, bench, model, lr)))
+    """Equal trials for every plugin, on the schedule of the rungs."""
+    def train(model: Any, lr: float, seed: int) -> Any:
+        return bench.train_branch(model, lr, cell.get("budget_bytes"), seed=seed, **schedule(cell))
+
+    budget = cell.get("budget_bytes")
+    trials = bench.search(cell.get("grid"), cell.get("trials"), budget, cell.get("choices"), train=train)
+    tuning.tell(bench, trials, text_bytes=sum(map(len, bench.documents.train)))
 
 
-def branch(cell: Cell, bench: Workbench, model: Any, lr: float) -> Any:
-    return bench.train_branch(model, lr, cell.get("budget_bytes"), warmup_bytes=cell.get("warmup_bytes"),
-                              cooling=cell.get("cooling"), trunk=cell.get("trunk", ""))
+def schedule(cell: Cell) -> dict[str, Any]:
+    return {"warmup_bytes": cell.get("warmup_bytes"), "cooling": cell.get("cooling")}
 
 
 def climb(cell: Cell, bench: Workbench) -> None:
     """One rung: train to its budget, tell what that took, score."""
-    lr = cell.get("lr") or bench.need("lr")
+    lr = cell.get("lr") or tuning.adopt(bench)
     model = bench.build()
-    trained = branch(cell, bench, model, lr)
+    trained = bench.train_branch(model, lr, cell.get("budget_bytes"), trunk=cell.get("trunk"), **schedule(cell))
     bench.raw["curve"] = [list(point) for point in trained.curve]
     if trained.diverged:
         bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")

@@ -1,6 +1,7 @@
 """Perplexity: equal bytes, an equal search for the learning rate, an audit of the trained weights, bits per byte.
 
-The search is a cell of its own, shared by all seeds; its trials are rows (the tuning ledger).
+The search is a cell of its own, shared by all seeds, of as many trials for every plugin; they are rows (the tuning
+ledger).
 """
 
 from __future__ import annotations
@@ -8,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, Workbench
+from harness import Cell, Request, Suite, Workbench, tuning
 
-from .scoring import BATCH_SIZE, GRID, SEQ_LEN, compared, rate, report_search
+from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
 
 BUDGET_BYTES = 300_000
-TRIAL_FRACTION = 0.1                       # of the budget, for each learning rate tried
 CURVE_BYTES = 16 << 10                      # of held-out text, for the learning curve
 
 
@@ -31,7 +31,9 @@ def plan(request: Request) -> Iterator[Cell]:
                     continue
                 if request.lr is None:
                     search = request.cell("perplexity", choice, **common, protocol={
-                        "role": "search", "grid": GRID, "budget_bytes": round(TRIAL_FRACTION * budget)})
+                        "role": "search", "grid": tuning.GRID, "trials": tuning.TRIALS,
+                        "budget_bytes": tuning.trial_bytes(budget),
+                        "choices": choice.variants(dict(choice.selector.options))})
                     yield search
                     needs = (search.id,)
                 for seed in request.seeds:
@@ -45,13 +47,13 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 
 def search(cell: Cell, bench: Workbench) -> None:
-    """Equal trials of every learning rate; the best is what the scoring cells use."""
-    report_search(bench, bench.search_lr(cell.get("grid"), cell.get("budget_bytes")))
+    """Equal trials for every plugin; the rate and the options that are best are what the scoring cells use."""
+    trials = bench.search(cell.get("grid"), cell.get("trials"), cell.get("budget_bytes"), cell.get("choices"))
+    tuning.tell(bench, trials, text_bytes=sum(map(len, bench.documents.train)))
 
 
-def fit(cell: Cell, bench: Workbench, model: Any) -> int | None:
-    """Train with the found learning rate. The bytes seen, None where the run diverged."""
-    lr = cell.get("lr") or bench.need("lr")
+def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
+    """Train with a learning rate. The bytes seen, None where the run diverged."""
     trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
     bench.raw["curve"] = [list(point) for point in trained.curve]
     bench.raw["validation"] = [list(point) for point in trained.validation]
@@ -72,8 +74,9 @@ def fit(cell: Cell, bench: Workbench, model: Any) -> int | None:
 
 def evaluate(cell: Cell, bench: Workbench) -> None:
     """Train, unless the cell names trained weights; audit, score."""
+    lr = tuning.adopt(bench) if cell.needs else cell.get("lr")
     model = bench.build()
-    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model)
+    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model, lr)
     if bytes_seen is not None:
         rate(cell, bench, model, bytes_seen)
 
@@ -82,5 +85,5 @@ suite = Suite(
     name="perplexity", summary="train on equal bytes, audit, score held-out text in bits per byte",
     plan=plan, measure=measure, sealed=True, limits=(), compared=compared,
     primary=("bits_per_byte", "excess_bits", "unaudited_bits_per_byte", "perplexity_per_byte", "train_tokens_per_s",
-             "learning_rate"),
+             "learning_rate", "lr_window_octaves"),
 )

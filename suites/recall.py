@@ -3,8 +3,8 @@
 Notable:
 - one mixture of all tasks to practise on, from short texts to the scored length, the same texts in the same order for
   every model, the loss on answers alone;
-- every model is trained with each learning rate of the grid on the whole budget, and the run whose last fifth of
-  practice, on texts never seen before, went best is scored: short trials end before recall has set in;
+- the search is a cell of its own, shared by all seeds; its trials have the whole budget, for short ones end before
+  recall has set in, and are judged by the last fifth of their practice, on texts never seen before;
 - output heads are untied where a plugin has the option and none is given, which its rows say: a transformer whose head
   is its embedding has not learned associative recall with twice the practice;
 - accuracies are of weights that passed the audit at the scored length, on held-out texts, by load and distance: the
@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, Workbench, stats
+from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, Workbench, stats, tuning
 
-BUDGET_BYTES = 400_000                      # for each learning rate
+BUDGET_BYTES = 400_000                      # of a trial as well
 SEQ_LEN, BATCH_SIZE = 64, 8
-GRID = (3e-3, 6e-3)
+TRIALS = 6
 TEXTS = 128                                 # held-out texts of every case
 
 
@@ -37,10 +37,17 @@ def plan(request: Request) -> Iterator[Cell]:
             if choice.selector.checkpoint:
                 yield request.cell("recall", choice, **shape)
                 continue
-            protocol = {"grid": (request.lr,) if request.lr else GRID,
-                        "budget_bytes": request.budget_bytes or BUDGET_BYTES}
+            budget, options = request.budget_bytes or BUDGET_BYTES, untied(choice)
+            needs: tuple[str, ...] = ()
+            if request.lr is None:
+                search = request.cell("recall", choice, **shape, options=options, protocol={
+                    "role": "search", "grid": tuning.GRID, "trials": TRIALS, "budget_bytes": budget,
+                    "choices": choice.variants(dict(options))})
+                yield search
+                needs = (search.id,)
             for seed in request.seeds:
-                yield request.cell("recall", choice, **shape, options=untied(choice), seed=seed, protocol=protocol)
+                yield request.cell("recall", choice, **shape, options=options, seed=seed, needs=needs, protocol={
+                    "role": "score", "budget_bytes": budget, "lr": request.lr})
 
 
 def untied(choice: Any) -> tuple[tuple[str, str], ...]:
@@ -52,9 +59,22 @@ def untied(choice: Any) -> tuple[tuple[str, str], ...]:
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
+    (search if cell.get("role") == "search" else evaluate)(cell, bench)
+
+
+def search(cell: Cell, bench: Workbench) -> None:
+    """Equal trials for every plugin; the rate and the options that are best are what the scoring cells use."""
+    budget = cell.get("budget_bytes")
+    tuning.tell(bench, bench.search(cell.get("grid"), cell.get("trials"), budget, cell.get("choices"),
+                                    lambda seed: bench.recall.practice(seed, budget)), "bits/answer")
+
+
+def evaluate(cell: Cell, bench: Workbench) -> None:
     """Train, unless the cell names trained weights; audit, ask, probe."""
-    model, bytes_seen = (bench.build(), bench.checkpoint.bytes_seen) if bench.checkpoint else fit(cell, bench)
-    if model is None:
+    lr = tuning.adopt(bench) if cell.needs else cell.get("lr")
+    model = bench.build()
+    bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model, lr)
+    if bytes_seen is None:
         return
     report = bench.audit(model, [cell.seq_len], sample=bench.recall.sample(BATCH_SIZE, cell.seed))
     if not report.passed:
@@ -76,27 +96,18 @@ def measure(cell: Cell, bench: Workbench) -> None:
         bench.fail("", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
 
 
-def fit(cell: Cell, bench: Workbench) -> tuple[Any, int]:
-    """The best model of the grid by the tail of its practice, and the bytes it saw; None where all diverged."""
-    best, runs, budget = None, [], cell.get("budget_bytes")
-    for index, lr in enumerate(cell.get("grid")):
-        model = bench.build()
-        run = bench.train(model, lr, budget, stream=lambda seed: bench.recall.practice(seed, budget))
-        bench.row(f"trial_bits_per_answer@{lr:.3g}", run.tail_bits_per_byte, "bits/answer", "lower", phase="train",
-                  repeat=index, bytes_seen=run.bytes_seen, reason="diverged" if run.diverged else "")
-        runs.append(run)
-        if not run.diverged and run is min(runs, key=lambda r: r.tail_bits_per_byte):
-            best = model
-    chosen = min(runs, key=lambda r: r.tail_bits_per_byte)
-    bench.raw.update(lr=chosen.lr, curve=[list(point) for point in chosen.curve])
-    if best is None:
-        bench.fail("", "training diverged at every learning rate; set another with --lr", phase="train")
-    else:
-        bench.row("learning_rate", chosen.lr, phase="train")
-        bench.row("tuning_trials", len(runs), "trials", phase="train")
-        bench.row("tuning_seconds", sum(run.seconds for run in runs), "s", phase="train")
-        bench.row("train_tokens_per_s", chosen.tokens_seen / chosen.seconds, "tokens/s", "higher", phase="train")
-    return best, chosen.bytes_seen
+def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
+    """Practise with a learning rate. The bytes seen, None where the run diverged."""
+    budget = cell.get("budget_bytes")
+    run = bench.train(model, lr, budget, stream=lambda seed: bench.recall.practice(seed, budget))
+    bench.raw["curve"] = [list(point) for point in run.curve]
+    if run.diverged:
+        bench.fail("", f"training diverged at learning rate {lr:g}; set another with --lr", phase="train")
+        return None
+    bench.row("train_tokens_per_s", run.tokens_seen / run.seconds, "tokens/s", "higher", phase="train")
+    if not cell.needs:
+        bench.row("learning_rate", lr, phase="train")
+    return run.bytes_seen
 
 
 def ask(cell: Cell, bench: Workbench, forward: Any, common: dict[str, Any]) -> None:
@@ -147,5 +158,5 @@ suite = Suite(
     plan=plan, measure=measure, sealed=True, limits=(), compared=compared,
     primary=(*(f"{task}_accuracy" for task in ("mqar", "copy", "induction", "needle", "needle4")), "capacity",
              "capacity_per_state_byte", "persistence", "interference", "state_rank", "state_bytes_per_sequence",
-             "learning_rate"),
+             "learning_rate", "lr_window_octaves"),
 )

@@ -1,4 +1,4 @@
-"""What the suites that score text share: the rows of a search, and audit, score and seal of a trained model.
+"""What the suites that score text share: audit, score and seal of a trained model.
 
 Notable:
 - the score is of weights that passed the audit at the scored length, and of logits that fresh processes give again
@@ -9,29 +9,15 @@ Notable:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from harness import ByDocument, Cell, Row, Workbench, stats
 
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
-GRID = (3e-3, 6e-3, 1.2e-2)
 HELDOUT_BYTES = 128 << 10
 FAR_BELOW = 0.5                            # of what the best compressor reaches
 NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
 LOOK = "a person should look at how this model knows the text"
-
-
-def report_search(bench: Workbench, trials: Sequence[Any]) -> None:
-    """Rows of the trials, and the rate that other cells need."""
-    for index, trial in enumerate(trials):
-        bench.row(f"trial_bits_per_byte@{trial.lr:.3g}", trial.bits_per_byte, "bits/byte", "lower", phase="train",
-                  repeat=index, bytes_seen=trial.bytes, reason="diverged" if trial.diverged else "")
-    best = min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))
-    bench.row("learning_rate", best.lr, phase="train")
-    bench.row("tuning_trials", len(trials), "trials", phase="train")
-    bench.row("tuning_seconds", sum(trial.seconds for trial in trials), "s", phase="train")
-    bench.raw.update(lr=best.lr, trials=[[t.lr, t.bits_per_byte, t.bytes, t.seconds] for t in trials])
 
 
 def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:

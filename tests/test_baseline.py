@@ -31,7 +31,7 @@ def tokens(length: int = T) -> torch.Tensor:
     return torch.randint(VOCAB, (B, length), generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("options", [{}, {"conv": 4}, {"tied": False, "heads": 1}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"conv": 4, "qk_norm": True}, {"tied": False, "heads": 1}], ids=str)
 @pytest.mark.parametrize("cuts", [[1], [40], [5, 6, 7], [16, 33], list(range(1, T))], ids=str)
 @pytest.mark.parametrize("grad", [True, False])
 def test_cutting_a_text_changes_nothing(options, cuts, grad):
@@ -46,12 +46,19 @@ def test_a_token_changes_only_what_follows_it():
     assert_a_token_changes_only_what_follows_it(make(conv=4), tokens())
 
 
+@pytest.mark.parametrize("qk_norm", [False, True])
 @torch.no_grad()
-def test_attention_is_the_formula_at_absolute_positions():
-    attention, x = Attention(TransformerConfig(dim=8, heads=2)).double(), torch.randn(1, 7, 8, dtype=torch.double)
+def test_attention_is_the_formula_at_absolute_positions(qk_norm):
+    attention = Attention(TransformerConfig(dim=8, heads=2, qk_norm=qk_norm)).double()
+    for norm in attention.norms:
+        torch.nn.init.normal_(norm.weight)
+    x = torch.randn(1, 7, 8, dtype=torch.double)
     angle = torch.arange(3, 10, dtype=torch.double)[:, None] * torch.tensor([1.0, 10_000**-0.5], dtype=torch.double)
     got, _ = attention(x, (angle.cos(), angle.sin()), None, 0)
     q, k, v = (attention.qkv.weight @ x[0].T).T.reshape(7, 3, 2, 4).unbind(1)    # (T, heads, Dh)
+    if qk_norm:
+        q, k = (u / (u.square().mean(-1, keepdim=True) + 1e-6).sqrt() * norm.weight
+                for u, norm in zip((q, k), attention.norms, strict=True))
     turn = torch.polar(torch.ones_like(angle), angle)
 
     def spin(u: torch.Tensor) -> torch.Tensor:
@@ -140,11 +147,11 @@ def test_gradients_flow_through_a_carried_state():
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_every_parameter_learns_and_the_count_is_the_formula(tied):
-    model = make(tied=tied, conv=4, hidden=30)
+    model = make(tied=tied, conv=4, hidden=30, qk_norm=True)
     model(tokens())[0].square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in model.parameters())
     count = count_parameters(model)
-    assert count.non_embedding == 2 * (4 * 24**2 + 3 * 24 * 30 + 4 * 24 + 2 * 24) + 24
+    assert count.non_embedding == 2 * (4 * 24**2 + 3 * 24 * 30 + 4 * 24 + 2 * 24 + 2 * 12) + 24
     assert count.embedding == VOCAB * 24 * (1 if tied else 2)
 
 
@@ -162,16 +169,18 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(tokens())[0], model(tokens())[0])
 
 
-@pytest.mark.parametrize("conv", [0, 4])
-def test_stated_flops_are_those_of_the_counter(conv):
-    """torch counts every pair in attention and nothing of a depthwise convolution that is not a convolution op."""
-    model = make(conv=conv)
+@pytest.mark.parametrize(("conv", "norms"), [(0, False), (4, True)])
+def test_stated_flops_are_those_of_the_counter(conv, norms):
+    """torch counts every pair in attention, and nothing of norms and of a depthwise convolution that is not a
+    convolution op."""
+    model = make(conv=conv, qk_norm=norms)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(tokens())
     counted = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
     gemms = sum(flops for op, flops in counted.items() if "mm" in op)
     pairs, scores = B * T * (T + 1) // 2, 4 * 2 * 24
-    assert model.flops(B, T, "prefill") == gemms + counted.get("aten.convolution", 0) + scores * pairs
+    normed = 2 * B * T * 2 * 24 * 4 * norms
+    assert model.flops(B, T, "prefill") == gemms + counted.get("aten.convolution", 0) + scores * pairs + normed
     assert model.flops(B, T, "train") == 3 * model.flops(B, T, "prefill")
     whole, prompt = model.flops(B, T, "prefill"), model.flops(B, T - 1, "prefill")
     assert model.flops(B, T - 1, "decode") == whole - prompt

@@ -25,12 +25,12 @@ def planned(toy, **fields):
 
 
 def test_a_search_for_every_size_and_a_rung_for_every_budget_and_seed(toy):
-    cells = planned(toy, sizes=(20_000, 10_000), budgets=(300, 100, 200), seeds=(0, 1))
+    cells = planned(toy, sizes=(20_000, 10_000), budgets=(300_000, 100_000, 200_000), seeds=(0, 1))
     searches = [cell for cell in cells if cell.get("role") == "search"]
     rungs = [cell for cell in cells if cell.get("role") == "rung"]
     assert [cell.params for cell in searches] == [10_000, 20_000] * 2
     assert len(rungs) == 2 * 2 * 3 * 2
-    assert {cell.get("budget_bytes") for cell in searches} == {100}         # the smallest is more than a quarter
+    assert {cell.get("budget_bytes") for cell in searches} == {100_000}     # the smallest is more than a quarter
     for cell in rungs:
         assert cell.needs[0] in {search.id for search in searches if search.params == cell.params}
 

@@ -92,16 +92,21 @@ def cells(*plugins, **request):
     return list(registry.suite("recall").plan(Request(choose(registry, plugins), **request)))
 
 
-def test_every_seed_and_length_is_a_cell_of_one_budget_and_grid():
+def test_every_seed_and_length_is_a_cell_that_needs_the_search_of_its_plugin_and_length():
     found = cells("baseline", "ssm", seeds=(0, 1), seq_lens=(32, 64))
-    assert len({cell.id for cell in found}) == len(found) == 8
-    assert len({cell.protocol for cell in found}) == 1
+    searches = {cell.id: cell for cell in found if cell.get("role") == "search"}
+    scores = [cell for cell in found if cell.get("role") == "score"]
+    assert len({cell.id for cell in found}) == len(found) == 4 + 8
+    for cell in scores:
+        (need,) = cell.needs
+        assert (searches[need].plugin, searches[need].seq_len) == (cell.plugin, cell.seq_len)
+        assert searches[need].get("budget_bytes") == cell.get("budget_bytes")
     (given,) = cells("ssm", lr=1e-3, budget_bytes=5000)
-    assert (given.get("grid"), given.get("budget_bytes")) == ((1e-3,), 5000)
+    assert (given.get("lr"), given.get("budget_bytes"), given.needs) == (1e-3, 5000, ())
 
 
 def test_heads_are_untied_unless_the_user_decides():
-    labels = [cell.label for cell in cells("baseline", "ssm:tied=true", "phasefield:as_published=true")]
+    labels = [cell.label for cell in cells("baseline", "ssm:tied=true", "phasefield:as_published=true", lr=1e-3)]
     assert labels == ["baseline:tied=false", "ssm:tied=true", "phasefield:as_published=true"]
 
 

@@ -6,6 +6,7 @@ import statistics
 import pytest
 
 from harness import ByDocument, ByRound, load_results
+from harness.evidence.statistics.optimum import optimum
 from harness.registry import load
 from harness.store import COLUMNS, Store
 
@@ -69,7 +70,7 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "bits_per_byte": ("bits/byte", "lower", {"score"}), "excess_bits": ("bits/byte", "lower", {"score"}),
         "perplexity_per_byte": ("", "lower", {"score"}), "learning_curve": ("bits/byte", "lower", {"train"}),
         "tuning_trials": ("trials", "", {"train"}), "train_tokens_per_s": ("tokens/s", "higher", {"train"}),
-        "train_flops": ("FLOP", "lower", {"train"}),
+        "lr_window_octaves": ("octaves", "higher", {"train"}), "train_flops": ("FLOP", "lower", {"train"}),
     },
     "memory": {
         "peak_bytes": ("B", "lower", {"train", "prefill", "decode"}), "weights_bytes": ("B", "lower", {""}),
@@ -166,11 +167,19 @@ def test_a_known_entropy_is_the_floor_of_the_score(table):
     assert 6000 <= score["bytes_seen"] < 7000
 
 
-def test_the_search_is_a_ledger_and_its_best_is_used(table):
-    trials = table[table["metric"].str.startswith("trial_bits_per_byte@", na=False)]
-    assert len(trials) == rows(table, "perplexity", "tuning_trials")["value"].item()
-    best = trials.loc[trials["value"].idxmin(), "metric"].partition("@")[2]
-    assert {f"{lr:.3g}" for lr in rows(table, "perplexity", "learning_rate")["value"]} == {best}
+@pytest.mark.parametrize(("name", "unit", "count"), [
+    ("perplexity", "bits_per_byte", 10), ("recall", "bits_per_answer", 6)])
+def test_a_search_is_a_ledger_that_tells_the_rate_again(run, table, name, unit, count):
+    """As many trials as every plugin has, each of the whole of so small a budget; the rate follows from them."""
+    (search,) = [result for result in Store(run[1]).results()
+                 if result.cell["suite"] == name and result.cell["protocol"].get("role") == "search"]
+    trials = [row for row in search.rows if row.metric.startswith(f"trial_{unit}@")]
+    assert len(trials) == len(search.raw["trials"]) == count
+    assert all(6000 <= row.bytes_seen < 7000 for row in trials)
+    (rate,) = rows(table, name, "learning_rate", cell_id=search.id).to_dict("records")
+    found = optimum([tuple(trial[:4]) for trial in search.raw["trials"]])
+    assert rate["value"] == pytest.approx(found.lr) == search.raw["lr"]
+    assert rows(table, name, "tuning_trials")["value"].item() == count
 
 
 def test_the_operations_of_training_are_those_of_every_token_seen(table):

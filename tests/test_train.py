@@ -1,4 +1,4 @@
-"""The training loop against a bare PyTorch loop, its schedule in closed form, the learning-rate search."""
+"""The training loop against a bare PyTorch loop, its schedule in closed form."""
 
 import itertools
 import math
@@ -9,18 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from harness import LanguageModel
-from harness.bench.train import (
-    MAX_EXTENSIONS,
-    VALIDATE_AT,
-    Recipe,
-    TrainResult,
-    TrainStep,
-    Trial,
-    autocast,
-    best,
-    search_lr,
-    train,
-)
+from harness.bench.train import VALIDATE_AT, Recipe, TrainStep, autocast, train
 from harness.errors import Unsupported, UsageError
 
 VOCAB, B, T = 13, 4, 8
@@ -189,49 +178,3 @@ def test_frozen_parameters_stay():
 def test_a_model_without_parameters_says_so():
     with pytest.raises(Unsupported, match="LanguageModel has no parameters"):
         TrainStep(LanguageModel(None, VOCAB), lr=0.1)
-
-
-def test_search_tells_of_every_rate_what_its_run_gave():
-    def run(lr):
-        return train(tiny(), batches(), lr=lr, budget_bytes=40 * B * T)
-
-    trials = search_lr(run, [0.1, 0.01, 0.03])
-    for trial in trials:
-        alone = run(trial.lr)
-        assert (trial.bits_per_byte, trial.bytes) == (alone.tail_bits_per_byte, alone.bytes_seen)
-    rates = [trial.lr for trial in trials]
-    assert rates == sorted(rates)
-
-
-def fake_search(loss, grid):
-    """search_lr on a known loss of the learning rate."""
-    return search_lr(
-        lambda lr: TrainResult(lr, 1, 10, 10, 0.1, not math.isfinite(loss(lr)), [(10, loss(lr))]), grid)
-
-
-@pytest.mark.parametrize(("optimum", "expected"), [
-    (2e-3, [1e-3, 2e-3, 4e-3]),                                     # inside: as given
-    (4.4e-3, [1e-3, 2e-3, 4e-3, 8e-3]),                             # at the edge, and it stays the best
-    (8e-3, [1e-3, 2e-3, 4e-3, 8e-3, 16e-3]),                        # one further
-    (1.0, [1e-3, 2e-3, 4e-3, 8e-3, 16e-3]),                         # far out: never more than two
-    (1e-5, [0.25e-3, 0.5e-3, 1e-3, 2e-3, 4e-3]),
-])
-def test_search_extends_the_grid_past_an_edge(optimum, expected):
-    trials = fake_search(lambda lr: abs(math.log(lr / optimum)), [1e-3, 2e-3, 4e-3])
-    assert [trial.lr for trial in trials] == pytest.approx(expected)
-    assert len(trials) <= 3 + MAX_EXTENSIONS
-
-
-def test_a_search_in_which_all_diverge_moves_down_and_says_so():
-    trials = fake_search(lambda lr: math.inf, [1e-3, 2e-3])
-    assert [trial.lr for trial in trials] == pytest.approx([0.25e-3, 0.5e-3, 1e-3, 2e-3])
-    assert best(trials).diverged
-
-
-def test_one_given_rate_is_one_trial():
-    assert len(fake_search(lambda lr: lr, [1e-3])) == 1
-
-
-def test_best_prefers_the_smaller_rate_among_equals():
-    trials = [Trial(lr, 1.0, False, 1, 0.0) for lr in (0.2, 0.1, 0.4)]
-    assert best(trials).lr == 0.1

@@ -1,4 +1,4 @@
-"""One training loop for every model: a budget in bytes, one recipe, an equal search for the learning rate.
+"""One training loop for every model: a budget in bytes and one recipe.
 
 Notable:
 - progress is the share of the byte budget that was seen, so the schedule spans exactly the run, whatever a step holds;
@@ -26,7 +26,6 @@ RULES = ("backprop", "local")
 CURVE_POINTS = 50                       # of the training loss, per run
 VALIDATE_AT = (0.125, 0.25, 0.5, 0.75, 1.0)
 TAIL = 0.2                              # the share of a run whose mean training loss judges a learning rate
-MAX_EXTENSIONS = 2                      # of the learning-rate grid, beyond its edges
 
 Batch = tuple[Tensor, Tensor, int]      # inputs (B, T), targets (B, T), bytes that the targets stand for
 
@@ -235,41 +234,3 @@ def _validated(model: LanguageModel, validate: Callable[[LanguageModel], float])
             return validate(model)
         finally:
             model.train()
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One learning rate tried: its mean training loss over the last fifth, infinite where it diverged."""
-
-    lr: float
-    bits_per_byte: float
-    diverged: bool
-    bytes: int
-    seconds: float
-
-
-def search_lr(run: Callable[[float], TrainResult], grid: Sequence[float]) -> list[Trial]:
-    """Try every learning rate of `grid`: `run(lr)` trains a fresh model on the same data, with the whole schedule on a
-    short budget.
-
-    The criterion is the mean training loss over the last fifth of a trial. Within one pass over the data that is a loss
-    on text not yet seen, the same text for each rate; the scored text takes no part. Where the best rate is an edge of
-    the grid, the grid grows by one in that direction, at most `MAX_EXTENSIONS` times: one rule for every model.
-    """
-    def attempt(lr: float) -> Trial:
-        found = run(lr)
-        return Trial(lr, found.tail_bits_per_byte, found.diverged, found.bytes_seen, found.seconds)
-
-    trials = [attempt(lr) for lr in sorted(grid)]
-    for _ in range(MAX_EXTENSIONS if len(grid) > 1 else 0):
-        winner, (first, second, *_), (*_, before, last) = best(trials), trials, trials
-        if winner is first:
-            trials.insert(0, attempt(first.lr**2 / second.lr))
-        elif winner is last:
-            trials.append(attempt(last.lr**2 / before.lr))
-    return trials
-
-
-def best(trials: Sequence[Trial]) -> Trial:
-    """The trial with the lowest loss, the smallest rate among equals; it diverged only if all did."""
-    return min(trials, key=lambda trial: (trial.bits_per_byte, trial.lr))

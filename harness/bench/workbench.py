@@ -35,6 +35,7 @@ from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
 from ..registry import Registry
 from ..run.cells import Cell, base_fields
+from ..selector import options_in
 from ..sizing import count_on_meta, match_parameters
 from ..specs import KernelCase, ModelSpec, resolve
 from ..store import Row, now
@@ -52,7 +53,8 @@ from .recall import Recall
 from .rechecks import InferenceCheck, OtherFunction, TrainingCheck
 from .rounds import Check, Inputs, Rounds
 from .score import Score, score
-from .train import Batch, TrainResult, TrainStep, Trial, autocast, search_lr, train
+from .search import Trial, search
+from .train import Batch, TrainResult, TrainStep, autocast, train
 from .trainee import Trained, Trainee
 from .trunk import Cooling, Trunk, train_branch
 from .vouching import audit_once
@@ -81,6 +83,8 @@ class TorchWorkbench(Workbench):
         self.trunks = Path(context["trunks"]) if context.get("trunks") else None
         self.rows, self.raw = [], {}
         self.built: Built | None = None
+        self.chosen = ""                                    # options beside those of the cell
+        self._solved: dict[str, Any] = {}                   # configs by choice
         self._facts: dict[str, Any] = {}
         self._unproven, self._first_call_s = True, 0.0
         self._doubts: list[str] = []
@@ -146,7 +150,16 @@ class TorchWorkbench(Workbench):
     def checkpoint(self) -> Checkpoint | None:
         return open_checkpoint(self.cell.checkpoint) if self.cell.checkpoint else None
 
-    def build(self, seed: int | None = None) -> LanguageModel:
+    def choose(self, choice: str, note: str = "") -> None:
+        self.chosen = choice
+        for text in filter(None, [f"tuned: {choice}" if choice else "", note]):
+            self._note(text)
+
+    def options(self, choice: str = "") -> dict[str, str]:
+        """Those of the cell, with what was chosen, or what `choice` says."""
+        return dict(self.cell.options) | options_in(choice or self.chosen)
+
+    def build(self, seed: int | None = None, choice: str = "") -> LanguageModel:
         cell = self.cell
         if self.checkpoint:
             from .weights import build_trained  # needs safetensors, which nothing else does
@@ -154,13 +167,15 @@ class TorchWorkbench(Workbench):
             built = build_trained(self.spec, self.checkpoint, self.tokenizer, cell.device)
         else:
             built = build(
-                self.spec, dict(cell.options), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
+                self.spec, self.options(choice), self.tokenizer.vocab_size, preset=cell.preset, params=cell.params,
                 state_bytes=cell.state_bytes, seq_len=cell.seq_len,
                 seed=cell.seed if seed is None else seed, device=cell.device, vocabulary=vocabulary(self.tokenizer),
-                solved=self.built.config if self.built else None)
+                solved=self._solved.get(choice))
+        if choice not in self._solved:
+            self._solved[choice] = built.config
+            hold_to_count(self.spec, built)
         if self.built is None:
             self.built = built
-            hold_to_count(self.spec, built)
             self._facts |= {"params": built.count.non_embedding, "params_embedding": built.count.embedding}
             if built.note:
                 self._note(built.note)
@@ -168,10 +183,10 @@ class TorchWorkbench(Workbench):
 
     def count(self) -> ParameterCount:
         spec, _ = self.registry.tokenizer(self.cell.tokenizer or "bytes")
-        config = make_config(self.spec, dict(self.cell.options), self.cell.preset)
+        config = make_config(self.spec, self.options(), self.cell.preset)
         size = spec.vocab_size or self.tokenizer.vocab_size
         if self.cell.params and not self.cell.preset:
-            config = match_parameters(self.spec, config, set(dict(self.cell.options)), size, self.cell.params).config
+            config = match_parameters(self.spec, config, set(self.options()), size, self.cell.params).config
         found = count_on_meta(self.spec, config, size)
         self._facts |= {"params": found.non_embedding, "params_embedding": found.embedding}
         return found
@@ -181,7 +196,7 @@ class TorchWorkbench(Workbench):
         if not self._unproven:
             return model
         self._unproven, started = False, time.perf_counter()
-        held = hold_to_contract(model, self.spec, dict(self.cell.options), self.cell.device,
+        held = hold_to_contract(model, self.spec, self.options(), self.cell.device,
                                 solved=not (self.checkpoint or self.cell.preset))
         self._first_call_s = time.perf_counter() - started
         return held
@@ -228,30 +243,42 @@ class TorchWorkbench(Workbench):
 
     # Quality
 
-    def search_lr(
-        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
-        train: Callable[[LanguageModel, float], TrainResult] | None = None,
+    def search(
+        self, grid: Sequence[float], trials: int, budget_bytes: int, choices: Sequence[str] = ("",),
+        stream: Callable[[int], Iterable[Batch]] | None = None,
+        train: Callable[[Any, float, int], TrainResult] | None = None,
     ) -> list[Trial]:
-        train = train or (lambda model, lr: self.train(model, lr, budget_bytes, stream=stream))
-        return search_lr(lambda lr: train(self.build(), lr), grid)
+        def run(choice: str, lr: float, seed: int) -> TrainResult:
+            model, seed = self.build(self.cell.seed + seed, choice), self.cell.seed + seed
+            found = train(model, lr, seed) if train else self.train(model, lr, budget_bytes, stream=stream, seed=seed)
+            self._drop(model)
+            return found
+
+        return search(run, grid, trials, choices)
+
+    def _drop(self, model: LanguageModel) -> None:
+        """Forget a model of a search."""
 
     def train(
         self, model: LanguageModel, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
-        stream: Callable[[int], Iterable[Batch]] | None = None,
+        stream: Callable[[int], Iterable[Batch]] | None = None, seed: int | None = None,
     ) -> TrainResult:
         texts, unit = stream or self.stream, "bits/answer" if stream else "bits/byte"
         return train(
-            self._hold_to_contract(model), texts(self.cell.seed), lr=lr, budget_bytes=budget_bytes,
+            self._hold_to_contract(model), texts(self.cell.seed if seed is None else seed), lr=lr,
+            budget_bytes=budget_bytes,
             dtype=self.cell.dtype, device=self.cell.device,
             validate=(lambda trained: self.score(trained, heldout).bits_per_byte) if heldout else None,
             progress=lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}"))
 
     def train_branch(
-        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str,
+        self, model: LanguageModel, lr: float, budget_bytes: int, *, warmup_bytes: int, cooling: float, trunk: str = "",
+        seed: int | None = None,
     ) -> TrainResult:
         kept = Trunk(self.trunks / trunk if self.trunks and trunk else None, self.cell.id, lr)
+        stream = self.stream(self.cell.seed if seed is None else seed)
         return train_branch(
-            self.trainee(model), self.stream(self.cell.seed), kept, Cooling(warmup_bytes, cooling), budget_bytes,
+            self.trainee(model), stream, kept, Cooling(warmup_bytes, cooling), budget_bytes,
             lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} bits/byte"),
             meter(self.cell.device))
 
@@ -401,7 +428,7 @@ class TorchWorkbench(Workbench):
     def circuits(self) -> Any:
         if not self.spec.circuits:
             raise Unsupported(f"skipped: {self.spec.name} has no circuits")
-        return resolve(self.spec.circuits)(make_config(self.spec, dict(self.cell.options), self.cell.preset))
+        return resolve(self.spec.circuits)(make_config(self.spec, self.options(), self.cell.preset))
 
     def peak_memory(
         self, call: Callable[[], object], short: Callable[[], object] | None = None, held: Iterable[Tensor] = (),

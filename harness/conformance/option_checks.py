@@ -8,6 +8,7 @@ from dataclasses import fields
 from ..checkpoint import model_options
 from ..errors import HarnessError, one_line
 from ..options import config_class, describe_options, make_config
+from ..selector import options_in
 from ..sizing import count_on_meta
 from ..specs import ModelSpec
 from .result import CheckFailed
@@ -20,6 +21,8 @@ def check_options(spec: ModelSpec, vocab_size: int) -> str:
     model_options(spec, config)
     for preset in getattr(kind, "PRESETS", {}):
         count_on_meta(spec, make_config(spec, {}, preset), vocab_size)
+    for text in spec.tunable:
+        _builds(spec, vocab_size, text)
     refused = 0
     for f in fields(kind):
         for text in ("no such value", "0", "-1"):
@@ -28,6 +31,14 @@ def check_options(spec: ModelSpec, vocab_size: int) -> str:
             refused += _refuses(spec, vocab_size, f.name, text)
     names = ", ".join(name for name, _, _ in describe_options(kind)) or "none"
     return f"{names}; {refused} bad values refused in a line"
+
+
+def _builds(spec: ModelSpec, vocab_size: int, text: str) -> None:
+    """Raise CheckFailed where a search could not try these options."""
+    try:
+        count_on_meta(spec, make_config(spec, options_in(text)), vocab_size)
+    except Exception as error:
+        raise CheckFailed(f"tunable names {text}, which is refused: {one_line(error)}") from None
 
 
 def _refuses(spec: ModelSpec, vocab_size: int, name: str, text: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -123,16 +123,19 @@ class Resident:
         self.spec, self.module = spec, spec.target.partition(":")[0]
         return self.notes
 
-    def build(self, seed: int, tensors: Mapping[str, Tensor] | None = None) -> dict[str, Any]:
-        """A model of the lease, with fresh weights or `tensors`. Its number and the facts of its building."""
-        one = self.lease
+    def build(
+        self, seed: int, tensors: Mapping[str, Tensor] | None = None, form: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """A model of the lease, with fresh weights or `tensors`. Its number and the facts of its building. `form` are
+        fields of the lease that are others for this model."""
+        one = replace(self.lease, **form or {})
         if one.stored:
             built = build_stored(self.spec, one.options, one.vocabulary, tensors or {}, one.stored, one.device)
         else:
             built = build(self.spec, one.options, len(one.vocabulary), preset=one.preset, params=one.params,
                           state_bytes=one.state_bytes, seq_len=one.seq_len, seed=seed, device=one.device,
                           vocabulary=one.vocabulary)
-        if not self.models:
+        if not self.models or form:
             hold_to_count(self.spec, built)
             hold_to_contract(built.model, self.spec, one.options, one.device, solved=not (one.stored or one.preset))
         self.models.append(built.model)

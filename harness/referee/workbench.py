@@ -22,7 +22,8 @@ from ..audit.findings import AuditReport
 from ..bench.limits import Flops, Phase
 from ..bench.recall import Recall
 from ..bench.score import Score, sum_losses
-from ..bench.train import Batch, TrainResult, Trial, search_lr
+from ..bench.search import Trial
+from ..bench.train import Batch, TrainResult
 from ..bench.weights import hold_to_vocabulary, read_tensors
 from ..bench.workbench import TorchWorkbench
 from ..data.batches import ScoreBatch, score_batches, uniform_tokens
@@ -121,7 +122,7 @@ class SealedWorkbench(TorchWorkbench):
             hold_to_vocabulary(stored, self.tokenizer)
         lease = Lease(
             cell.plugin, self.spec.target, list(self.plugin_files),
-            dict(stored.config.model if stored else cell.options), vocabulary(self.tokenizer), "",
+            dict(stored.config.model) if stored else self.options(), vocabulary(self.tokenizer), "",
             [str(path) for path in self._hidden()], False, cell.preset, cell.params, cell.state_bytes, cell.seq_len,
             cell.device, cell.dtype, str(stored.weights) if stored else "")
         self.rooms.make_ready(lease, self._stored, fresh=1 if self.searching else len(self.rooms.fresh))
@@ -137,8 +138,10 @@ class SealedWorkbench(TorchWorkbench):
     def _stored(self) -> dict[str, Tensor] | None:
         return read_tensors(self.checkpoint.weights) if self.checkpoint else None
 
-    def build(self, seed: int | None = None) -> Any:
-        facts = self.home.call("build", self.cell.seed if seed is None else seed, self._stored)
+    def build(self, seed: int | None = None, choice: str = "") -> Any:
+        facts = self.home.call("build", self.cell.seed if seed is None else seed, self._stored, self._form(choice))
+        if choice and facts["options"] is not None:
+            self._solved[choice] = held_to(facts["options"], dict[str, str])
         if "params" not in self._facts:
             self._facts |= {"params": held_to(facts["non_embedding"], Count),
                             "params_embedding": held_to(facts["embedding"], Count)}
@@ -147,6 +150,14 @@ class SealedWorkbench(TorchWorkbench):
         if self.checkpoint:
             self.weights[model.number] = self.begun[model.number]
         return model
+
+    def _form(self, choice: str) -> dict[str, Any] | None:
+        """Of the lease, what is another for a choice: its options, and the size unless that was solved for before."""
+        cell = self.cell
+        if choice in self._solved:
+            return {"options": self._solved[choice], "preset": "", "params": 0, "state_bytes": 0}
+        return {"options": self.options(choice), "preset": cell.preset, "params": cell.params,
+                "state_bytes": cell.state_bytes} if choice else None
 
     def flops(self, model: Any, batch: int, seq_len: int, phase: Phase) -> Flops:
         return held_to(self.home.call("flops", model.number, batch, seq_len, phase), Flops)
@@ -160,28 +171,20 @@ class SealedWorkbench(TorchWorkbench):
     def recall(self) -> Recall:
         return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos)
 
-    def search_lr(
-        self, grid: Sequence[float], budget_bytes: int, stream: Callable[[int], Iterable[Batch]] | None = None,
-        train: Callable[[Any, float], TrainResult] | None = None,
-    ) -> list[Trial]:
-        train = train or (lambda model, lr: self.train(model, lr, budget_bytes, stream=stream))
-
-        def run(lr: float) -> TrainResult:
-            model = self.build()
-            found = train(model, lr)
-            self.home.call("drop", model.number)
-            del self.begun[model.number], self.weights[model.number]
-            return found
-
+    def search(self, *given: Any, **named: Any) -> list[Trial]:
         self.searching = True
-        return search_lr(run, grid)
+        return super().search(*given, **named)
+
+    def _drop(self, model: Any) -> None:
+        self.home.call("drop", model.number)
+        del self.begun[model.number], self.weights[model.number]
 
     def train(
         self, model: Any, lr: float, budget_bytes: int, heldout: Sequence[bytes] = (),
-        stream: Callable[[int], Iterable[Batch]] | None = None,
+        stream: Callable[[int], Iterable[Batch]] | None = None, seed: int | None = None,
     ) -> TrainResult:
         unit = "bits/answer" if stream else "bits/byte"
-        given = Given((stream or self.stream)(self.cell.seed), budget_bytes)
+        given = Given((stream or self.stream)(self.cell.seed if seed is None else seed), budget_bytes)
         started = time.perf_counter()
         claimed = self.home.call(
             "train", model.number, lr, budget_bytes, self.cell.dtype, bool(heldout), answers={

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..protocol import PROTOCOL
-from ..selector import Selector
+from ..selector import Selector, options_in
 from ..specs import CorpusSpec, ModelSpec, missing
 
 HASH_LENGTH = 16
@@ -104,6 +104,11 @@ class Choice:
     def takes(self, option: str) -> bool:
         """Whether the plugin's config has such a field; an unavailable plugin takes nothing."""
         return option in self.options
+
+    def variants(self, options: Mapping[str, str]) -> tuple[str, ...]:
+        """What a search chooses among, as options after a name: "" for those at hand, and the plugin's `tunable` sets
+        that leave them alone."""
+        return "", *(text for text in self.spec.tunable if not options_in(text).keys() & options.keys())
 
 
 @dataclass(frozen=True)

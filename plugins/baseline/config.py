@@ -14,6 +14,7 @@ class TransformerConfig:
     heads: int | None = None        # None is one for 64 channels, but at least four
     hidden: int | None = None       # of the MLP; None is 8/3 dim
     conv: int = 0                   # kernel of a short causal convolution before attention; 0 is none
+    qk_norm: bool = False           # RMS norm of queries and keys, head by head, before the rotation
     tied: bool = True               # the head shares the embedding's weights
     dropout: float = 0.0
 

@@ -2,6 +2,7 @@
 
 Notable:
 - rotary embedding, RMS norm, SwiGLU, no biases, one fused projection for queries, keys and values;
+- with `qk_norm` queries and keys have an RMS norm with a learned gain (Dehghani et al. 2023, as in Qwen3), in float32;
 - the state is the KV cache; a chunk of any length continues it, under a causal mask offset by what came before;
 - every residual branch starts at 1/sqrt(2 layers) of the fan-in scale, so the stream keeps its size with depth.
 """
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import cache
-from ..blocks import RMSNorm, ShortConv, SwiGLU, attend, gemm_flops, rotary_table, rotate, swiglu_hidden
+from ..blocks import RMSNorm, ShortConv, SwiGLU, attend, gemm_flops, precise, rotary_table, rotate, swiglu_hidden
 from ..decoder import Decoder
 from .config import TransformerConfig
 
@@ -25,6 +26,8 @@ class Attention(nn.Module):
         self.heads, self.dropout = config.attention_heads, config.dropout
         self.qkv = nn.Linear(config.dim, 3 * config.dim, bias=False)
         self.out = nn.Linear(config.dim, config.dim, bias=False)
+        head = config.dim // config.attention_heads
+        self.norms = nn.ModuleList([RMSNorm(head), RMSNorm(head)] if config.qk_norm else [])    # queries, keys
 
     def forward(self, x: Tensor, table: tuple[Tensor, Tensor], past: tuple[Tensor, Tensor] | None,
                 start: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -32,6 +35,9 @@ class Attention(nn.Module):
         B, T, D = x.shape
         qkv = self.qkv(x).view(B, T, 3 * self.heads, D // self.heads).transpose(1, 2)    # (B, 3H, T, Dh)
         qk, v = qkv.split([2 * self.heads, self.heads], dim=1)
+        if self.norms:
+            parts = zip(self.norms, precise(qk).chunk(2, dim=1), strict=True)
+            qk = torch.cat([norm(part) for norm, part in parts], dim=1).to(v.dtype)
         q, k = rotate(qk, table).chunk(2, dim=1)
         if past is None:
             past = (k, v) if torch.is_grad_enabled() else (k.contiguous(), v.contiguous())
@@ -91,6 +97,8 @@ class Transformer(Decoder):
     def flops(self, batch: int, seq_len: int, phase: str) -> int:
         """Floating-point operations of one call; attention counts the pairs that the causal mask leaves."""
         tokens, pairs = (1, seq_len + 1) if phase == "decode" else (seq_len, seq_len * (seq_len + 1) // 2)
-        local = tokens * (gemm_flops(self) + 2 * self.config.layers * self.config.conv * self.config.dim)
-        attention = pairs * 4 * self.config.layers * self.config.dim
+        config = self.config
+        norms = 8 * config.dim if config.qk_norm else 0             # square, sum, scale and gain of queries and keys
+        local = tokens * (gemm_flops(self) + config.layers * (2 * config.conv * config.dim + norms))
+        attention = pairs * 4 * config.layers * config.dim
         return (3 if phase == "train" else 1) * batch * (local + attention)

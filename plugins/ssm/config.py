@@ -12,7 +12,8 @@ class StateSpaceConfig:
     state: int | None = None        # channels of the recurrence per layer; None is dim
     hidden: int | None = None       # of the MLP; None is 8/3 dim
     conv: int = 4                   # kernel of the short causal convolution before the recurrence; 0 is none
-    tied: bool = True              # the head shares the embedding's weights
+    norm: bool = False              # RMS norm of what is read from the state, behind the gate
+    tied: bool = True               # the head shares the embedding's weights
     longest: float = 256.0          # half-lives start log-uniform between 1 and this many tokens
     dropout: float = 0.0
 
