@@ -101,7 +101,7 @@ def test_every_seed_and_length_is_a_cell_that_needs_the_search_of_its_plugin_and
         (need,) = cell.needs
         assert (searches[need].plugin, searches[need].seq_len) == (cell.plugin, cell.seq_len)
         assert searches[need].get("budget_bytes") == cell.get("budget_bytes")
-    (given,) = cells("ssm", lr=1e-3, budget_bytes=5000)
+    (given,) = cells("ssm", lr=1e-3, budgets=(5000,))
     assert (given.get("lr"), given.get("budget_bytes"), given.needs) == (1e-3, 5000, ())
 
 

@@ -22,7 +22,7 @@ def run(command, toy, tmp_path_factory):
         return command("run", "-p", toy, "--out", out, *TINY, *arguments, timeout=600)
 
     return [
-        go("--suite", "perplexity,memory,kernels,audit,counts,anatomy", "--plugins", "toy", "--seq-len", "16"),
+        go("--suite", "perplexity,ladder,memory,kernels,audit,counts,anatomy", "--plugins", "toy", "--seq-len", "16"),
         go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
         go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
         go("--suite", "recall", "--plugins", "toy", "--seq-len", "32"),
