@@ -203,6 +203,8 @@ class TorchWorkbench(Workbench):
         spec, selector = self.registry.corpus(self.cell.corpus)
         documents = load_documents(spec, selector)
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
+        if documents.note:
+            self._note(documents.note)
         if documents.overlap > TOLD_OVERLAP:
             self._note(f"{documents.overlap:.0%} of the held-out text also stands in the training text")
         if self.checkpoint and self.checkpoint.config.corpus_sha256 != documents.sha256:

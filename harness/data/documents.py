@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import UsageError
 from .overlap import overlap
 
 if TYPE_CHECKING:
@@ -35,12 +36,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Documents:
-    """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
+    """A corpus in memory.
+
+    `oracle` is its source where that is known, and gives the floor of the loss. `facts` are numbers that tell how it
+    was made, such as the share that was left out, by name; `note` is what every row of a score on it has to tell.
+    """
 
     name: str
     train: tuple[bytes, ...]
     heldout: tuple[bytes, ...]
     oracle: Source | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -65,4 +72,11 @@ class Documents:
             "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
             "sha256": self.sha256,
             "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
+            **self.facts,
         }
+
+
+def check_fold(fold: int, ways: int, corpus: str) -> None:
+    """Raise UsageError unless `fold` is one of so many ways to hold out documents."""
+    if not 0 <= fold < ways:
+        raise UsageError(f"corpus {corpus} has folds 0 to {ways - 1}; there is no fold={fold}")
