@@ -5,4 +5,4 @@ measures: training, scoring, audits, timing, memory, matching, or what the worke
 measured anew. A change that moves no number leaves it alone.
 """
 
-PROTOCOL = 2
+PROTOCOL = 3

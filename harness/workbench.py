@@ -183,13 +183,19 @@ class Workbench(Protocol):
         """
         ...
 
-    def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
-        """Score text in float32, every token once, in windows of the cell's length."""
+    def score(
+        self, model: LanguageModel, documents: Sequence[bytes], window: int = 0, further: bool = False,
+    ) -> Score:
+        """Score text in float32, every token once, in windows of the cell's length, or of `window` tokens.
+
+        What `seal` asks about begins anew, unless this is a `further` scoring of the same model.
+        """
         ...
 
     def seal(self, model: LanguageModel) -> Sealed:
-        """Ask fresh processes for what the model said in the last `score`, or since `inference`, at places drawn in
-        secret and without their future. Rows tell how many came again, and how long it took. The model is gone then.
+        """Ask fresh processes for what the model said in the last `score` and further ones, or since `inference`, at
+        places drawn in secret and without their future. Rows tell how many came again, and how long it took. The model
+        is gone then.
 
         Only in a sealed suite: raises Unsupported elsewhere.
         """

@@ -72,7 +72,7 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
               ci_low=interval.low, ci_high=interval.high, reason=doubt, **seen, **floor)
     told = [f"{name} {bits:.3f}" for name, bits in compressed.items()] + ([] if "PPMd" in compressed else [NO_PPMD])
     bench.row("compressor_bits_per_byte", min(compressed.values()), "bits/byte", phase="score", reason=", ".join(told))
-    if score.late_bytes.any():                              # else no window is longer than half of its length
+    if score.late.any():                                    # else no window is longer than half of its length
         bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
