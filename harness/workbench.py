@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .audit.findings import AuditReport
+    from .bench.breakdown import Part
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
     from .bench.recall import Recall
@@ -189,6 +190,14 @@ class Workbench(Protocol):
         """Score text in float32, every token once, in windows of the cell's length, or of `window` tokens.
 
         What `seal` asks about begins anew, unless this is a `further` scoring of the same model.
+        """
+        ...
+
+    def breakdown(self, score: Score, documents: Sequence[bytes] = ()) -> list[Part]:
+        """Where the bits of a score went: by place in the window and, with the documents that were scored, by how
+        frequent a word is in the cell's training text and by whether a 13-gram stands there.
+
+        Each of the three parts the whole score, and its sums add up to it.
         """
         ...
 

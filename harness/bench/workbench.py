@@ -41,6 +41,7 @@ from ..store import Row, now
 from ..workbench import Workbench
 from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
+from .breakdown import Part, by_familiarity, by_position
 from .contract import hold_to_contract
 from .energy import meter
 from .holdings import peak_of_all
@@ -289,6 +290,10 @@ class TorchWorkbench(Workbench):
     ) -> Score:
         return score(model, self._windows(documents, window), token_bytes=self.tokenizer.token_bytes,
                      device=self.cell.device)
+
+    def breakdown(self, score: Score, documents: Sequence[bytes] = ()) -> list[Part]:
+        return [*by_position(score),
+                *(by_familiarity(score, documents, self.documents.familiarity) if documents else ())]
 
     def _windows(self, documents: Sequence[bytes], window: int) -> Iterator[ScoreBatch]:
         """Held-out text in windows of the cell's length, or in other ones, about as many tokens at once."""

@@ -15,6 +15,8 @@ from .overlap import overlap
 if TYPE_CHECKING:
     import numpy as np
 
+    from .familiarity import Familiarity
+
 
 class Source(Protocol):
     """What wrote a corpus, and the best that can be known about it."""
@@ -64,13 +66,25 @@ class Documents:
         """The share of the held-out bytes that also stand in training text."""
         return overlap(self.train, self.heldout)
 
+    @cached_property
+    def familiarity(self) -> Familiarity:
+        from .familiarity import Familiarity
+
+        return Familiarity(self.train)
+
+    @cached_property
+    def contamination(self) -> float:
+        """The share of the held-out bytes in 13-grams of words that a training document has too."""
+        return float(self.familiarity.seen(self.heldout).mean())
+
     def describe(self) -> dict[str, Any]:
-        """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
+        """Counts, sizes in bytes, digest, what training and held-out text have in common, facts of its making and,
+        where it is known, the entropy in bits per byte."""
         return {
             "name": self.name,
             "train_documents": len(self.train), "train_bytes": sum(map(len, self.train)),
             "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
-            "sha256": self.sha256,
+            "sha256": self.sha256, "overlap_share": self.overlap, "seen_13grams_share": self.contamination,
             "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
             **self.facts,
         }
