@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .audit.findings import AuditReport
+    from .bench.breakdown import Part
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
     from .bench.recall import Recall
@@ -194,13 +195,27 @@ class Workbench(Protocol):
         """
         ...
 
-    def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
-        """Score text in float32, every token once, in windows of the cell's length."""
+    def score(
+        self, model: LanguageModel, documents: Sequence[bytes], window: int = 0, further: bool = False,
+    ) -> Score:
+        """Score text in float32, every token once, in windows of the cell's length, or of `window` tokens.
+
+        What `seal` asks about begins anew, unless this is a `further` scoring of the same model.
+        """
+        ...
+
+    def breakdown(self, score: Score, documents: Sequence[bytes] = ()) -> list[Part]:
+        """Where the bits of a score went: by place in the window and, with the documents that were scored, by how
+        frequent a word is in the cell's training text and by whether a 13-gram stands there.
+
+        Each of the three parts the whole score, and its sums add up to it.
+        """
         ...
 
     def seal(self, model: LanguageModel) -> Sealed:
-        """Ask fresh processes for what the model said in the last `score`, or since `inference`, at places drawn in
-        secret and without their future. Rows tell how many came again, and how long it took. The model is gone then.
+        """Ask fresh processes for what the model said in the last `score` and further ones, or since `inference`, at
+        places drawn in secret and without their future. Rows tell how many came again, and how long it took. The model
+        is gone then.
 
         Only in a sealed suite: raises Unsupported elsewhere.
         """

@@ -58,8 +58,9 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
               ci_low=interval.low, ci_high=interval.high, reason=doubt, **seen, **floor)
     told = [f"{name} {bits:.3f}" for name, bits in compressed.items()] + ([] if "PPMd" in compressed else [NO_PPMD])
     bench.row("compressor_bits_per_byte", min(compressed.values()), "bits/byte", phase="score", reason=", ".join(told))
-    if score.late_bytes.any():                              # else no window is longer than half of its length
+    if score.late.any():                                    # else no window is longer than half of its length
         bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
+    report_parts(bench, score, heldout, seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
@@ -68,6 +69,15 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
     for name, value in diagnostics.items():
         bench.row(f"diagnostic_{name}", value, phase="score")
     return True
+
+
+def report_parts(bench: Workbench, score: Any, heldout: Sequence[bytes], seen: dict[str, Any]) -> None:
+    """Rows of where the bits went: how many at which places and words, and how much of the text these are."""
+    for part in bench.breakdown(score, heldout):
+        interval, size = stats.bits_per_byte_interval(part.bits.tolist(), part.bytes.tolist()), part.bytes.sum()
+        bench.row(f"bits_per_byte@{part.name}", interval.value, "bits/byte", "lower", ci_low=interval.low,
+                  ci_high=interval.high, **seen,
+                  reason=f"{size:,.0f} bytes, {size / score.bytes.sum():.1%} of the text")
 
 
 def doubtful(bits_per_byte: float, compressed: dict[str, float]) -> str:

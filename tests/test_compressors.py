@@ -86,7 +86,8 @@ def score_row(bits_per_byte, compressed, oracle=None):
         documents=SimpleNamespace(oracle=oracle), heldout=lambda limit: [b"." * 1000] * 2, build=lambda: None,
         checkpoint=SimpleNamespace(bytes_seen=1),
         audit=lambda model, lengths: SimpleNamespace(passed=True, findings=[]),
-        score=lambda model, texts: Score(bits, sizes, sizes, bits, sizes), diagnostics=lambda model: {},
+        score=lambda model, texts: Score(bits, sizes, np.zeros(2, int), np.arange(2), 1), diagnostics=lambda model: {},
+        breakdown=lambda score, texts: [],
         seal=lambda model: SimpleNamespace(passed=True), compressed_bits=lambda texts: compressed,
         oracle_bits=lambda texts: [1000 * oracle] * 2, keep=lambda model, bytes_seen: 1, raw={},
         row=lambda metric, *given, **fields: rows.update({metric: Row(metric=metric, value=given[0], **fields)}))

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pydoc_data.topics import topics
 
 import pytest
 
@@ -104,3 +105,11 @@ def test_pydoc_trains_on_no_long_passage_that_is_scored():
         text[i:i + n] for text in (b" ".join(d.split()) for d in documents.heldout)
         for i in range(0, len(text) - n + 1, n)]
     assert sum(passage in seen for passage in passages) <= 0.02 * len(passages)
+
+
+def test_folds_of_pydoc_hold_out_every_topic_once_and_the_default_is_one_of_them():
+    folds = [load(f"pydoc:fold={fold}") for fold in range(8)]
+    assert sorted(text for documents in folds for text in documents.heldout) == sorted(
+        text.encode() for text in topics.values())
+    assert [documents.name for documents in folds] == [f"pydoc:fold={fold}" for fold in range(8)]
+    assert sum(documents.sha256 == pydoc().sha256 for documents in folds) == 1

@@ -170,3 +170,23 @@ def test_wikitext_is_cut_into_its_articles():
     assert b"".join(documents.train) == (WIKITEXT / "valid.txt").read_bytes()
     assert 58 <= len(documents.train) <= 64 and 58 <= len(documents.heldout) <= 64
     assert documents.train[1].startswith(b" = ") and documents.name == "wikitext2-mini"
+
+
+def test_folds_hold_out_every_document_once_the_last_of_ten_by_default(tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(25)))
+    folds = [file(str(path), fold=fold) for fold in range(10)]
+    assert sorted(text for documents in folds for text in documents.heldout) == sorted(
+        f"document {i}".encode() for i in range(25))
+    assert folds[9].sha256 == file(str(path)).sha256 and folds[3].name == "texts:fold=3"
+
+
+def test_a_fold_of_what_is_split_already_or_of_too_few_documents_is_refused(tmp_path):
+    path = tmp_path / "few.jsonl"
+    path.write_text("".join(json.dumps({"text": f"document {i}"}) + "\n" for i in range(4)))
+    with pytest.raises(UsageError, match="leave fold=1 out"):
+        file(str(path), heldout=str(path), fold=1)
+    with pytest.raises(UsageError, match="leave fold=1 out"):
+        file(str(tmp_path), fold=1)
+    with pytest.raises(UsageError, match="has folds 0 to 3; there is no fold=4"):
+        file(str(path), fold=4)

@@ -62,8 +62,8 @@ def test_score_equals_the_loop_over_targets(model, documents, window, batch):
     batches = score_batches(documents, BOS, window, batch_size=batch)
     result = score(model, batches, token_bytes=TOKEN_BYTES)
     expected = naive(model, documents, window)
-    for got, want in zip((result.bits, result.bytes, result.tokens, result.late_bits, result.late_bytes),
-                         expected.T, strict=True):
+    late = [result.by_document(values, result.late) for values in (result.target_bits, result.target_bytes)]
+    for got, want in zip((result.bits, result.bytes, result.tokens, *late), expected.T, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-6)
     total = expected.sum(0)
     assert result.bits_per_byte == pytest.approx(total[0] / total[1], rel=1e-6)
@@ -71,6 +71,15 @@ def test_score_equals_the_loop_over_targets(model, documents, window, batch):
     assert result.perplexity_per_token == pytest.approx(2 ** (total[0] / total[2]), rel=1e-6)
     if window < 64:
         assert result.late_bits_per_byte == pytest.approx(total[3] / total[4], rel=1e-6)
+
+
+def test_targets_are_told_one_by_one_in_the_order_of_the_text(model, documents):
+    result = score(model, score_batches(documents, BOS, 8, batch_size=3), token_bytes=TOKEN_BYTES)
+    assert (result.target_bytes == TOKEN_BYTES[np.concatenate(documents)]).all() and result.window == 8
+    assert result.position.tolist() == [i % 8 for document in documents for i in range(len(document))]
+    assert result.document.tolist() == [i for i, document in enumerate(documents) for _ in document]
+    apart = [score(model, score_batches([document], BOS, 8), token_bytes=TOKEN_BYTES) for document in documents]
+    np.testing.assert_allclose(result.target_bits, np.concatenate([one.target_bits for one in apart]), rtol=1e-5)
 
 
 def test_stride_scores_the_same_targets_with_more_context(model, documents):

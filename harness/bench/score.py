@@ -1,10 +1,11 @@
-"""Bits per byte of held-out text: every target once, pads masked, kept by document so that intervals can resample."""
+"""Bits per byte of held-out text: every target once, pads left out, kept one by one: sums are made of them later."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,16 +20,37 @@ from .train import autocast
 
 @dataclass(frozen=True)
 class Score:
-    """Sums over the scored targets of each document, float64 arrays of shape (documents,).
-
-    `late_*` are those in the second half of their window, where the model has most context: a diagnostic.
+    """Every scored target of windows of `window` tokens, arrays (n,) in the order of documents and of their tokens: its
+    bits (float64), the bytes of text that it stands for, its place in its window, and its document.
     """
 
-    bits: np.ndarray
-    bytes: np.ndarray
-    tokens: np.ndarray
-    late_bits: np.ndarray
-    late_bytes: np.ndarray
+    target_bits: np.ndarray
+    target_bytes: np.ndarray
+    position: np.ndarray
+    document: np.ndarray
+    window: int
+
+    def by_document(self, values: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Sums of `values` (n,) over the targets of each document, or over those of them that are chosen (n,) bool."""
+        kept = slice(None) if chosen is None else chosen
+        return np.bincount(self.document[kept], weights=values[kept], minlength=int(self.document.max()) + 1)
+
+    @cached_property
+    def bits(self) -> np.ndarray:
+        return self.by_document(self.target_bits)
+
+    @cached_property
+    def bytes(self) -> np.ndarray:
+        return self.by_document(self.target_bytes)
+
+    @cached_property
+    def tokens(self) -> np.ndarray:
+        return self.by_document(np.ones(len(self.document)))
+
+    @property
+    def late(self) -> np.ndarray:
+        """Which targets stand in the second half of their window, where the model has most context: a diagnostic."""
+        return self.position >= self.window // 2
 
     @property
     def bits_per_byte(self) -> float:
@@ -37,7 +59,8 @@ class Score:
     @property
     def late_bits_per_byte(self) -> float:
         """NaN where no window is longer than half its length."""
-        return float(self.late_bits.sum() / self.late_bytes.sum()) if self.late_bytes.any() else math.nan
+        size = self.target_bytes[self.late].sum()
+        return float(self.target_bits[self.late].sum() / size) if size else math.nan
 
     @property
     def perplexity_per_byte(self) -> float:
@@ -53,11 +76,10 @@ def _power_of_two(exponent: float) -> float:
 
 
 def score(
-    model: LanguageModel, batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray | Tensor,
+    model: LanguageModel, batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray,
     dtype: str = "float32", device: torch.device | str = "cpu",
 ) -> Score:
-    """Score `batches` with a model at hand as `sum_losses` does. It runs in eval mode and is left in the mode it had.
-    """
+    """What `target_losses` finds with a model at hand. It runs in eval mode and is left in the mode it had."""
     def forward(batch: ScoreBatch) -> Tensor:
         with torch.no_grad(), autocast(device, dtype):
             logits: Tensor = model(batch.inputs.to(device))[0]
@@ -66,38 +88,34 @@ def score(
     mode = model.training
     model.eval()
     try:
-        return sum_losses(forward, batches, token_bytes=token_bytes, device=device)
+        return target_losses(forward, batches, token_bytes=token_bytes, device=device)
     finally:
         model.train(mode)
 
 
 @torch.no_grad()
-def sum_losses(
-    forward: Callable[[ScoreBatch], Tensor], batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray | Tensor,
+def target_losses(
+    forward: Callable[[ScoreBatch], Tensor], batches: Iterable[ScoreBatch], *, token_bytes: np.ndarray,
     device: torch.device | str = "cpu",
 ) -> Score:
     """Score what `forward` says of `batches`, logits (B, T, V) each; `token_bytes` (V,) says how many bytes of text
     each token stands for.
 
-    Cross entropy of float32 logits, summed in float64. Raises AuditFailed for logits that are not (B, T, V).
+    Cross entropy of float32 logits, in float64. Raises AuditFailed for logits that are not (B, T, V).
     """
-    sizes = torch.as_tensor(token_bytes, dtype=torch.float64, device=device)
-    documents, sums = [], []
+    losses, scored = [], []
     for batch in batches:
-        targets, mask = batch.targets.to(device), batch.mask.to(device)                                   # (B, T)
+        targets = batch.targets.to(device)                                                                # (B, T)
         logits = forward(batch)                                                                           # (B, T, V)
-        if logits.shape != (*targets.shape, len(sizes)):
+        if logits.shape != (*targets.shape, len(token_bytes)):
             raise AuditFailed(f"logits of shape {tuple(logits.shape)} for {tuple(targets.shape)} targets of "
-                              f"{len(sizes)} tokens")
+                              f"{len(token_bytes)} tokens")
         # Row by row: a float32 copy of all logits of a large vocabulary would dwarf the model.
         nats = torch.stack([F.cross_entropy(row.float(), target, reduction="none")
                             for row, target in zip(logits, targets, strict=True)])                        # (B, T)
-        bits = (nats.double() / math.log(2)).masked_fill(~mask, 0.0)
-        counted = sizes[targets] * mask
-        late = slice(mask.shape[1] // 2, None)
-        columns = (bits, counted, mask.double(), bits[:, late], counted[:, late])
-        documents.append(batch.document)
-        sums.append(torch.stack([column.sum(1) for column in columns]))                                   # (5, B)
-    index = torch.cat(documents).cpu().numpy()
-    totals = [np.bincount(index, weights=column) for column in torch.cat(sums, dim=1).cpu().numpy()]
-    return Score(*totals)
+        losses.append(nats.double() / math.log(2))
+        scored.append(batch)
+    mask, targets = (torch.stack([getattr(batch, name) for batch in scored]) for name in ("mask", "targets"))
+    document = torch.stack([batch.document for batch in scored])[..., None].expand(mask.shape)            # (N, B, T)
+    return Score(torch.stack(losses).cpu()[mask].numpy(), token_bytes[targets[mask].numpy()],
+                 mask.nonzero()[:, 2].numpy(), document[mask].numpy(), mask.shape[2])

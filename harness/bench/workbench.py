@@ -10,7 +10,7 @@ import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..audit.auditor import audit
 from ..audit.findings import AuditReport
 from ..build import Built, build, hold_to_count
 from ..checkpoint import Checkpoint, model_options, open_checkpoint
-from ..data.batches import TrainStream, score_batches, uniform_tokens
+from ..data.batches import ScoreBatch, TrainStream, score_batches, uniform_tokens
 from ..data.compressors import compressed_bits
 from ..data.corpora import DEFAULT, load_documents
 from ..data.documents import Documents
@@ -42,6 +42,7 @@ from ..store import Row, now
 from ..workbench import Workbench
 from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
+from .breakdown import Part, by_familiarity, by_position
 from .contract import hold_to_contract
 from .energy import meter
 from .holdings import peak_of_all
@@ -218,6 +219,8 @@ class TorchWorkbench(Workbench):
         spec, selector = self.registry.corpus(self.cell.corpus)
         documents = load_documents(spec, selector)
         self._facts |= {"corpus": documents.name, "corpus_sha256": documents.sha256}
+        if documents.note:
+            self._note(documents.note)
         if documents.overlap > TOLD_OVERLAP:
             self._note(f"{documents.overlap:.0%} of the held-out text also stands in the training text")
         if self.checkpoint and self.checkpoint.config.corpus_sha256 != documents.sha256:
@@ -309,11 +312,23 @@ class TorchWorkbench(Workbench):
             if found.check == "rounding":
                 self._note(str(found))
 
-    def score(self, model: LanguageModel, documents: Sequence[bytes]) -> Score:
-        tokens = encode_documents(self.tokenizer, documents, "held-out")
-        batches = score_batches(
-            tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size)
-        return score(model, batches, token_bytes=self.tokenizer.token_bytes, device=self.cell.device)
+    def score(
+        self, model: LanguageModel, documents: Sequence[bytes], window: int = 0, further: bool = False,
+    ) -> Score:
+        return score(model, self._windows(documents, window), token_bytes=self.tokenizer.token_bytes,
+                     device=self.cell.device)
+
+    def breakdown(self, score: Score, documents: Sequence[bytes] = ()) -> list[Part]:
+        return [*by_position(score),
+                *(by_familiarity(score, documents, self.documents.familiarity) if documents else ())]
+
+    def _windows(self, documents: Sequence[bytes], window: int) -> Iterator[ScoreBatch]:
+        """Held-out text in windows of the cell's length, or in other ones, about as many tokens at once."""
+        cell, tokens = self.cell, encode_documents(self.tokenizer, documents, "held-out")
+        if not window:
+            return score_batches(tokens, self.tokenizer.bos, cell.seq_len, cell.get("stride", 0), cell.batch_size)
+        rows = max(1, cell.batch_size * cell.seq_len // window)
+        return score_batches(tokens, self.tokenizer.bos, window, batch_size=rows)
 
     def seal(self, model: LanguageModel) -> Sealed:
         raise Unsupported(f"suite {self.cell.suite} is not sealed: its model can reach all that it is held against")

@@ -12,6 +12,10 @@ _DATA = "harness.data"
 def harness_corpora() -> list[CorpusSpec]:
     return [
         CorpusSpec("pydoc", f"{_DATA}.corpora:pydoc", "English reference text inside every CPython, 0.45 MB (default)"),
+        CorpusSpec("docstrings", f"{_DATA}.installed:docstrings",
+                   "English documentation inside torch, sympy, numpy, pandas and networkx, 15 MB",
+                   requires=("torch", "sympy", "numpy", "pandas", "networkx")),
+        CorpusSpec("stdlib", f"{_DATA}.installed:stdlib", "Python source of the standard library, 9.6 MB"),
         CorpusSpec("markov", f"{_DATA}.sources:markov", "Markov chain over 16 letters, exact entropy rate, 1.3 MB",
                    fixed=True),
         CorpusSpec("hmm", f"{_DATA}.sources:hmm", "hidden Markov chain over 8 letters, exact entropy rate, 1.3 MB",

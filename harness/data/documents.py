@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import UsageError
 from .overlap import overlap
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from .familiarity import Familiarity
 
 
 class Source(Protocol):
@@ -35,12 +38,18 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Documents:
-    """A corpus in memory. `oracle` is its source where that is known, and gives the floor of the loss."""
+    """A corpus in memory.
+
+    `oracle` is its source where that is known, and gives the floor of the loss. `facts` are numbers that tell how it
+    was made, such as the share that was left out, by name; `note` is what every row of a score on it has to tell.
+    """
 
     name: str
     train: tuple[bytes, ...]
     heldout: tuple[bytes, ...]
     oracle: Source | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @cached_property
     def sha256(self) -> str:
@@ -57,12 +66,31 @@ class Documents:
         """The share of the held-out bytes that also stand in training text."""
         return overlap(self.train, self.heldout)
 
+    @cached_property
+    def familiarity(self) -> Familiarity:
+        from .familiarity import Familiarity
+
+        return Familiarity(self.train)
+
+    @cached_property
+    def contamination(self) -> float:
+        """The share of the held-out bytes in 13-grams of words that a training document has too."""
+        return float(self.familiarity.seen(self.heldout).mean())
+
     def describe(self) -> dict[str, Any]:
-        """Counts, sizes in bytes, digest and, where it is known, the entropy in bits per byte."""
+        """Counts, sizes in bytes, digest, what training and held-out text have in common, facts of its making and,
+        where it is known, the entropy in bits per byte."""
         return {
             "name": self.name,
             "train_documents": len(self.train), "train_bytes": sum(map(len, self.train)),
             "heldout_documents": len(self.heldout), "heldout_bytes": sum(map(len, self.heldout)),
-            "sha256": self.sha256,
+            "sha256": self.sha256, "overlap_share": self.overlap, "seen_13grams_share": self.contamination,
             "entropy_bits_per_byte": self.oracle.entropy_bits_per_byte if self.oracle else None,
+            **self.facts,
         }
+
+
+def check_fold(fold: int, ways: int, corpus: str) -> None:
+    """Raise UsageError unless `fold` is one of so many ways to hold out documents."""
+    if not 0 <= fold < ways:
+        raise UsageError(f"corpus {corpus} has folds 0 to {ways - 1}; there is no fold={fold}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FileError, UsageError
-from .documents import Documents
+from .documents import Documents, check_fold
 from .formats import BOM, PARQUET, read_parquet, read_text, suffix
 
 HELDOUT_EVERY = 10
@@ -21,14 +21,17 @@ DOCUMENT_BYTES = 4096
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
 
 
-def file(argument: str, *, field: str = "", heldout: str = "", name: str = "") -> Documents:
-    """`file:PATH[:field=FIELD][:heldout=PATH][:name=NAME]`; every tenth document is held out unless `heldout` is given.
+def file(argument: str, *, field: str = "", heldout: str = "", name: str = "", fold: int | None = None) -> Documents:
+    """`file:PATH[:field=FIELD][:heldout=PATH][:name=NAME][:fold=K]`; unless `heldout` is given, every tenth document is
+    held out, the last of each ten or number K of 0 to 9.
 
     A folder is read by its splits: trained on train.txt and scored on test.txt, with valid.txt in place of the one that
     is missing. `field` is the text field of JSON records or of a Parquet table, "text" by default; `name` is what
     tables call the corpus. Raises FileError for text that is missing, unreadable, empty or too short to split.
     """
     path = Path(argument).expanduser()
+    if fold is not None and (heldout or path.is_dir()):
+        raise UsageError(f"what is held out is named by heldout= or by the files of a folder; leave fold={fold} out")
     if path.is_dir():
         if heldout:
             raise UsageError(f"{path} is a folder, its splits say what is held out; leave heldout={heldout!r} out")
@@ -37,17 +40,25 @@ def file(argument: str, *, field: str = "", heldout: str = "", name: str = "") -
     elif heldout:
         train, scored = read_documents(path, field), read_documents(Path(heldout).expanduser(), field)
     else:
-        train, scored = hold_out(read_documents(path, field), str(path))
+        train, scored = hold_out(read_documents(path, field), str(path), fold)
     place = path.resolve()
-    return Documents(name or (place.name if place.is_dir() else place.stem), tuple(train), tuple(scored))
+    called = name or (place.name if place.is_dir() else place.stem)
+    return Documents(called if fold is None else f"{called}:fold={fold}", tuple(train), tuple(scored))
 
 
-def hold_out(documents: list[bytes], source: str) -> tuple[list[bytes], list[bytes]]:
-    """Every tenth document apart, or the last of fewer. Raises FileError where there is but one."""
+def hold_out(documents: list[bytes], source: str, fold: int | None = None) -> tuple[list[bytes], list[bytes]]:
+    """Every tenth document apart, from document `fold` on or the last of ten, or of fewer.
+
+    Raises FileError where there is but one, UsageError for a fold that there is not.
+    """
     if len(documents) < 2:
         raise FileError(f"{source} holds one document of {sum(map(len, documents))} bytes, too little to hold any out; "
                         "name held-out text with heldout=PATH")
-    first = min(HELDOUT_EVERY, len(documents)) - 1
+    ways = min(HELDOUT_EVERY, len(documents))
+    first = ways - 1
+    if fold is not None:
+        check_fold(fold, ways, source)
+        first = fold
     scored = documents[first::HELDOUT_EVERY]
     return [d for i, d in enumerate(documents) if i % HELDOUT_EVERY != first], scored
 

@@ -21,14 +21,14 @@ from torch import Tensor
 from ..audit.findings import AuditReport
 from ..bench.limits import Flops, Phase
 from ..bench.recall import Recall
-from ..bench.score import Score, sum_losses
+from ..bench.score import Score, target_losses
 from ..bench.search import Trial
 from ..bench.train import Batch, TrainResult
 from ..bench.weights import hold_to_vocabulary, read_tensors
 from ..bench.workbench import TorchWorkbench
-from ..data.batches import ScoreBatch, score_batches, uniform_tokens
+from ..data.batches import ScoreBatch, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
-from ..data.faithful import Faithful, encode_documents
+from ..data.faithful import Faithful
 from ..data.tokenizers import Tokenizer, vocabulary
 from ..registry import load
 from ..selector import parse_selector
@@ -224,13 +224,12 @@ class SealedWorkbench(TorchWorkbench):
         self.note_rounding(report)
         return report
 
-    def score(self, model: Any, documents: Sequence[bytes]) -> Score:
-        self.ledger = Ledger()
-        return self._scored(model, documents, self.ledger)
+    def score(self, model: Any, documents: Sequence[bytes], window: int = 0, further: bool = False) -> Score:
+        if not further:
+            self.ledger = Ledger()
+        return self._scored(model, documents, self.ledger, window)
 
-    def _scored(self, model: Any, documents: Sequence[bytes], ledger: Ledger | None) -> Score:
-        tokens = encode_documents(self.tokenizer, documents, "held-out")
-
+    def _scored(self, model: Any, documents: Sequence[bytes], ledger: Ledger | None, window: int = 0) -> Score:
         def forward(batch: ScoreBatch) -> Tensor:
             logits: Tensor = self._forward(model, batch.inputs, None, "score")[0]
             if ledger:
@@ -238,9 +237,7 @@ class SealedWorkbench(TorchWorkbench):
                 ledger.note(batch.inputs, logits, batch.mask, names, batch.targets)
             return logits
 
-        return sum_losses(forward, score_batches(
-            tokens, self.tokenizer.bos, self.cell.seq_len, self.cell.get("stride", 0), self.cell.batch_size),
-            token_bytes=self.tokenizer.token_bytes)
+        return target_losses(forward, self._windows(documents, window), token_bytes=self.tokenizer.token_bytes)
 
     def inference(self, model: Any) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
         self.ledger = ledger = Ledger()
