@@ -7,7 +7,10 @@ the same documents the two are crossed, and their variances add (two-way random 
 seed draws its own they are nested, and the variance over seeds holds both. With few seeds that is all Student's t.
 
 The variance of a ratio is that of its linearised terms, on the log scale (Cochran 1977, 6.4). Unlike resampling it has
-a p-value as small as the data deserve, which a correction for many comparisons asks for.
+a p-value as small as the data deserve, which a correction for many comparisons asks for. Documents are of unequal size:
+a few large ones decide the ratio, and their residuals are too small, since the ratio follows them. Each square is
+divided by what it falls short (HC2: MacKinnon and White 1985), and there are as many degrees of freedom as documents
+count, the effective number less one. That of Bell and McCaffrey 2002 covers 99 % where one document is 42 % of the text.
 """
 
 from __future__ import annotations
@@ -67,9 +70,9 @@ def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_se
     if nested and len(x) > 1:
         parts, shared = [_over_seeds(y - x)], 0.0
     else:
-        seeds = [y - x] if same_seeds and len(x) > 1 else [x, y]
-        parts = _over_documents(y.mean(0) - x.mean(0)) + _over_each(seeds)
-        shared = sum(_interaction(values) for values in seeds)
+        seeds, weights = [y - x] if same_seeds and len(x) > 1 else [x, y], counted / counted.sum()
+        parts = _over_documents(y.mean(0) - x.mean(0), weights) + _over_each(seeds)
+        shared = sum(_interaction(values, weights) for values in seeds)
     return Contrast(_student(value, parts, shared, a.shape[1]), bool(ratio))
 
 
@@ -106,10 +109,24 @@ def _student(value: float, parts: Sequence[Part], shared: float, n: int) -> Stud
     return Student(value, max(total - shared, *(variance for variance, _ in parts)), degrees, n)
 
 
-def _over_documents(differences: ndarray) -> list[Part]:
-    """Of the mean over documents; none for a single one. (N,)"""
-    n = len(differences)
-    return [(float(differences.var(ddof=1)) / n, n - 1)] if n > 1 else []
+def _over_documents(differences: ndarray, weights: ndarray) -> list[Part]:
+    """Of the mean over documents, whose differences sum to zero; none for a single one. (N,), (N,)"""
+    if len(differences) < 2:
+        return []
+    left = differences / len(differences)
+    left = left - weights * left.sum()
+    return [(float((left**2 / _short(weights)).sum()), document_degrees(weights))]
+
+
+def _short(weights: ndarray) -> ndarray:
+    """What the square of a residual is of its variance, where a weighted mean was taken off. (N,)"""
+    short: ndarray = 1 - 2 * weights + (weights**2).sum()
+    return short
+
+
+def document_degrees(weights: ndarray) -> float:
+    """Of the variance of a mean of documents: their effective number (Kish 1965) less one. (N,)"""
+    return max(1.0, 1 / float((weights**2).sum()) - 1)
 
 
 def _over_seeds(values: ndarray) -> Part:
@@ -126,11 +143,11 @@ def _over_each(sides: Sequence[ndarray]) -> list[Part]:
     return known
 
 
-def _interaction(values: ndarray) -> float:
-    """What the variances over documents and over seeds both hold: that of a document under a seed. (S, N)"""
+def _interaction(values: ndarray, weights: ndarray) -> float:
+    """What the variances over documents and over seeds both hold: that of a document under a seed. (S, N), (N,)"""
     seeds, documents = values.shape
     if min(seeds, documents) < 2:
         return 0.0
-    rest: ndarray = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    left = (rest**2).sum()
-    return float(left / ((seeds - 1) * (documents - 1) * seeds * documents))
+    rest = (values - values.mean(0)) / documents
+    rest = rest - weights * rest.sum(1, keepdims=True)
+    return float((rest**2 / _short(weights)).sum() / ((seeds - 1) * seeds))
