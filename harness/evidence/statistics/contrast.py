@@ -9,8 +9,8 @@ seed draws its own they are nested, and the variance over seeds holds both. With
 The variance of a ratio is that of its linearised terms, on the log scale (Cochran 1977, 6.4). Unlike resampling it has
 a p-value as small as the data deserve, which a correction for many comparisons asks for. Documents are of unequal size:
 a few large ones decide the ratio, and their residuals are too small, since the ratio follows them. Each square is
-divided by what it falls short (HC2: MacKinnon and White 1985), and there are as many degrees of freedom as documents
-count, the effective number less one. That of Bell and McCaffrey 2002 covers 99 % where one document is 42 % of the text.
+divided by what it falls short (HC2: MacKinnon and White 1985), and degrees of freedom are the effective number of
+documents less one; those of Bell and McCaffrey 2002 cover 99 % where one document is 42 % of the text.
 """
 
 from __future__ import annotations
@@ -61,19 +61,24 @@ def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_se
 
     counted = np.ones(a.shape[1]) if sizes is None else sizes
     ratio = sizes is not None and a.min() > 0 and b.min() > 0
-    mean_a, mean_b, mean_size = a.mean(), b.mean(), counted.mean()
     if ratio:
-        value, x, y = math.log(mean_b / mean_a), a / mean_a, b / mean_b         # each with mean 1
+        value, (x, y, weights) = math.log(b.mean() / a.mean()), linearised(a, b, counted)
     else:
-        value = float((mean_b - mean_a) / mean_size)
+        mean_a, mean_b, mean_size = a.mean(), b.mean(), counted.mean()
+        value, weights = float((mean_b - mean_a) / mean_size), counted / counted.sum()
         x, y = ((s - m / mean_size * counted) / mean_size for s, m in ((a, mean_a), (b, mean_b)))
     if nested and len(x) > 1:
         parts, shared = [_over_seeds(y - x)], 0.0
     else:
-        seeds, weights = [y - x] if same_seeds and len(x) > 1 else [x, y], counted / counted.sum()
+        seeds = [y - x] if same_seeds and len(x) > 1 else [x, y]
         parts = _over_documents(y.mean(0) - x.mean(0), weights) + _over_each(seeds)
-        shared = sum(_interaction(values, weights) for values in seeds)
+        shared = sum(interaction(values, weights) for values in seeds)
     return Contrast(_student(value, parts, shared, a.shape[1]), bool(ratio))
+
+
+def linearised(a: ndarray, b: ndarray, sizes: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Totals of documents under seeds as parts of their mean, each with mean 1, and the weight of each document."""
+    return a / a.mean(), b / b.mean(), sizes / sizes.sum()
 
 
 def by_seed(a: Sequence[float], b: Sequence[float], *, same_seeds: bool = False) -> Contrast:
@@ -110,12 +115,15 @@ def _student(value: float, parts: Sequence[Part], shared: float, n: int) -> Stud
 
 
 def _over_documents(differences: ndarray, weights: ndarray) -> list[Part]:
-    """Of the mean over documents, whose differences sum to zero; none for a single one. (N,), (N,)"""
-    if len(differences) < 2:
-        return []
+    """Of the mean over documents; none for a single one. (N,), (N,)"""
+    return [(document_variance(differences, weights), document_degrees(weights))] if len(weights) > 1 else []
+
+
+def document_variance(differences: ndarray, weights: ndarray) -> float:
+    """Of the mean of what documents differ by, at least two. (N,), (N,)"""
     left = differences / len(differences)
     left = left - weights * left.sum()
-    return [(float((left**2 / _short(weights)).sum()), document_degrees(weights))]
+    return float((left**2 / _short(weights)).sum())
 
 
 def _short(weights: ndarray) -> ndarray:
@@ -131,7 +139,12 @@ def document_degrees(weights: ndarray) -> float:
 
 def _over_seeds(values: ndarray) -> Part:
     """Of the mean over seeds. (S, N)"""
-    return float(values.mean(1).var(ddof=1)) / len(values), len(values) - 1
+    return seed_variance(values) / len(values), len(values) - 1
+
+
+def seed_variance(values: ndarray) -> float:
+    """Of the score of one seed. (S, N)"""
+    return float(values.mean(1).var(ddof=1))
 
 
 def _over_each(sides: Sequence[ndarray]) -> list[Part]:
@@ -143,7 +156,7 @@ def _over_each(sides: Sequence[ndarray]) -> list[Part]:
     return known
 
 
-def _interaction(values: ndarray, weights: ndarray) -> float:
+def interaction(values: ndarray, weights: ndarray) -> float:
     """What the variances over documents and over seeds both hold: that of a document under a seed. (S, N), (N,)"""
     seeds, documents = values.shape
     if min(seeds, documents) < 2:
