@@ -9,6 +9,7 @@ Notable:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness import ByDocument, Cell, Row, Workbench, stats

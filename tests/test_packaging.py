@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT, environment
 
 from harness.evidence.claims.verdict_file import FILE
+from harness.evidence.comparison.recorded import FILE as SCORES
 from harness.layout import reference_claims
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -62,7 +63,7 @@ def test_the_wheel_has_code_claims_and_verdicts_and_no_cells(built, tmp_path):
     expected = {f"{place}/{path.relative_to(folder).as_posix()}" for place, folder in places.items()
                 for path in folder.rglob("*") if path.suffix in DATA or path.name == "py.typed"}
     assert {name for name in names if not name.partition("/")[0].endswith("dist-info")} == {
-        *expected, f"harness/reference/{FILE}"}
+        *expected, f"harness/reference/{FILE}", f"harness/reference/{SCORES}"}
 
     def claims(where):
         done = subprocess.run([sys.executable, "-m", "harness", "claims", "--json"], cwd=tmp_path.parent, check=True,

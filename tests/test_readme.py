@@ -10,8 +10,19 @@ from harness.conformance.scaffold import MODEL
 from harness.conformance.scaffold_heads import HEADED_MODEL
 from harness.errors import FileError
 from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
+from harness.evidence.comparison.recorded import FILE
 from harness.registry import load as load_registry
-from tools.readme import CLAIMS, DEMO, PAGES, REFERENCE, picture_part, render, verdicts_of, verdicts_part
+from tools.readme import (
+    CLAIMS,
+    DEMO,
+    PAGES,
+    REFERENCE,
+    picture_part,
+    recorded_scores,
+    render,
+    verdicts_of,
+    verdicts_part,
+)
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,6 +37,10 @@ def registry():
 def test_generated_parts_are_current(page, registry):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert render(text, PAGES[page], ROOT, registry) == text, "run `make readme`"
+
+
+def test_recorded_scores_are_current(registry):
+    assert recorded_scores(registry, ROOT) == (ROOT / CLAIMS / FILE).read_text(encoding="utf-8"), "run `make readme`"
 
 
 def test_a_changed_result_would_be_noticed(registry):

@@ -18,6 +18,7 @@ from harness.errors import FileError
 from harness.evidence.claims.table import count_line, markdown
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
+from harness.evidence.comparison import recorded
 from harness.evidence.format import format_value
 from harness.evidence.tables.console import print_report
 from harness.reading import read_run
@@ -175,12 +176,18 @@ def render(text: str, parts: dict[str, Part], root: Path, registry: Registry | N
     return text
 
 
+def recorded_scores(registry: Registry, root: Path) -> str:
+    """The scores that `harness power` knows where nothing else is named."""
+    return recorded.scores_text(recorded.scores_of(read_run(root / CLAIMS, registry).results))
+
+
 def main() -> None:
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     registry = load()
     for page, parts in PAGES.items():
         path = root / page
         path.write_text(render(path.read_text(encoding="utf-8"), parts, root, registry), encoding="utf-8")
+    (root / CLAIMS / recorded.FILE).write_text(recorded_scores(registry, root), encoding="utf-8")
 
 
 if __name__ == "__main__":

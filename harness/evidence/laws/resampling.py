@@ -71,7 +71,7 @@ def stretch(runs: int, parameters: float, confidence: float = CONFIDENCE) -> flo
     degrees = runs - parameters
     if degrees < 1:
         return math.inf
-    return math.sqrt(runs / degrees) * student_t(confidence, int(degrees)) / normal_quantile(confidence)
+    return math.sqrt(runs / degrees) * student_t(confidence, degrees) / normal_quantile(confidence)
 
 
 def resampled_interval(values: ndarray, factor: float, n: int, confidence: float = CONFIDENCE) -> Estimate:

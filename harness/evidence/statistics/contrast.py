@@ -7,7 +7,10 @@ the same documents the two are crossed, and their variances add (two-way random 
 seed draws its own they are nested, and the variance over seeds holds both. With few seeds that is all Student's t.
 
 The variance of a ratio is that of its linearised terms, on the log scale (Cochran 1977, 6.4). Unlike resampling it has
-a p-value as small as the data deserve, which a correction for many comparisons asks for.
+a p-value as small as the data deserve, which a correction for many comparisons asks for. Documents are of unequal size:
+a few large ones decide the ratio, and their residuals are too small, since the ratio follows them. Each square is
+divided by what it falls short (HC2: MacKinnon and White 1985), and degrees of freedom are the effective number of
+documents less one; those of Bell and McCaffrey 2002 cover 99 % where one document is 42 % of the text.
 """
 
 from __future__ import annotations
@@ -58,19 +61,24 @@ def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_se
 
     counted = np.ones(a.shape[1]) if sizes is None else sizes
     ratio = sizes is not None and a.min() > 0 and b.min() > 0
-    mean_a, mean_b, mean_size = a.mean(), b.mean(), counted.mean()
     if ratio:
-        value, x, y = math.log(mean_b / mean_a), a / mean_a, b / mean_b         # each with mean 1
+        value, (x, y, weights) = math.log(b.mean() / a.mean()), linearised(a, b, counted)
     else:
-        value = float((mean_b - mean_a) / mean_size)
+        mean_a, mean_b, mean_size = a.mean(), b.mean(), counted.mean()
+        value, weights = float((mean_b - mean_a) / mean_size), counted / counted.sum()
         x, y = ((s - m / mean_size * counted) / mean_size for s, m in ((a, mean_a), (b, mean_b)))
     if nested and len(x) > 1:
         parts, shared = [_over_seeds(y - x)], 0.0
     else:
         seeds = [y - x] if same_seeds and len(x) > 1 else [x, y]
-        parts = _over_documents(y.mean(0) - x.mean(0)) + _over_each(seeds)
-        shared = sum(_interaction(values) for values in seeds)
+        parts = _over_documents(y.mean(0) - x.mean(0), weights) + _over_each(seeds)
+        shared = sum(interaction(values, weights) for values in seeds)
     return Contrast(_student(value, parts, shared, a.shape[1]), bool(ratio))
+
+
+def linearised(a: ndarray, b: ndarray, sizes: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Totals of documents under seeds as parts of their mean, each with mean 1, and the weight of each document."""
+    return a / a.mean(), b / b.mean(), sizes / sizes.sum()
 
 
 def by_seed(a: Sequence[float], b: Sequence[float], *, same_seeds: bool = False) -> Contrast:
@@ -106,15 +114,37 @@ def _student(value: float, parts: Sequence[Part], shared: float, n: int) -> Stud
     return Student(value, max(total - shared, *(variance for variance, _ in parts)), degrees, n)
 
 
-def _over_documents(differences: ndarray) -> list[Part]:
-    """Of the mean over documents; none for a single one. (N,)"""
-    n = len(differences)
-    return [(float(differences.var(ddof=1)) / n, n - 1)] if n > 1 else []
+def _over_documents(differences: ndarray, weights: ndarray) -> list[Part]:
+    """Of the mean over documents; none for a single one. (N,), (N,)"""
+    return [(document_variance(differences, weights), document_degrees(weights))] if len(weights) > 1 else []
+
+
+def document_variance(differences: ndarray, weights: ndarray) -> float:
+    """Of the mean of what documents differ by, at least two. (N,), (N,)"""
+    left = differences / len(differences)
+    left = left - weights * left.sum()
+    return float((left**2 / _short(weights)).sum())
+
+
+def _short(weights: ndarray) -> ndarray:
+    """What the square of a residual is of its variance, where a weighted mean was taken off. (N,)"""
+    short: ndarray = 1 - 2 * weights + (weights**2).sum()
+    return short
+
+
+def document_degrees(weights: ndarray) -> float:
+    """Of the variance of a mean of documents: their effective number (Kish 1965) less one. (N,)"""
+    return max(1.0, 1 / float((weights**2).sum()) - 1)
 
 
 def _over_seeds(values: ndarray) -> Part:
     """Of the mean over seeds. (S, N)"""
-    return float(values.mean(1).var(ddof=1)) / len(values), len(values) - 1
+    return seed_variance(values) / len(values), len(values) - 1
+
+
+def seed_variance(values: ndarray) -> float:
+    """Of the score of one seed. (S, N)"""
+    return float(values.mean(1).var(ddof=1))
 
 
 def _over_each(sides: Sequence[ndarray]) -> list[Part]:
@@ -126,11 +156,11 @@ def _over_each(sides: Sequence[ndarray]) -> list[Part]:
     return known
 
 
-def _interaction(values: ndarray) -> float:
-    """What the variances over documents and over seeds both hold: that of a document under a seed. (S, N)"""
+def interaction(values: ndarray, weights: ndarray) -> float:
+    """What the variances over documents and over seeds both hold: that of a document under a seed. (S, N), (N,)"""
     seeds, documents = values.shape
     if min(seeds, documents) < 2:
         return 0.0
-    rest: ndarray = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
-    left = (rest**2).sum()
-    return float(left / ((seeds - 1) * (documents - 1) * seeds * documents))
+    rest = (values - values.mean(0)) / documents
+    rest = rest - weights * rest.sum(1, keepdims=True)
+    return float((rest**2 / _short(weights)).sum() / ((seeds - 1) * seeds))

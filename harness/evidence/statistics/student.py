@@ -37,7 +37,7 @@ class Student:
     def interval(self, confidence: float = CONFIDENCE) -> Estimate:
         if self.variance is None:
             return Estimate(self.value, None, None, self.n)
-        t = student_t(confidence, int(self.degrees)) if math.isfinite(self.degrees) else normal_quantile(confidence)
+        t = student_t(confidence, self.degrees) if math.isfinite(self.degrees) else normal_quantile(confidence)
         half = t * math.sqrt(self.variance)
         return Estimate(self.value, self.value - half, self.value + half, self.n)
 
@@ -49,7 +49,7 @@ class Student:
         if self.variance == 0:
             return 0.0
         t = self.value / math.sqrt(self.variance)
-        return t_p_value(t, int(self.degrees)) if math.isfinite(self.degrees) else math.erfc(abs(t) / math.sqrt(2))
+        return t_p_value(t, self.degrees) if math.isfinite(self.degrees) else math.erfc(abs(t) / math.sqrt(2))
 
 
 def student_mean(values: Sequence[float]) -> Student:
@@ -65,13 +65,16 @@ def student_difference(a: Sequence[float], b: Sequence[float]) -> Student:
     return Student(one.value - other.value, variance, degrees, min(one.n, other.n))
 
 
-def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, int]:
-    """The sum of variances and its degrees of freedom, rounded down (Satterthwaite 1946). From (variance, degrees)."""
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The sum of variances and its degrees of freedom (Satterthwaite 1946), rounded down for a sum of several: with few
+    degrees they are told too many. From (variance, degrees)."""
+    if len(parts) == 1:
+        return parts[0]
     total, largest = sum(variance for variance, _ in parts), max((variance for variance, _ in parts), default=0.0)
     if not largest or not math.isfinite(total):
-        return total, int(sum(degrees for _, degrees in parts))
+        return total, sum(degrees for _, degrees in parts)
     spread = sum((variance / largest)**2 / degrees for variance, degrees in parts)      # its square may overflow
-    return total, max(1, int((total / largest)**2 / spread + 1e-9))
+    return total, max(1.0, math.floor((total / largest)**2 / spread + 1e-9))
 
 
 def normal_quantile(confidence: float) -> float:
@@ -80,26 +83,40 @@ def normal_quantile(confidence: float) -> float:
 
 
 @cache
-def student_t(confidence: float, degrees: int) -> float:
-    """The t with P(|T| <= t) = confidence, by bisection."""
+def student_t(confidence: float, degrees: float) -> float:
+    """The t with P(|T| <= t) = confidence, by bisection; `degrees` need not be whole."""
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _inside(middle, degrees) < confidence else (low, middle)
+        low, high = (middle, high) if _outside(middle, degrees) > 1 - confidence else (low, middle)
     return math.sqrt(degrees) * math.tan(low)
 
 
-def t_p_value(t: float, degrees: int) -> float:
-    """P(|T| > |t|), accurate to 1e-15: zero below."""
-    return max(0.0, 1 - _inside(math.atan(abs(t) / math.sqrt(degrees)), degrees))
+def t_p_value(t: float, degrees: float) -> float:
+    """P(|T| > |t|)."""
+    return _outside(math.atan(abs(t) / math.sqrt(degrees)), degrees)
 
 
-def _inside(theta: float, degrees: int) -> float:
-    """P(|T| <= sqrt(degrees) tan theta), the finite series of Abramowitz and Stegun 1964, 26.7.3 and 26.7.4."""
-    odd = degrees % 2
-    term = math.cos(theta) ** odd
-    total = 0.0 if degrees == 1 else term
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * math.cos(theta) ** 2
-        total += term
-    return 2 / math.pi * (theta + math.sin(theta) * total) if odd else math.sin(theta) * total
+def _outside(theta: float, degrees: float) -> float:
+    """P(|T| > sqrt(degrees) tan theta), an incomplete beta function (Abramowitz and Stegun 1964, 26.7.1)."""
+    return incomplete_beta(math.cos(theta)**2, degrees / 2, 0.5)
+
+
+def incomplete_beta(x: float, a: float, b: float) -> float:
+    """I_x(a, b), 0 <= x <= 1, by its continued fraction (the same, 26.5.8), evaluated as Lentz 1976 does."""
+    if x in (0.0, 1.0):
+        return x
+    if x > (a + 1) / (a + b + 2):                           # where it converges slowly
+        return 1 - incomplete_beta(1 - x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    tiny, upper = 1e-300, 1.0
+    value = lower = 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    for step in range(1, 10_000):
+        for term in (step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step)),
+                     -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))):
+            lower = 1 / (1 + term * lower or tiny)
+            upper = 1 + term / upper or tiny
+            value *= lower * upper
+        if abs(lower * upper - 1) < 1e-15:
+            break
+    return front * value
