@@ -1,8 +1,10 @@
 """Phase-field language model (qllm2 v4), right by default.
 
-    embedding -> banks in parallel -> coupler -> oscillatory backbone -> associative memory -> episodic memory -> head
+    embedding -> [banks -> coupler] -> oscillatory backbone -> [associative memory] -> [episodic memory] -> head
 
 Notable:
+- what is in brackets is published and an option: at equal parameters the backbone alone does better without it, in
+  less time;
 - activations are complex, kept as planes (B, T, 2d) = [re | im]; see phase.py;
 - time and memory are linear in the length, decoding costs the same at any context;
 - the state is complete: the windows of text, banks and convolutions, oscillators and the episodic buffer are all
