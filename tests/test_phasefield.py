@@ -293,7 +293,8 @@ def test_routing_entropy_spans_zero_to_one():
 @pytest.mark.parametrize("output_gate", [True, False])
 def test_oscillators_follow_the_recurrence(output_gate):
     layer, z = part(OscillatorLayer, 1.0, output_gate=output_gate, state_dim=5, skip=True), planes()
-    gates = (z @ layer.input.rows.T).split(5, dim=-1)
+    shared, *own = (z @ layer.input.rows.T).split([2, 5][:1 + output_gate], dim=-1)
+    gates = [shared[..., [0, 0, 0, 0, 1]], *own]                     # four oscillators, then one, share a decay gate
     drive = to_complex(z) @ weight(layer.input).T
     rotation = torch.exp(2j * torch.atan(layer.half_tangent))
     h, states = torch.zeros(B, 5, dtype=torch.complex128), []

@@ -37,6 +37,7 @@ class PhaseFieldConfig:
     dim: int = 48
     layers: int = 3
     state_dim: int | None = None            # oscillators a layer; 3 dim, or 2 dim as published
+    sharing: int = 4                        # oscillators that share a decay gate
     hidden: int | None = None               # hidden channels of the gated MLP; dim
     banks: tuple[str, ...] = ("auto",)      # "none", or semantic+context as published
     concepts: int = 32                      # of the semantic bank
@@ -75,7 +76,7 @@ class PhaseFieldConfig:
             if name != "none":
                 components.find("phasefield", place, name)
         counts = {name: getattr(self, name) for name in (
-            "layers", "concepts", "context", "languages", "slots", "window", "heads")}
+            "layers", "sharing", "concepts", "context", "languages", "slots", "window", "heads")}
         if min(counts.values()) < 1 or min(self.conv, self.nearest) < 0:
             raise ValueError(f"{', '.join(counts)} must be at least 1, conv and nearest at least 0")
         if self.patch < 0 or self.patch == 1 or self.local < 2 or self.local % 2:

@@ -29,6 +29,7 @@ from .as_published import PUBLISHED
 from .config import PhaseFieldConfig
 from .metrics import measure
 from .parts import RIGHT, planes
+from .phase import ComplexLinear
 from .text import TextFeatures, TextReader
 
 IDLE = ("concept_proj", "unspoken", "prefix_proj", "suffix_proj", "phases")      # published; they take part in no GEMM
@@ -133,6 +134,7 @@ class PhaseField(LanguageModel):
             elif weight.ndim == 2:
                 read = 2 if name.endswith(("concepts", "taps")) else 1      # as keys and values; for both planes
                 per_token += 2 * read * weight.numel()
+        per_token += 2 * sum(m.repeated for m in self.modules() if isinstance(m, ComplexLinear))
         per_token += 24 * config.layers * config.oscillators
         if self.episodic is not None:
             per_token += 8 * config.dim * min(config.window, seq_len)
