@@ -29,10 +29,11 @@ from harness.specs import resolve
 
 VOCAB, B, T, D = 17, 2, 41, 6
 SMALL = {"dim": D, "layers": 2, "window": 8, "context": 4, "slots": 10, "concepts": 9}
+WHOLE = {"banks": ("semantic", "context"), "memory": "associative", "episodic": True}
 VARIANTS = [
-    {}, {"banks": ()}, {"banks": ("context",)}, {"coupler": "none"}, {"conv": 3}, {"output_gate": False},
-    {"mlp": False}, {"memory": "none", "tied": False}, {"episodic": False}, {"state_dim": 5, "hidden": 7, "skip": True},
-    {"nearest": 4, "coherence": 0.1, "energy": 0.1},
+    {}, WHOLE, {"banks": ("context",)}, {**WHOLE, "coupler": "none"}, {"conv": 0}, {"output_gate": False},
+    {"mlp": False}, {**WHOLE, "tied": False, "conv": 3}, {"episodic": True}, {"memory": "associative"},
+    {"state_dim": 5, "hidden": 7, "skip": True}, {**WHOLE, "nearest": 4, "coherence": 0.1, "energy": 0.1},
 ]
 
 
@@ -91,13 +92,13 @@ def test_cutting_a_text_changes_nothing(options):
         close(state, end, 1e-9)
 
 
-@pytest.mark.parametrize("options", [{}, {"conv": 3}], ids=str)
+@pytest.mark.parametrize("options", [{}, WHOLE], ids=str)
 def test_a_token_changes_only_what_follows_it(options):
     assert_a_token_changes_only_what_follows_it(make(**options), tokens())
 
 
 def test_training_computes_what_evaluation_computes():
-    model, text = make(), tokens()
+    model, text = make(**WHOLE), tokens()
     evaluated = model(text)[0]
     assert torch.equal(model.train()(text)[0], evaluated)
 
@@ -120,7 +121,7 @@ def test_every_parameter_gets_a_gradient(options):
 
 
 def test_the_state_has_as_many_bytes_at_any_length():
-    model = make(conv=3)
+    model = make(**WHOLE)
     sizes = {state_bytes(model(tokens(length))[1]) for length in (1, 2, 7, 8, 9, 100)}
     state = None
     for t in range(5):
@@ -155,16 +156,17 @@ def test_embedding_parameters_are_the_tables():
     assert tied.non_embedding == untied.non_embedding
 
 
-@pytest.mark.parametrize("options", [{}, {"conv": 3, "tied": False}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"conv": 0, "tied": False}], ids=str)
 def test_stated_flops_are_those_of_the_counter_and_the_recurrence(options):
-    model = make(episodic=False, **options).float()
+    options = {**WHOLE, **options}
+    model = make(**{**options, "episodic": False}).float()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(tokens())
-    scan = B * T * 24 * 2 * 2 * D
+    scan = B * T * 24 * 2 * model.config.oscillators
     assert model.flops(B, T, "prefill") == counter.get_total_flops() + scan
     assert model.flops(B, T, "train") == 3 * model.flops(B, T, "prefill")
     assert model.flops(B, 1000, "decode") * T == model.flops(B, T, "prefill")
-    sparse = make(episodic=False, nearest=4, **options)
+    sparse = make(**{**options, "episodic": False}, nearest=4)
     assert model.flops(B, T, "prefill") - sparse.flops(B, T, "prefill") == B * T * 4 * D * (10 - 4)         # of values
     assert model.flops(B, T, "train") - sparse.flops(B, T, "train") == 5 * B * T * 4 * D * (10 - 4)
     attention = make(**options).flops(B, 1000, "decode") - model.flops(B, 1000, "decode")
@@ -251,7 +253,7 @@ def test_context_bank_turns_a_token_by_its_last_tokens():
 
 
 def test_coupler_mixes_the_banks_by_what_they_say():
-    coupler, z, banks = part(Coupler), planes(), [planes(seed=3), planes(seed=4)]
+    coupler, z, banks = part(Coupler, **WHOLE), planes(), [planes(seed=3), planes(seed=4)]
     mixed, routing = coupler(z, banks)
     normed = [norm(to_complex(bank)) for bank in banks]
     logits = torch.cat([to_planes(bank) for bank in normed], dim=-1) @ coupler.router.weight.T + coupler.router.bias
@@ -263,14 +265,14 @@ def test_coupler_mixes_the_banks_by_what_they_say():
 
 
 def test_diversity_loss_is_the_weight_for_equal_banks_and_zero_for_orthogonal_ones():
-    coupler, a = part(Coupler, diversity=0.25), planes()
+    coupler, a = part(Coupler, **WHOLE, diversity=0.25), planes()
     turned = to_planes(1j * to_complex(a))
     close(coupler.loss([a, -3 * a]), torch.tensor(0.25, dtype=torch.float64))
     close(coupler.loss([a, turned]), torch.tensor(0.0, dtype=torch.float64))
 
 
 def test_the_auxiliary_loss_pulls_banks_apart():
-    model, text = make(diversity=1.0).train(), tokens()
+    model, text = make(**WHOLE, diversity=1.0).train(), tokens()
     model(text)
     before = model.auxiliary_losses()["coupling"]
     before.backward()
@@ -291,7 +293,8 @@ def test_routing_entropy_spans_zero_to_one():
 @pytest.mark.parametrize("output_gate", [True, False])
 def test_oscillators_follow_the_recurrence(output_gate):
     layer, z = part(OscillatorLayer, 1.0, output_gate=output_gate, state_dim=5, skip=True), planes()
-    gates = (z @ layer.input.rows.T).split(5, dim=-1)
+    shared, *own = (z @ layer.input.rows.T).split([2, 5][:1 + output_gate], dim=-1)
+    gates = [shared[..., [0, 0, 0, 0, 1]], *own]                     # four oscillators, then one, share a decay gate
     drive = to_complex(z) @ weight(layer.input).T
     rotation = torch.exp(2j * torch.atan(layer.half_tangent))
     h, states = torch.zeros(B, 5, dtype=torch.complex128), []
@@ -384,7 +387,7 @@ def test_episodic_memory_never_holds_a_square_of_the_length():
 # The plugin
 
 def test_bad_options_are_refused():
-    for options in ({"banks": ("semantics",)}, {"dim": 7}, {"context": 0}):
+    for options in ({"banks": ("semantics",)}, {"dim": 7, "episodic": True}, {"context": 0}):
         with pytest.raises((ValueError, UsageError), match=f"{next(iter(options))[:4]}"):
             config(**options)
 
@@ -394,6 +397,18 @@ def test_the_hook_names_what_exists_and_options_parse():
     assert resolve(spec.target) is PhaseField and resolve(spec.config) is PhaseFieldConfig
     built = build(spec, {"banks": "context", "layers": "1", "episodic": "false"}, VOCAB)
     assert built.config.banks == ("context",) and built.model.episodic is None
+
+
+def test_parts_left_open_are_those_of_the_form():
+    right, published = PhaseFieldConfig(), PhaseFieldConfig(as_published=True)
+    assert (right.banks, right.memory, right.episodic, right.oscillators) == ((), "none", False, 3 * right.dim)
+    assert {name: getattr(published, name) for name in WHOLE} == WHOLE and published.oscillators == 2 * published.dim
+    without = PhaseFieldConfig(as_published=True, banks=(), memory="none", episodic=False)
+    assert (without.banks, without.memory, without.episodic) == ((), "none", False)
+    assert PhaseFieldConfig(**PhaseFieldConfig.PRESETS["medium"]).banks == published.banks
+
+
+def test_the_config_needs_no_torch():
     assert "torch" not in Path(phasefield.__file__).with_name("config.py").read_text().replace("(no torch)", "")
 
 

@@ -23,7 +23,8 @@ from harness.data.affixes import PREFIXES, SUFFIXES
 
 B, T, D = 2, 41, 6
 BANKS = ("semantic", "context", "language", "morphology", "orthography", "emotion")
-SMALL = {"dim": D, "layers": 1, "window": 8, "context": 4, "slots": 10, "concepts": 9, "languages": 5}
+SMALL = {"dim": D, "layers": 1, "window": 8, "context": 4, "slots": 10, "concepts": 9, "languages": 5,
+         "memory": "associative", "episodic": True}
 TEXT = ("Unhappily, the reworking of interactions was misunderstood; the councillors disagreed endlessly. "
         "Привет, мир! Überraschungen. 12 prefixes, subdivisions and postponements. ").encode() * 3
 TOKENS = torch.tensor([256, *TEXT])
@@ -132,7 +133,7 @@ def test_stated_flops_are_those_of_the_counter_and_the_recurrence(bank):
         model = make(bank, episodic=False, as_published=published_too).float()
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             model(TOKENS[:T].repeat(B, 1))
-        scan = B * T * 24 * 2 * D
+        scan = B * T * 24 * model.config.oscillators
         assert model.flops(B, T, "prefill") == counter.get_total_flops() + scan
 
 

@@ -15,7 +15,8 @@ from harness.plugins.phasefield.published_phase import FlippingNorm
 from torch import nn
 
 VOCAB, B, T, D, S, M = 17, 2, 40, 6, 12, 10
-SMALL = {"dim": D, "layers": 2, "window": 8, "context": 4, "slots": M, "concepts": 9}
+SMALL = {"dim": D, "layers": 2, "window": 8, "context": 4, "slots": M, "concepts": 9, "state_dim": S,
+         "banks": ("semantic", "context"), "memory": "associative", "episodic": True}
 NAMES = {
     "manas_magnitude", "manas_entropy", "manas_activity", "buddhi_confidence", "buddhi_margin", "buddhi_entropy",
     "viveka_coherence", "viveka_energy", "viveka_stability", "smriti_sharpness", "smriti_hit_rate", "smriti_coverage",

@@ -16,7 +16,8 @@ from harness.plugins.phasefield.model import PhaseField
 from harness.plugins.phasefield.objectives import coherence, diversity, energy
 
 VOCAB, B, T, D = 17, 2, 240, 6
-SMALL = {"dim": D, "layers": 2, "window": 8, "context": 4, "slots": 10, "concepts": 9}
+SMALL = {"dim": D, "layers": 2, "window": 8, "context": 4, "slots": 10, "concepts": 9,
+         "banks": ("semantic", "context"), "memory": "associative", "episodic": True}
 
 
 def make(**options) -> PhaseField:

@@ -18,7 +18,8 @@ from harness.options import make_config
 from harness.registry import load
 
 VOCAB = 23
-SMALL = {"dim": 6, "layers": 2, "window": 8, "context": 3, "slots": 10, "concepts": 9, "local": 4}
+SMALL = {"dim": 6, "layers": 2, "window": 8, "context": 3, "slots": 10, "concepts": 9, "local": 4,
+         "banks": ("semantic", "context"), "memory": "associative", "episodic": True}
 
 
 def make(vocab=VOCAB, **options):

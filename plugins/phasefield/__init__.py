@@ -1,4 +1,4 @@
-"""The quantum phase-field language model, version 4: banks, coupler, oscillatory backbone, two memories."""
+"""The quantum phase-field language model, version 4: an oscillatory backbone; banks and memories as options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def harness_models() -> list[ModelSpec]:
         target="harness.plugins.phasefield.model:PhaseField",
         config="harness.plugins.phasefield.config:PhaseFieldConfig",
         family="phase",
-        summary="gated linear recurrence over complex channels behind key-value banks, with windowed attention",
+        summary="gated linear recurrence over complex channels that turn; banks and memories as options",
         source="qllm2 v4 (Vishwakarma 2026), seed 001",
         kernels="harness.plugins.phasefield.cases:cases",
         places=("bank", "coupler", "memory"),

@@ -19,16 +19,20 @@ SLOWEST = 0.9999                # the largest retention a token, a half-life of 
 class OscillatorLayer(nn.Module):
     """S damped oscillators driven by the token, read through an output gate.
 
-    a_t = delta (1 - sigmoid(G x_t)) is real, so phases turn only by the fixed rotation R; sqrt(1 - a^2) keeps the
-    state at unit variance whatever the retention. Half-lives start log-uniform over 1..256 tokens, periods over
-    4..512. State: h (B, 2S), and the window of the short convolution.
+    a_t = delta (1 - sigmoid(G x_t + b)) is real, so phases turn only by the fixed rotation R; sqrt(1 - a^2) keeps the
+    state at unit variance whatever the retention. `sharing` neighbours share a row of G, that is what of the text opens
+    them, with a half-life and a period of their own: those start log-uniform over 1..256 and 4..512 tokens. State: h
+    (B, 2S), and the window of the short convolution.
     """
 
     def __init__(self, config: PhaseFieldConfig, gain: float):
         super().__init__()
         dim, size = config.dim, config.oscillators
-        self.input = ComplexLinear(dim, size, rows=(1 + config.output_gate) * size)  # G, the output gate; B
         self.gated = config.output_gate
+        decays = torch.arange(size) // config.sharing                                # the row of G of an oscillator
+        groups = -(-size // config.sharing)
+        reads = groups + torch.arange(size * self.gated)
+        self.input = ComplexLinear(dim, size, rows=groups + len(reads), order=torch.cat([decays, reads]))   # gates; B
         self.output = ComplexLinear(size, dim, gain)
         self.skip = ComplexLinear(dim, dim, gain) if config.skip else None
         self.taps = nn.Parameter(F.pad(torch.ones(dim, 1), (config.conv - 1, 0))) if config.conv else None

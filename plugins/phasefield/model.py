@@ -1,8 +1,10 @@
 """Phase-field language model (qllm2 v4), right by default.
 
-    embedding -> banks in parallel -> coupler -> oscillatory backbone -> associative memory -> episodic memory -> head
+    embedding -> [banks -> coupler] -> oscillatory backbone -> [associative memory] -> [episodic memory] -> head
 
 Notable:
+- what is in brackets is published and an option: at equal parameters the backbone alone does better without it, in
+  less time;
 - activations are complex, kept as planes (B, T, 2d) = [re | im]; see phase.py;
 - time and memory are linear in the length, decoding costs the same at any context;
 - the state is complete: the windows of text, banks and convolutions, oscillators and the episodic buffer are all
@@ -27,6 +29,7 @@ from .as_published import PUBLISHED
 from .config import PhaseFieldConfig
 from .metrics import measure
 from .parts import RIGHT, planes
+from .phase import ComplexLinear
 from .text import TextFeatures, TextReader
 
 IDLE = ("concept_proj", "unspoken", "prefix_proj", "suffix_proj", "phases")      # published; they take part in no GEMM
@@ -131,6 +134,7 @@ class PhaseField(LanguageModel):
             elif weight.ndim == 2:
                 read = 2 if name.endswith(("concepts", "taps")) else 1      # as keys and values; for both planes
                 per_token += 2 * read * weight.numel()
+        per_token += 2 * sum(m.repeated for m in self.modules() if isinstance(m, ComplexLinear))
         per_token += 24 * config.layers * config.oscillators
         if self.episodic is not None:
             per_token += 8 * config.dim * min(config.window, seq_len)

@@ -66,14 +66,19 @@ class _Matrix(Function):
 class ComplexLinear(nn.Module):
     """W z for a complex W (2, out, in), below real `rows` (rows, 2 in) of z's planes, in one GEMM and without a bias.
 
-    (..., T, 2 in) -> (..., T, rows + 2 out). Decoding would spend its time on building the real matrix, so for a single
-    token without gradients the matrix is kept until a longer text comes or a weight changes.
+    (..., T, 2 in) -> (..., T, rows + 2 out). `order` says where each real row stands, and may name one several times.
+    Decoding would spend its time on building the real matrix, so for a single token without gradients it is kept until
+    a longer text comes or a weight changes.
     """
 
-    def __init__(self, in_features: int, out_features: int, gain: float = 1.0, rows: int = 0):
+    order: Tensor | None
+
+    def __init__(self, in_features: int, out_features: int, gain: float = 1.0, rows: int = 0,
+                 order: Tensor | None = None):
         super().__init__()
         self.weight = complex_fan_in(out_features, in_features, gain)
         self.rows = fan_in(rows, 2 * in_features) if rows else None
+        self.register_buffer("order", order, persistent=False)
         self._kept: tuple[Any, Tensor] | None = None
 
     def forward(self, z: Tensor) -> Tensor:
@@ -85,11 +90,23 @@ class ComplexLinear(nn.Module):
         weight, rows, dtype = self.weight, self.rows, compute_dtype(z)
         if torch.is_grad_enabled() or z.shape[-2] > 1:
             self._kept = None
-            return _Matrix.apply(weight, rows, dtype)
+            return self.build(dtype)
         source = [(p.data_ptr(), p._version) for p in (weight, rows) if p is not None] + [dtype]
         if self._kept is None or self._kept[0] != source:
-            self._kept = source, _Matrix.apply(weight, rows, dtype)
+            self._kept = source, self.build(dtype)
         return self._kept[1]
+
+    def build(self, dtype: torch.dtype) -> Tensor:
+        """Anew, for gradients to pass through it."""
+        rows: Tensor | None = self.rows
+        if rows is not None and self.order is not None:
+            rows = rows.index_select(0, self.order)
+        return _Matrix.apply(self.weight, rows, dtype)
+
+    @property
+    def repeated(self) -> int:
+        """Elements of the real rows that are there more than once."""
+        return 0 if self.rows is None or self.order is None else (len(self.order) - len(self.rows)) * self.rows.shape[1]
 
 
 def phase_norm(z: Tensor) -> Tensor:
@@ -113,9 +130,10 @@ class _PhaseNorm(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        y, scale = ctx.saved_tensors
+        y, scale = (saved.to(ctx.dtype) for saved in ctx.saved_tensors)
+        grad = grad.to(ctx.dtype)
         along = (grad * y).mean(dim=-1, keepdim=True)
-        return torch.addcmul(grad, y, along, value=-1).mul_(scale).to(ctx.dtype), None
+        return torch.addcmul(grad, y, along, value=-1).mul_(scale), None
 
 
 def gate_planes(packed: Tensor) -> Tensor:
@@ -127,7 +145,7 @@ class _GatePlanes(Function):
     @staticmethod
     def forward(ctx: Any, packed: Tensor) -> Tensor:
         gate, re, im = packed.chunk(3, dim=-1)
-        opened = F.silu(gate)
+        opened = F.silu(gate.contiguous())          # on rows that lie apart it takes five times as long
         y = packed.new_empty(*packed.shape[:-1], 2 * gate.shape[-1])
         y_re, y_im = y.chunk(2, dim=-1)
         torch.mul(opened, re, out=y_re)
@@ -146,7 +164,7 @@ class _GatePlanes(Function):
         torch.mul(grad_re, opened, out=d_re)
         torch.mul(grad_im, opened, out=d_im)
         along = torch.addcmul(grad_re * re, grad_im, im)
-        torch.ops.aten.silu_backward.grad_input(along, gate, grad_input=d_gate)
+        d_gate.copy_(torch.ops.aten.silu_backward(along, gate.contiguous()))
         return d_packed
 
 
