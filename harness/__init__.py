@@ -16,6 +16,7 @@ _PUBLIC = {
     "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
     "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
     "load_results": "evidence.report.notebook", "verdict_table": "evidence.report.notebook", "Unsupported": "errors",
+    "HarnessError": "errors",
     "UsageError": "errors", "ByRound": "suite", "ByDocument": "suite", "ByValue": "suite", "Counted": "suite",
     "EncodingSpec": "specs", "EncodedMatrix": "specs", "rung_name": "rungs",
     "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from . import components as components
     from . import tuning as tuning
     from .data import affixes as affixes
+    from .errors import HarnessError as HarnessError
     from .errors import Unsupported as Unsupported
     from .errors import UsageError as UsageError
     from .evidence.comparison import timing as timing

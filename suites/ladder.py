@@ -16,6 +16,7 @@ from harness import Cell, Request, Suite, UsageError, Workbench, rung_name, tuni
 from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
 
 BUDGETS = (300_000, 1_000_000)
+LENGTHS = (1, 2, 4, 8)                     # windows to score in, in trained lengths
 COOLING = 0.2                              # share of a budget over which its rate falls
 SCHEDULE = {"warmup_bytes": 64_000, "cooling": COOLING}     # the rise is the same for all budgets, which share it
 
@@ -93,7 +94,7 @@ def climb(cell: Cell, bench: Workbench) -> None:
     bench.row("learning_rate", lr, **seen)
     state = bench.inference(model)(bench.tokens(1, cell.seq_len), None)[1]
     bench.row("state_bytes_per_sequence", bench.state_bytes(state), "B", "lower", phase="decode")
-    rate(cell, bench, model, trained.bytes_seen)
+    rate(cell, bench, model, trained.bytes_seen, [times * cell.seq_len for times in LENGTHS])
 
 
 suite = Suite(

@@ -9,20 +9,21 @@ Notable:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from harness import ByDocument, Cell, Row, Workbench, stats
+from harness import ByDocument, Cell, HarnessError, Row, Unsupported, Workbench, stats
 
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
 HELDOUT_BYTES = 128 << 10
+LENGTHS, LONG_DOCUMENTS = "bits_per_byte_in_window", 16     # of documents as long as the longest window
 FAR_BELOW = 0.5                            # of what the best compressor reaches
 NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
 LOOK = "a person should look at how this model knows the text"
 
 
-def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
-    """Audit a trained model, score it, have the score sealed. Whether there is a score."""
+def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int, windows: Sequence[int] = ()) -> bool:
+    """Audit a trained model, score it, in further `windows` too, have the score sealed. Whether there is a score."""
     documents, heldout = bench.documents, bench.heldout(HELDOUT_BYTES)
     seen: dict[str, Any] = {"phase": "score", "bytes_seen": bytes_seen}
     report = bench.audit(model, [cell.seq_len])
@@ -35,6 +36,7 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
                       status="audit_failed", reason=f"not a score: {reason}")
         return False
     score, diagnostics = bench.score(model, heldout), bench.diagnostics(model)
+    longer = list(at_lengths(bench, model, windows))
     sealed = bench.seal(model)
     if not sealed.passed:
         bench.fail("bits_per_byte", sealed.summary(), status="audit_failed", **seen)
@@ -62,6 +64,7 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int) -> bool:
     if score.late.any():                                    # else no window is longer than half of its length
         bench.row("late_bits_per_byte", score.late_bits_per_byte, "bits/byte", "lower", **seen)
     report_parts(bench, score, heldout, seen)
+    report_lengths(bench, longer, seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
@@ -79,6 +82,33 @@ def report_parts(bench: Workbench, score: Any, heldout: Sequence[bytes], seen: d
         bench.row(f"bits_per_byte@{part.name}", interval.value, "bits/byte", "lower", ci_low=interval.low,
                   ci_high=interval.high, **seen,
                   reason=f"{size:,.0f} bytes, {size / score.bytes.sum():.1%} of the text")
+
+
+def at_lengths(bench: Workbench, model: Any, windows: Sequence[int]) -> Iterator[tuple[int, Any]]:
+    """The same long documents, cut to one length, scored in each window; why not, where that fails or there are too
+    few of them."""
+    longest = max(windows, default=0)
+    texts = [text[:longest] for text in bench.documents.heldout if len(text) >= longest][:LONG_DOCUMENTS]
+    for window in windows:
+        try:
+            if len(texts) < 2:
+                raise Unsupported(f"fewer than 2 held-out documents have {longest} bytes")
+            yield window, bench.score(model, texts, window, further=True)
+        except HarnessError as failed:
+            yield window, failed
+
+
+def report_lengths(bench: Workbench, scores: Sequence[tuple[int, Any]], seen: dict[str, Any]) -> None:
+    """Rows of every window, and of the places in the longest one."""
+    for window, score in scores:
+        told = {**seen, "seq_len": window}
+        if isinstance(score, HarnessError):
+            bench.fail(LENGTHS, str(score), status="unsupported", **told)
+            continue
+        interval = stats.bits_per_byte_interval(score.bits.tolist(), score.bytes.tolist())
+        bench.row(LENGTHS, interval.value, "bits/byte", "lower", ci_low=interval.low, ci_high=interval.high, **told)
+        if window == max(length for length, _ in scores):
+            report_parts(bench, score, (), told)
 
 
 def doubtful(bits_per_byte: float, compressed: dict[str, float]) -> str:

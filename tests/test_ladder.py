@@ -65,6 +65,16 @@ def test_every_rung_has_a_sealed_score_and_what_it_took(run):
     assert 4_000 <= seen["N=2k D=4kB"] < 4_000 + 16 * 16
 
 
+def test_every_rung_is_scored_in_longer_windows_too(run):
+    _, _, table = run
+    found = table[table["metric"] == "bits_per_byte_in_window"]
+    assert {(rung, length) for rung, length in zip(found["rung"], found["seq_len"], strict=True)} == {
+        (rung, length) for rung in set(table["rung"]) for length in (16, 32, 64, 128)}
+    assert (found["ci_low"] < found["value"]).all()
+    places = table[table["metric"].str.startswith("bits_per_byte@position") & (table["seq_len"] == 128)]
+    assert "bits_per_byte@position_64-127" in set(places["metric"])
+
+
 def test_a_branch_takes_what_a_run_of_its_budget_takes(run, command, toy, tmp_path):
     _, _, table = run
     alone = command("run", "-p", toy, "--suite", "ladder", *SMALL, "--params", "2k", "--budget", "9k",
