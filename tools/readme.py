@@ -19,15 +19,19 @@ from harness.evidence.claims.table import count_line, markdown
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.comparison import recorded
+from harness.evidence.comparison.compare import compare_runs
+from harness.evidence.comparison.table import effect_text
 from harness.evidence.format import format_value
 from harness.evidence.tables.console import print_report
-from harness.reading import read_run
+from harness.protocol import PROTOCOL
+from harness.reading import Run, read_run
 from harness.registry import Registry, load
 from harness.store import Row
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
 CLAIMS = Path("results/reference/claims")
+BASELINE = "baseline"
 
 # heading, (suite, metric, phase, length or None for the one there is)
 COLUMNS = (
@@ -72,22 +76,36 @@ def fenced(lines: Iterable[str], language: str = "text") -> str:
 
 def plugins_part(registry: Registry, root: Path) -> str:
     """A Markdown table: a row per measured plugin and options."""
-    rows = stored_rows(root / REFERENCE, registry)
+    run = read_run(root / REFERENCE, registry)
+    rows = run.rows
     order = list(registry.models)
     shown = {place[:3] for _, place in COLUMNS}
     measured = {(row.plugin, row.options) for row in rows if (row.suite, row.metric, row.phase) in shown}
     names = sorted(measured, key=lambda name: (order.index(name[0]), name[1]))
-    lines = [*heading("plugin", "what it is", "params", *(heading for heading, _ in COLUMNS))]
+    (first_heading, first_place), *others = COLUMNS
+    lines = [*heading("plugin", "what it is", "params", first_heading, f"x {BASELINE}", *(name for name, _ in others))]
     for plugin, options in names:
         own = [row for row in rows if (row.plugin, row.options) == (plugin, options)]
         params = next((row.params for row in own if row.params), 0)
         label = f"`{plugin}{':' + options if options else ''}`"
-        cells = [_cell(own, *place) for _, place in COLUMNS]
-        lines.append(line(label, registry.models[plugin].summary, format_value(float(params)), *cells))
+        beside = _beside(run, registry, f"{plugin}{':' + options if options else ''}", *first_place[:2])
+        lines.append(line(label, registry.models[plugin].summary, format_value(float(params)),
+                          _cell(own, *first_place, interval=False), beside,
+                          *(_cell(own, *place) for _, place in others)))
     first = next(row for row in rows if row.metric == "bits_per_byte" and row.bytes_seen)
     return "\n".join(lines) + (
         f"\n\nOne CPU thread, trained in {first.dtype}; `{first.corpus}`, {(first.bytes_seen or 0) / 1e6:.1f} MB seen, "
-        f"T={first.seq_len}; `±` is half of the 95 % interval. From `{REFERENCE}`; `make readme` makes this table.")
+        f"T={first.seq_len}; `±` is half of a 95 % interval, and bits/byte stand beside the baseline's with theirs, "
+        f"paired by document, of one seed. From `{REFERENCE}`; `make readme` makes this table.{_as_of(run)}")
+
+
+def _as_of(run: Run) -> str:
+    """Where numbers are older than the protocol, a sentence that says so."""
+    editions = {int(result.cell.get("engine", 0)) for result in run.results} - {PROTOCOL}
+    if not editions:
+        return ""
+    return (f" Measured by protocol {', '.join(map(str, sorted(editions)))}, with the plugins as they were then; the "
+            f"protocol is {PROTOCOL} now.")
 
 
 def heading(*texts: str) -> tuple[str, str]:
@@ -98,14 +116,25 @@ def line(*texts: str) -> str:
     return "| " + " | ".join(texts) + " |"
 
 
-def _cell(rows: Sequence[Row], suite: str, metric: str, phase: str, length: int | None) -> str:
+def _beside(run: Run, registry: Registry, label: str, suite: str, metric: str) -> str:
+    """The effect beside the baseline with its interval, as `harness compare` has it."""
+    if label == BASELINE:
+        return "1"
+    found = compare_runs(run, run, [registry.suites[suite]], plugins=(BASELINE, label))
+    return next((effect_text(row) for row in found if row.metric == metric and row.effect is not None), "–")
+
+
+def _cell(
+    rows: Sequence[Row], suite: str, metric: str, phase: str, length: int | None, interval: bool = True,
+) -> str:
     own = [r for r in rows if (r.suite, r.metric, r.phase) == (suite, metric, phase) and length in (None, r.seq_len)]
     measured = [r for r in own if r.value is not None]
     if not measured:
         failed = next((r for r in rows if r.suite == suite and r.status != "ok"), None)
         return failed.status if failed else "–"
     value = sum(r.value or 0.0 for r in measured) / len(measured)
-    low, high = (measured[0].ci_low, measured[0].ci_high) if len(measured) == 1 else (None, None)
+    one = measured[0] if len(measured) == 1 and interval else None
+    low, high = (one.ci_low, one.ci_high) if one else (None, None)
     return format_value(value, measured[0].unit, low, high)
 
 
