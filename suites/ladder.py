@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness import Cell, Request, Suite, UsageError, Workbench, rung_name, tuning
+from harness import Cell, Request, Suite, Workbench, rung_name, tuning
 
 from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
 
@@ -25,14 +25,14 @@ def plan(request: Request) -> Iterator[Cell]:
     budgets = sorted(request.budgets or BUDGETS)
     for _, selector in request.corpora:
         for choice in request.models:
-            if choice.selector.checkpoint:
-                raise UsageError(f"suite ladder trains every size anew; {choice.label} is trained already")
             for seq_len in request.seq_lens or (SEQ_LEN,):
+                common: dict[str, Any] = {
+                    "corpus": str(selector), "seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE}
+                if choice.selector.checkpoint:
+                    yield request.cell("ladder", choice, **common, protocol={"role": "score"})
+                    continue
                 for size in sorted(request.sizes) or [0]:
-                    common: dict[str, Any] = {
-                        "corpus": str(selector), "seq_len": seq_len, "params": size,
-                        "batch_size": request.batch_size or BATCH_SIZE}
-                    yield from _of_a_size(request, choice, budgets, common)
+                    yield from _of_a_size(request, choice, budgets, {**common, "params": size})
 
 
 def _of_a_size(request: Request, choice: Any, budgets: list[int], common: dict[str, Any]) -> Iterator[Cell]:
@@ -76,7 +76,11 @@ def schedule(cell: Cell) -> dict[str, Any]:
 
 
 def climb(cell: Cell, bench: Workbench) -> None:
-    """One rung: train to its budget, tell what that took, score."""
+    """One rung: train to its budget, tell what that took, score. Trained weights are scored alone."""
+    windows = [times * cell.seq_len for times in LENGTHS]
+    if bench.checkpoint:
+        rate(cell, bench, bench.build(), bench.checkpoint.bytes_seen, windows)
+        return
     lr = cell.get("lr") or tuning.adopt(bench)
     model = bench.build()
     trained = bench.train_branch(model, lr, cell.get("budget_bytes"), trunk=cell.get("trunk"), **schedule(cell))
@@ -94,7 +98,7 @@ def climb(cell: Cell, bench: Workbench) -> None:
     bench.row("learning_rate", lr, **seen)
     state = bench.inference(model)(bench.tokens(1, cell.seq_len), None)[1]
     bench.row("state_bytes_per_sequence", bench.state_bytes(state), "B", "lower", phase="decode")
-    rate(cell, bench, model, trained.bytes_seen, [times * cell.seq_len for times in LENGTHS])
+    rate(cell, bench, model, trained.bytes_seen, windows)
 
 
 suite = Suite(

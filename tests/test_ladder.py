@@ -9,10 +9,9 @@ from conftest import start
 from harness.suites.ladder import COOLING
 
 from harness import load_results
-from harness.errors import UsageError
 from harness.registry import load
 from harness.run.cells import Request
-from harness.run.plan import choose, make_plan
+from harness.run.plan import choose
 from harness.store import Store
 
 SMALL = ("--plugins", "toy", "--seq-len", "16", "--batch-size", "16", "--corpus", "markov", "--lr", "0.01")
@@ -122,9 +121,9 @@ def test_several_sizes_are_refused_where_a_suite_measures_one(toy, invoke, tmp_p
     assert (code, "--params must be a number" in told) == (2, True)
 
 
-def test_trained_weights_have_no_ladder(toy, run):
+def test_scores_come_again_from_the_weights_that_were_kept(toy, run, command):
     out, _, _ = run
-    registry, weights = load([toy]), next((out / "weights").iterdir())
-    with pytest.raises(UsageError, match="trains"):
-        make_plan(registry, ["ladder"], Request(
-            choose(registry, [f"toy@{weights}"]), corpora=(registry.corpus("markov"),)), None, False)
+    done = command("rescore", out, "-p", toy, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "comes again: 4 of 4 scores" in done.stdout
+    assert all(f"{rung} " in done.stdout for rung in ("N=2k D=4kB", "N=8k D=9kB"))

@@ -109,7 +109,7 @@ def cell_name(cell: Cell | dict[str, Any]) -> str:
     options += f"@{record['checkpoint']}" if record.get("checkpoint") else ""
     parts = [record["suite"] + (f"/{role}" if role else ""), record["plugin"] + options, record["corpus"]]
     parts += [f"T={record['seq_len']}"] if record["seq_len"] else []
-    parts += [f"seed {record['seed']}"] if record["seed"] else []
+    parts += [record["protocol"].get("rung", ""), f"seed {record['seed']}" if record["seed"] else ""]
     return " ".join(filter(None, parts))
 
 
