@@ -371,6 +371,23 @@ def test_many_metrics_stand_below_each_other_and_few_beside_each_other(tmp_path,
         assert {len(row) for row in table.rows} == {len(headings)}
 
 
+def test_a_metric_in_parts_has_a_table_of_its_own_and_no_other(tmp_path, registry):
+    common = {"suite": "perplexity", "phase": "score", "unit": "bits/byte", "better": "lower"}
+    results = [CellResult(cell(name, "perplexity", plugin=name), [
+        Row(**common, plugin=name, cell_id=name, metric="bits_per_byte", value=2.5),
+        Row(**common, plugin=name, cell_id=name, metric="trial_bits_per_byte@0.01", value=3.5),
+        *(Row(**common, plugin=name, cell_id=name, metric=f"bits_per_byte@{part}", value=value, reason="9 bytes")
+          for part, value in (("position_0", 4.5), ("position_2-3", 1.25)))]) for name in ("a", "b")]
+    document = build([write(tmp_path / "run", *results)], registry)
+    table, = blocks(document, "perplexity: bits per byte in parts")
+    assert table.headings == ["plugin", "params", "bits/byte@position 0", "bits/byte@position 2-3"]
+    assert [[item.text for item in row if item.text] for row in table.rows] == [["a", "4.50", "1.25"],
+                                                                                 ["b", "4.50", "1.25"]]
+    assert not table.notes
+    others = [block for block in blocks(document, "perplexity") if block is not table]
+    assert not any("position" in heading for block in others for heading in getattr(block, "headings", ()))
+
+
 def test_parts_of_the_memory_are_stacked(registry):
     figure, = blocks(build([REFERENCE / "cpu"], registry), "memory-1024")
     weighed = {(row.plugin, row.options) for row in read_run(REFERENCE / "cpu", registry).rows
