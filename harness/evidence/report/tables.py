@@ -74,7 +74,7 @@ def _by_metric(pivot: Pivot, columns: Sequence[Column], name: str) -> Table:
 
 
 def breakdown_tables(rows: Sequence[CitedRow], suite: str) -> Iterator[Table]:
-    """Metrics `NAME@PART`, where PART is no number, that part a metric NAME: a table for each NAME. What a row says of
+    """Metrics `NAME@PART`, where PART is no number, that part a metric NAME: tables for each NAME. What a row says of
     the size of its part stands among the rows alone."""
     parted: dict[str, list[CitedRow]] = {}
     for row in rows:
@@ -83,7 +83,7 @@ def breakdown_tables(rows: Sequence[CitedRow], suite: str) -> Iterator[Table]:
             parted.setdefault(name, []).append(replace(row, reason=""))
     for name, own in parted.items():
         pivot = Pivot(own, tuple(dict.fromkeys(row.metric for row in own)), CITED_CONTEXT)
-        yield _by_metric(pivot, pivot.columns, f"{suite}: {name.replace('_', ' ')} in parts")
+        yield from pivot_tables(pivot, f"{suite}: {name.replace('_', ' ')} in parts")
 
 
 def headline_table(rows: Sequence[CitedRow], suites: Sequence[str]) -> Table | None:
