@@ -21,8 +21,8 @@ class OscillatorLayer(nn.Module):
 
     a_t = delta (1 - sigmoid(G x_t + b)) is real, so phases turn only by the fixed rotation R; sqrt(1 - a^2) keeps the
     state at unit variance whatever the retention. `sharing` neighbours share a row of G, that is what of the text opens
-    them, with a half-life and a period of their own: those start log-uniform over 1..256 and 4..512 tokens. State: h
-    (B, 2S), and the window of the short convolution.
+    them, with a half-life and a period of their own, which start log-uniform over 1..`longest` and 4..512 tokens.
+    State: h (B, 2S), and the window of the short convolution.
     """
 
     def __init__(self, config: PhaseFieldConfig, gain: float):
@@ -36,7 +36,7 @@ class OscillatorLayer(nn.Module):
         self.output = ComplexLinear(size, dim, gain)
         self.skip = ComplexLinear(dim, dim, gain) if config.skip else None
         self.taps = nn.Parameter(F.pad(torch.ones(dim, 1), (config.conv - 1, 0))) if config.conv else None
-        half_life = 2.0 ** (8 * torch.rand(size))
+        half_life = config.longest ** torch.rand(size)
         self.log_floor = nn.Parameter(torch.full((size,), 6.0))
         self.gate_bias = nn.Parameter(-torch.logit(0.5 ** (1 / half_life) / self.delta().detach()))
         angle = (2 * math.pi / 512) * (512 / 4) ** torch.rand(size) * torch.sign(torch.rand(size) - 0.5)
