@@ -83,8 +83,8 @@ def score_row(bits_per_byte, compressed, oracle=None):
     """The rows that the suite leaves of two documents of 1000 bytes, by metric."""
     bits, sizes, rows = np.full(2, 1000 * bits_per_byte), np.full(2, 1000.0), {}
     bench = SimpleNamespace(
-        documents=SimpleNamespace(oracle=oracle), heldout=lambda limit: [b"." * 1000] * 2, build=lambda: None,
-        checkpoint=SimpleNamespace(bytes_seen=1),
+        documents=SimpleNamespace(oracle=oracle, heldout=[]), heldout=lambda limit: [b"." * 1000] * 2,
+        build=lambda: None, checkpoint=SimpleNamespace(bytes_seen=1),
         audit=lambda model, lengths: SimpleNamespace(passed=True, findings=[]),
         score=lambda model, texts: Score(bits, sizes, np.zeros(2, int), np.arange(2), 1), diagnostics=lambda model: {},
         breakdown=lambda score, texts: [],
