@@ -171,7 +171,7 @@ def test_a_check_loses_no_word_on_a_narrow_terminal(command, tmp_path, width):
 def test_the_options_of_a_plugin_for_machines(command):
     (record,) = [one for one in map(json.loads, command("plugins", "--options", "--json").stdout.splitlines())
                  if one["name"] == "phasefield"]
-    assert {"name": "banks", "values": "str+...", "default": "semantic+context"} in record["options"]
+    assert {"name": "banks", "values": "str+...", "default": "auto"} in record["options"]
     assert "tiny" in record["sizes"]
 
 
