@@ -15,7 +15,7 @@ from typing import Any
 from harness import ByDocument, Cell, HarnessError, Row, Unsupported, Workbench, stats
 
 SEQ_LEN, BATCH_SIZE = 256, 4               # small batches: at so few bytes it is steps that are short
-HELDOUT_BYTES = 128 << 10
+HELDOUT_BYTES = 256 << 10
 LENGTHS, LONG_DOCUMENTS = "bits_per_byte_in_window", 16     # of documents as long as the longest window
 FAR_BELOW = 0.5                            # of what the best compressor reaches
 NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
