@@ -67,7 +67,7 @@ def test_a_wrong_option_names_the_nearest_and_where_to_look(command, arguments, 
 
 @pytest.mark.parametrize(("arguments", "kinds"), [
     (("plugins",), {"plugin"}), (("suites",), {"suite"}), (("corpora",), {"corpus", "tokenizer"}),
-    (("doctor",), {"machine"}), (("claims",), {"claim"}), (("show", DEMO), {"row"}),
+    (("corpora", "pydoc"), {"corpus"}), (("doctor",), {"machine"}), (("claims",), {"claim"}), (("show", DEMO), {"row"}),
     (("run", "--suite", "counts", "--plugins", "ssm", "--dry-run"), {"cell"}),
     (("compare", DEMO, "--plugins", "baseline,phasefield"), {"comparison", "growth", "tuning", "rule"}),
     (("reproduce", "wave-speed", "--dry-run"), {"cell"}),
@@ -77,6 +77,19 @@ def test_json_is_an_object_a_line_that_tells_its_kind(command, arguments, kinds)
     records = [json.loads(line, parse_constant=pytest.fail) for line in done.stdout.splitlines()]
     assert records
     assert {record["kind"] for record in records} <= kinds
+
+
+def test_one_corpus_is_described(command, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("".join(f"line {i} of a text, {i * i}\n" for i in range(2000)))
+    done = command("corpora", f"file:{path}:fold=2")
+    facts = dict(line.split("  ", 1) for line in done.stdout.splitlines())
+    assert facts["name"].strip() == "lines:fold=2" and len(facts["sha256"].strip()) == 64
+    assert sum(int(facts[f"{part} bytes"].replace(",", "")) for part in ("train", "heldout")) == path.stat().st_size
+    assert facts["seen 13grams share"].strip() == "0.00%"
+    for selector, code in ((f"file:{path}:fold=10", 2), ("file:nowhere.txt", 4), ("pydok", 2)):
+        done = command("corpora", selector)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (code, "", 1)
 
 
 def both(toy, out):

@@ -13,7 +13,7 @@ from harness.data.modules import documentation, modules, package_folder
 from harness.errors import FileError
 
 SOURCE = b'''#!/usr/bin/env python
-# a comment: """not this"""
+# a comment: """ isn't this
 
 r"""Module with \\alpha."""
 
@@ -32,7 +32,7 @@ class C:    # comment: here
     \'\'\'Two "quoted" \'words\'.\'\'\'
 
     async def g(self):
-        "Three."
+        """Three."""
     def h(self):
         u"Four\\
  goes on"

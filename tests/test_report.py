@@ -371,6 +371,23 @@ def test_many_metrics_stand_below_each_other_and_few_beside_each_other(tmp_path,
         assert {len(row) for row in table.rows} == {len(headings)}
 
 
+def test_a_metric_in_parts_has_a_table_of_its_own_and_no_other(tmp_path, registry):
+    common = {"suite": "perplexity", "phase": "score", "unit": "bits/byte", "better": "lower"}
+    results = [CellResult(cell(name, "perplexity", plugin=name), [
+        Row(**common, plugin=name, cell_id=name, metric="bits_per_byte", value=2.5),
+        Row(**common, plugin=name, cell_id=name, metric="trial_bits_per_byte@0.01", value=3.5),
+        *(Row(**common, plugin=name, cell_id=name, seq_len=n, metric=f"bits_per_byte@{part}", value=value, reason="9 B")
+          for n, part, value in ((8, "position_0", 4.5), (16, "position_0", 3.5), (8, "word_unseen", 1.25)))])
+        for name in ("a", "b")]
+    document = build([write(tmp_path / "run", *results)], registry)
+    tables = blocks(document, "perplexity: bits per byte in parts")
+    by_length, single = ([[item.text for item in row if item.text] for row in table.rows] for table in tables)
+    assert by_length == [["bits/byte@position 0", name, "4.50", "3.50"] for name in ("a", "b")]
+    assert single == [[name, "1.25"] for name in ("a", "b")] and not any(table.notes for table in tables)
+    others = [block for block in blocks(document, "perplexity") if block not in tables]
+    assert not any("position" in heading for block in others for heading in getattr(block, "headings", ()))
+
+
 def test_parts_of_the_memory_are_stacked(registry):
     figure, = blocks(build([REFERENCE / "cpu"], registry), "memory-1024")
     weighed = {(row.plugin, row.options) for row in read_run(REFERENCE / "cpu", registry).rows

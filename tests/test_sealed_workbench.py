@@ -1,4 +1,5 @@
-"""The sealed workbench: windows of any length score every token once, and one ledger holds what the seal asks about."""
+"""The sealed workbench: windows of any length score every token once, one ledger holds what the seal asks about, and
+rows tell what a corpus has to say of itself."""
 
 import math
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from harness import Cell
+from harness.data.documents import Documents
 from harness.data.faithful import Faithful
 from harness.data.tokenizers import bytes_tokenizer
 from harness.referee.ledger import Ledger
@@ -46,3 +48,12 @@ def test_further_scorings_of_a_model_are_sealed_with_the_first(bench):
     assert {len(place.tokens) for place in bench.ledger.places} == {4, 16}
     bench.score(Away(1), TEXT)
     assert bench.ledger.seen == 41 and {len(place.tokens) for place in bench.ledger.places} == {4}
+
+
+def test_every_row_tells_what_a_corpus_has_to_say_of_itself(bench, monkeypatch):
+    bench.registry = SimpleNamespace(corpus=lambda text: (None, None))
+    bench._facts, bench.checkpoint = {"reason": "an earlier note"}, None
+    text = Documents("a", (b"some text",), (b"other words",), note="it lies there")
+    monkeypatch.setattr("harness.bench.workbench.load_documents", lambda spec, selector: text)
+    assert bench.documents is text
+    assert bench._facts["reason"] == "an earlier note; it lies there" and bench._facts["corpus_sha256"] == text.sha256

@@ -1,4 +1,4 @@
-"""`harness plugins`, `suites` and `corpora`: what is registered, and what does not load or misses a dependency."""
+"""`harness plugins`, `suites` and `corpora`: what is registered, and what of it cannot be used; one corpus."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from ..errors import PluginError
 from .listing import Entry, print_listing
-from .options import Json, PluginFiles, load_listed, print_objects
+from .options import Json, PluginFiles, load_listed, load_registry, print_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -91,12 +91,22 @@ def suites(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     print_listing([Entry((suite.name, suite.summary)) for suite in registry.suites.values()])
 
 
-def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
-    """List the corpora and tokenizers.
+def corpora(
+    corpus: Annotated[str | None, typer.Argument(
+        help="One to load and describe, such as stdlib:fold=1.", metavar="CORPUS")] = None,
+    plugin_file: PluginFiles = None,
+    as_json: Json = False,
+) -> None:
+    """List the corpora and tokenizers, or load one corpus and tell its sizes, its digest, and what of it is held out
+    and yet familiar.
 
-    Example: harness corpora -p mycorpus.py
+    Example: harness corpora docstrings
     """
     from ..specs import missing
+
+    if corpus is not None:
+        _describe(corpus, plugin_file, as_json)
+        return
 
     registry = load_listed(plugin_file)
     groups: dict[str, Mapping[str, CorpusSpec | TokenizerSpec]] = {
@@ -111,3 +121,20 @@ def corpora(plugin_file: PluginFiles = None, as_json: Json = False) -> None:
     print_listing([Entry((entry["kind"], entry["name"], entry["summary"]),
                          (f"unavailable: {entry['unavailable']}",) if entry["unavailable"] else ())
                    for entry in entries])
+
+
+def _describe(corpus: str, plugin_file: PluginFiles, as_json: bool) -> None:
+    from ..data.corpora import load_documents
+
+    facts = load_documents(*load_registry(plugin_file).corpus(corpus)).describe()
+    if as_json:
+        print_objects("corpus", [facts])
+        return
+    print_listing([Entry((name.replace("_", " "), _fact(name, value)))
+                   for name, value in facts.items() if value is not None])
+
+
+def _fact(name: str, value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2%}" if name.endswith("_share") else f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

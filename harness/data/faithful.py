@@ -27,6 +27,8 @@ class Faithful:
             raise AuditFailed(f"tokenizer {self.name}: a vocabulary of {self.vocab_size} ids; {MOST:,} are the most")
         self.pieces = vocabulary(tokenizer)                         # the bytes of every token, b"" for specials
         self.token_bytes = np.array([*map(len, self.pieces)], np.int64)
+        self._pieces = np.frombuffer(b"".join(self.pieces), np.uint8)
+        self._starts = np.cumsum(self.token_bytes) - self.token_bytes
         declared = np.asarray(tokenizer.token_bytes)
         if declared.shape != self.token_bytes.shape:
             raise AuditFailed(f"tokenizer {self.name}: token_bytes is {declared.shape}, not ({self.vocab_size},)")
@@ -44,7 +46,7 @@ class Faithful:
             raise AuditFailed(f"tokenizer {self.name}: encode gives {tokens.dtype} of shape {tokens.shape}")
         if len(tokens) and not 0 <= tokens.min() <= tokens.max() < self.vocab_size:
             raise AuditFailed(f"tokenizer {self.name}: ids from {tokens.min()} to {tokens.max()} of {self.vocab_size}")
-        found = b"".join(map(self.pieces.__getitem__, tokens.tolist()))
+        found = self.decode(tokens)
         if found != text:
             at = next((i for i, pair in enumerate(zip(found, text, strict=False)) if pair[0] != pair[1]), len(found))
             raise AuditFailed(f"tokenizer {self.name}: the tokens of {len(text)} bytes stand for {len(found)} bytes, "
@@ -52,7 +54,11 @@ class Faithful:
         return tokens.astype(np.int32)
 
     def decode(self, tokens: Sequence[int] | np.ndarray) -> bytes:
-        return b"".join(map(self.pieces.__getitem__, np.asarray(tokens, np.int64).tolist()))
+        ids = np.asarray(tokens, np.int64)
+        sizes = self.token_bytes[ids]
+        shift = self._starts[ids] - (np.cumsum(sizes) - sizes)      # from a place in the text to one in all pieces
+        text: bytes = self._pieces[np.repeat(shift, sizes) + np.arange(sizes.sum())].tobytes()
+        return text
 
 
 def encode_documents(tokenizer: Tokenizer, documents: Iterable[bytes], kind: str) -> list[np.ndarray]:

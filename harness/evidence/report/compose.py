@@ -38,7 +38,7 @@ from .figures import (
 from .header import facts, question
 from .ladders import ladder_section
 from .quality import quality_figures
-from .tables import audit_table, failure_table, headline_table, pivot_tables, row_table
+from .tables import audit_table, breakdown_tables, failure_table, headline_table, pivot_tables, row_table
 from .verdicts import verdict_counts, verdict_section
 from .versus import Versus, asked_for, beside_baseline
 from .versus_tables import comparison_section, takeaway_blocks
@@ -127,7 +127,7 @@ def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Re
         circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(pivot, styles),
     ):
         section.blocks += figures
-    section.blocks += pivot_tables(pivot, name)
+    section.blocks += [*pivot_tables(pivot, name), *breakdown_tables(rows, name)]
     return section
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from ...quantities import format_number
 from ...store import Row
@@ -10,9 +11,9 @@ from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter, Part
 from ..tables.pivot import CONTEXT, Column, Pivot, Place, in_context
-from .citation import CitedRow
+from .citation import CITED_CONTEXT, CitedRow
 from .document import Table, TableCell, TextSpan, plain
-from .figures import cite, exactly, name_of
+from .figures import NUMBERED, cite, exactly, name_of
 
 HEADLINES = (                               # metric, phase, what a reader calls it
     ("bits_per_byte", "score", "bits/byte"), ("excess_bits", "score", "excess bits/byte"),
@@ -70,6 +71,19 @@ def _by_metric(pivot: Pivot, columns: Sequence[Column], name: str) -> Table:
         turned = [[plain(heading), *(row[i] for row in rows)] for i, heading in enumerate(headings)]
         headings, rows = ["metric", *(row[0].text for row in rows)], turned[1:]
     return Table(name, headings, rows, frozenset(range(1, len(headings))), " · ".join(pivot.title), formatter.below())
+
+
+def breakdown_tables(rows: Sequence[CitedRow], suite: str) -> Iterator[Table]:
+    """Metrics `NAME@PART`, where PART is no number, that part a metric NAME: tables for each NAME. What a row says of
+    the size of its part stands among the rows alone."""
+    parted: dict[str, list[CitedRow]] = {}
+    for row in rows:
+        name, at, _ = row.metric.partition("@")
+        if at and row.status == "ok" and not NUMBERED.fullmatch(row.metric):
+            parted.setdefault(name, []).append(replace(row, reason=""))
+    for name, own in parted.items():
+        pivot = Pivot(own, tuple(dict.fromkeys(row.metric for row in own)), CITED_CONTEXT)
+        yield from pivot_tables(pivot, f"{suite}: {name.replace('_', ' ')} in parts")
 
 
 def headline_table(rows: Sequence[CitedRow], suites: Sequence[str]) -> Table | None:
