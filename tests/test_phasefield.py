@@ -314,7 +314,7 @@ def test_half_lives_and_periods_start_spread_out():
     decay = layer.delta() * torch.sigmoid(-layer.gate_bias)
     half_life = (math.log(0.5) / decay.log()).detach()
     period = math.pi / torch.atan(layer.half_tangent.detach()).abs()
-    for spread, low, high in ((half_life, 1, 256), (period, 4, 512)):
+    for spread, low, high in ((half_life, 1, 32), (period, 2.2, 512)):
         assert float(spread.min()) == pytest.approx(low, rel=0.05)
         assert float(spread.max()) == pytest.approx(high, rel=0.05)
         assert float(spread.median()) == pytest.approx(math.sqrt(low * high), rel=0.2)          # log-uniform
@@ -387,7 +387,7 @@ def test_episodic_memory_never_holds_a_square_of_the_length():
 # The plugin
 
 def test_bad_options_are_refused():
-    for options in ({"banks": ("semantics",)}, {"dim": 7, "episodic": True}, {"context": 0}):
+    for options in ({"banks": ("semantics",)}, {"dim": 7, "episodic": True}, {"context": 0}, {"longest": 300}):
         with pytest.raises((ValueError, UsageError), match=f"{next(iter(options))[:4]}"):
             config(**options)
 

@@ -14,6 +14,7 @@ from .config import PhaseFieldConfig
 from .phase import ComplexLinear, GatedMLP, cayley, convolve, drop_channels, phase_norm
 
 SLOWEST = 0.9999                # the largest retention a token, a half-life of 6931 tokens
+BRANCHES = 2.0                  # size of what all branches together add to an embedding of size 1, at the start
 
 
 class OscillatorLayer(nn.Module):
@@ -21,8 +22,8 @@ class OscillatorLayer(nn.Module):
 
     a_t = delta (1 - sigmoid(G x_t + b)) is real, so phases turn only by the fixed rotation R; sqrt(1 - a^2) keeps the
     state at unit variance whatever the retention. `sharing` neighbours share a row of G, that is what of the text opens
-    them, with a half-life and a period of their own: those start log-uniform over 1..256 and 4..512 tokens. State: h
-    (B, 2S), and the window of the short convolution.
+    them, with a half-life and a period of their own, which start log-uniform over 1..`longest` and 2.2..512 tokens.
+    State: h (B, 2S), and the window of the short convolution.
     """
 
     def __init__(self, config: PhaseFieldConfig, gain: float):
@@ -36,10 +37,10 @@ class OscillatorLayer(nn.Module):
         self.output = ComplexLinear(size, dim, gain)
         self.skip = ComplexLinear(dim, dim, gain) if config.skip else None
         self.taps = nn.Parameter(F.pad(torch.ones(dim, 1), (config.conv - 1, 0))) if config.conv else None
-        half_life = 2.0 ** (8 * torch.rand(size))
+        half_life = config.longest ** torch.rand(size)
         self.log_floor = nn.Parameter(torch.full((size,), 6.0))
         self.gate_bias = nn.Parameter(-torch.logit(0.5 ** (1 / half_life) / self.delta().detach()))
-        angle = (2 * math.pi / 512) * (512 / 4) ** torch.rand(size) * torch.sign(torch.rand(size) - 0.5)
+        angle = (2 * math.pi / 512) * (512 / 2.2) ** torch.rand(size) * torch.sign(torch.rand(size) - 0.5)
         self.half_tangent = nn.Parameter(torch.tan(angle / 2))
 
     def delta(self) -> Tensor:
@@ -77,7 +78,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: PhaseFieldConfig):
         super().__init__()
-        gain = (config.layers * (1 + config.mlp)) ** -0.5
+        gain = BRANCHES * (config.layers * (1 + config.mlp)) ** -0.5
         self.layers = nn.ModuleList(OscillatorLayer(config, gain) for _ in range(config.layers))
         self.mlps = nn.ModuleList(GatedMLP(config.dim, config.mlp_hidden, gain) for _ in self.layers if config.mlp)
         self.dropout = config.dropout_rate

@@ -38,6 +38,7 @@ class PhaseFieldConfig:
     layers: int = 3
     state_dim: int | None = None            # oscillators a layer; 3 dim, or 2 dim as published
     sharing: int = 4                        # oscillators that share a decay gate
+    longest: float = 32.0                   # half-lives start log-uniform between 1 and this many tokens
     hidden: int | None = None               # hidden channels of the gated MLP; dim
     banks: tuple[str, ...] = ("auto",)      # "none", or semantic+context as published
     concepts: int = 32                      # of the semantic bank
@@ -79,6 +80,8 @@ class PhaseFieldConfig:
             "layers", "sharing", "concepts", "context", "languages", "slots", "window", "heads")}
         if min(counts.values()) < 1 or min(self.conv, self.nearest) < 0:
             raise ValueError(f"{', '.join(counts)} must be at least 1, conv and nearest at least 0")
+        if not 1 <= self.longest <= 256:
+            raise ValueError(f"longest must be between 1 and 256 tokens, not {self.longest}")
         if self.patch < 0 or self.patch == 1 or self.local < 2 or self.local % 2:
             raise ValueError("patch must be 0 or at least 2, local even and at least 2")
         if self.episodic and self.dim % self.heads:
