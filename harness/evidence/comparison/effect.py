@@ -28,6 +28,7 @@ from ..statistics.contrast import Contrast
 from ..statistics.intervals import CONFIDENCE, Estimate
 from . import timing
 from .pairs import Reading, ReadingPair
+from .seeds import variance_of_seeds
 
 ALPHA = 1 - CONFIDENCE
 UNCONTROLLED = 1.10
@@ -84,7 +85,7 @@ def effect(pair: ReadingPair, a: Run, b: Run) -> Effect:
     if isinstance(how, ByRound):
         found = _by_round(pair, how.key, a, b)
     elif isinstance(how, ByDocument):
-        found = _by_document(pair, how)
+        found = _by_document(pair, how, a, b)
     return found or _by_value(pair, a, b)
 
 
@@ -153,7 +154,7 @@ def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> t
 
 # Documents
 
-def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
+def _by_document(pair: ReadingPair, how: ByDocument, run_a: Run, run_b: Run) -> Effect | None:
     import numpy as np
 
     sides = [{r.result.cell["seed"]: r for r in side} for side in (pair.a, pair.b)]
@@ -167,10 +168,22 @@ def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
     if len(sizes) > 1:
         raise Incomparable("other documents were scored")
     a, b = (np.array([r.result.series(how.key) for r in side.values()], float) for side in sides)      # (S, N)
-    found = contrast.by_document(
-        a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested, same_seeds=_same_seeds(pair))
+    ratio, same = bool(how.size) and min(a.min(), b.min()) > 0, _same_seeds(pair)
+    known, source = (None, "") if same else variance_of_seeds(pair, how, run_a, run_b, ratio)
+    found = contrast.by_document(a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested,
+                                 same_seeds=same, of_seed=known)
     documents = format_number(a.shape[1], "document") + " of each seed" * how.nested
-    return _contrasted(found, f"paired by document, {documents}, {_seeds(len(a), len(b))}")
+    words = ", ".join(filter(None, [f"paired by document, {documents}, {_seeds(len(a), len(b))}", source]))
+    if len(a) == len(b) == 1 and not (known or same or _of_given_weights(pair)):
+        found = replace(found, student=replace(found.student, variance=None))
+        words += ": what another seed would give is not known; --seeds 3 tells"
+    return _contrasted(found, words)
+
+
+def _of_given_weights(pair: ReadingPair) -> bool:
+    """Whether weights were scored that were trained before: these are the question, and no seed is."""
+    return all(reading.result.cell.get("checkpoint") or reading.result.cell.get("weights")
+               for reading in (*pair.a, *pair.b))
 
 
 def _same_seeds(pair: ReadingPair) -> bool:
