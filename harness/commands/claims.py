@@ -237,8 +237,8 @@ def give_verdicts(
     reproduction.found = {result.id: result for result in store.results()}
     suites = dict(registry.suites)
     verdicts = [one for claim in chosen for one in judge_claim(claim, scale, reproduction.runs_of, suites)]
-    save_verdicts(store.directory, verdicts)
-    return verdicts
+    names = {verdict.name for verdict in verdicts}
+    return [one for one in save_verdicts(store.directory, verdicts) if one.name in names]
 
 
 def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -39,6 +40,8 @@ class RuleFinding:
     reason: str = ""
     further: str = ""
     cells: tuple[str, ...] = ()
+    p: Finite | None = None                 # of the number lying at its threshold; None: exact, or not measured
+    alone: Judgement | None = None          # what it would be by itself, where others of its source take that back
 
     @property
     def words(self) -> str:
@@ -47,7 +50,13 @@ class RuleFinding:
             return self.reason
         unit = "x" if self.scale == "ratio" else self.unit
         text = format_value(self.value, unit, self.low, self.high)
-        return text + (f"; {self.further}" if self.further else "")
+        return "; ".join(filter(None, [text, self.reason if self.alone else "", self.further]))
+
+
+def worst(findings: Sequence[RuleFinding]) -> Judgement:
+    """One rule that fails refutes; all must hold to confirm."""
+    found = {finding.verdict for finding in findings}
+    return next(one for one in (REFUTED, NOT_RUN, UNMEASURABLE, INCONCLUSIVE, CONFIRMED) if one in found)
 
 
 @dataclass(frozen=True)

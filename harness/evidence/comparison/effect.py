@@ -57,6 +57,7 @@ class Effect:
     floor: float = 1.0
     detectable: float = math.inf
     exact: bool = False
+    degrees: float = math.inf               # of freedom, of the estimate's variance
 
     def told(self, scale: float, p: float | None) -> bool:
         """Whether noise cannot explain the effect: `p` is that of no effect, corrected; None where there is none."""
@@ -205,7 +206,7 @@ def _contrasted(found: Contrast, how: str, floor: float = 1.0) -> Effect:
         detectable = math.log(stats.minimum_detectable(
             Estimate(1.0, math.exp(estimate.low - estimate.value), math.exp(estimate.high - estimate.value), 1)))
     return Effect(estimate, found.estimate(1 - 2 * ALPHA), None if found.student.variance is None else found.student.p,
-                  found.ratio, how, floor, detectable)
+                  found.ratio, how, floor, detectable, degrees=found.student.degrees or math.inf)
 
 
 # Values
