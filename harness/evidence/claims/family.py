@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ..statistics.intervals import holm
 from ..statistics.student import CONFIDENCE
-from .verdict import CONFIRMED, INCONCLUSIVE, REFUTED, RuleFinding, Verdict, worst
+from .verdict import CONFIRMED, INCONCLUSIVE, REFUTED, RuleFinding, Verdict
 
 
 def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -26,8 +26,7 @@ def corrected(verdicts: Sequence[Verdict]) -> list[Verdict]:
         size = len(families[verdict.source])
         findings = tuple(one if one.p is None else _beside_others(one, next(adjusted[verdict.source]), size)
                          for one in verdict.findings)
-        found.append(verdict if findings == verdict.findings else
-                     replace(verdict, findings=findings, verdict=worst(findings)))
+        found.append(verdict if findings == verdict.findings else verdict.concluded(findings))
     return found
 
 

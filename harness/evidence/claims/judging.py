@@ -15,6 +15,7 @@ from ...suite import Suite
 from ..statistics.student import CONFIDENCE, normal_quantile, student_t
 from .claim import Claim, ClaimTest, Rule
 from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
+from .scope import reach, too_narrow
 from .verdict import (
     CONFIRMED,
     INCONCLUSIVE,
@@ -24,7 +25,6 @@ from .verdict import (
     Judgement,
     RuleFinding,
     Verdict,
-    worst,
 )
 
 MOST = 1_000                               # repetitions beyond which none are promised
@@ -52,7 +52,8 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
     for form, tests in forms.items():
         findings = tuple(replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words)
                          for test in tests)
-        verdicts.append(replace(plain, form=form, scale=scale, verdict=worst(findings), findings=findings))
+        verdicts.append(replace(plain, form=form, scale=scale, at=reach(tests),
+                                narrow=too_narrow(tests, suites)).concluded(findings))
     return verdicts
 
 
