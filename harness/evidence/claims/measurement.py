@@ -235,6 +235,8 @@ def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:
     """B beside A as `harness compare` has it; the conditions are equal, since one protocol planned both."""
     found, how = effect(pair, a, b), pair.a[0].compared
     estimate, tight = (_widened(one, found.floor, found.ratio) for one in (found.estimate, found.tight))
+    if found.p is None and not found.exact:
+        estimate = replace(estimate, low=None, high=None)
     if isinstance(how, ByRound) and estimate.n > 1:
         repeats = "rounds"
     else:

@@ -44,7 +44,8 @@ class Incomparable(Exception):
 class Effect:
     """B over A (`ratio`) or B minus A.
 
-    `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing repeats), `floor` the factor
+    `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing that decides repeats; the
+    interval of `estimate` is then of what was measured alone), `floor` the factor
     below which nothing is ranked, `detectable` the factor that would be found with 80 % power. `exact`: counted, not
     measured; any difference is real.
     """
@@ -175,10 +176,10 @@ def _by_document(pair: ReadingPair, how: ByDocument, run_a: Run, run_b: Run) -> 
                                  same_seeds=same, of_seed=known)
     documents = format_number(a.shape[1], "document") + " of each seed" * how.nested
     words = ", ".join(filter(None, [f"paired by document, {documents}, {_seeds(len(a), len(b))}", source]))
-    if len(a) == len(b) == 1 and not (known or same or _of_given_weights(pair)):
-        found = replace(found, student=replace(found.student, variance=None))
-        words += ": what another seed would give is not known; --seeds 3 tells"
-    return _contrasted(found, words)
+    if len(a) > 1 or len(b) > 1 or known or same or _of_given_weights(pair):
+        return _contrasted(found, words)
+    of_weights = _contrasted(found, words + " and an interval of these weights: what another would give is not known")
+    return replace(of_weights, p=None, tight=replace(of_weights.tight, low=None, high=None), detectable=math.inf)
 
 
 def _of_given_weights(pair: ReadingPair) -> bool:
