@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,6 +44,17 @@ class Run:
     def groups(self) -> dict[str, list[CellResult]]:
         return by_timing_group(self.results)
 
+    @cached_property
+    def _protocols(self) -> dict[str, list[CellResult]]:
+        table: dict[str, list[CellResult]] = {}
+        for result in self.results:
+            table.setdefault(protocol_of(result), []).append(result)
+        return table
+
+    def alike(self, like: CellResult) -> Sequence[CellResult]:
+        """The cells of all plugins that were measured as this one was."""
+        return self._protocols.get(protocol_of(like), ())
+
     def labels(self, suite: str = "") -> list[str]:
         """The plugins measured, as the command line writes them."""
         return list(dict.fromkeys(result.label for result in self.results if suite in ("", result.cell["suite"])))
@@ -60,6 +72,17 @@ class Run:
                  and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)}
         fewest = [label for label, count in wider.items() if count == min(wider.values())]
         return fewest[0] if len(fewest) == 1 else None
+
+
+PLUGINS_OWN = ("id", "plugin", "options", "preset", "seed", "code", "needs", "group", "checkpoint", "weights",
+               "version", "state_bytes")
+
+
+def protocol_of(result: CellResult) -> str:
+    """What cells of several plugins, seeds and learning rates have in common, as a text to compare."""
+    common = {name: value for name, value in result.cell.items() if name not in PLUGINS_OWN}
+    asked = {name: value for name, value in common.get("protocol", {}).items() if name != "lr"}
+    return json.dumps({**common, "protocol": asked}, sort_keys=True, default=str)
 
 
 def read_run(directory: Path, registry: Registry, name: str = "") -> Run:

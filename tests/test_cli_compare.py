@@ -38,8 +38,9 @@ def runs(tmp_path_factory):
         results = group(generator, (128, 256), plugins=(("baseline", 1.0), ("ssm", each)),
                         codes=(("ssm", name),), machine=1 if name == "old" else 0.8)
         noise = sizes * generator.normal(0, 0.01, len(bits))
-        results += [scored("ssm", 0.97 * bits + noise, sizes), scored("baseline", bits, sizes), tuned("ssm", 4),
-                    tuned("baseline", 3), weighed("ssm", "weights_bytes", 1e6)]
+        results += [scored(plugin, (level + 0.001 * seed) * bits + own, sizes, seed) for seed in range(3)
+                    for plugin, level, own in (("ssm", 0.97, noise), ("baseline", 1.0, 0.0))]
+        results += [tuned("ssm", 4), tuned("baseline", 3), weighed("ssm", "weights_bytes", 1e6)]
         store(folder / name, results, name)
     return folder
 

@@ -83,6 +83,7 @@ def test_the_same_measurement_is_no_experiment():
 
 
 def test_scores_are_paired_by_document():
+    """One plugin before and after a change starts a seed from the same weights."""
     generator = np.random.default_rng(5)
     sizes, bits = documents(generator)
     better = bits * 0.99 + sizes * generator.normal(0, 0.01, len(bits))
@@ -91,6 +92,39 @@ def test_scores_are_paired_by_document():
     assert found.estimate.value == pytest.approx(better.sum() / bits.sum())
     assert found.p < 1e-3
     assert found.ratio
+
+
+def test_one_seed_of_two_plugins_is_not_ranked_where_nothing_tells_what_another_gives():
+    sizes, bits = documents(np.random.default_rng(5))
+    trained = run(scored("ssm", bits, sizes), scored("wave", 0.9 * bits, sizes))
+    found = one(trained, trained, "bits_per_byte", plugins=("ssm", "wave"))
+    assert found.how.endswith("one seed and an interval of these weights: what another would give is not known")
+    assert (found.estimate.value, found.p, found.tight.low) == (pytest.approx(0.9), None, None)
+    assert found.estimate.high < 1 and not found.told(1.0, found.p) and not found.same(0.2)
+    given = run(*(scored("ssm", side * bits, sizes, checkpoint=name, weights=name)
+                  for side, name in ((1, "a"), (0.9, "b"))))
+    found = one(given, given, "bits_per_byte", plugins=("ssm@a", "ssm@b"))
+    assert found.p < 1e-3                                   # those weights are the question, and no seed is
+
+
+def others(generator, bits, sizes, spreads):
+    """Three seeds each of further plugins, which vary by so much."""
+    return [scored(f"other{index}", bits * (1 + generator.normal(0, spread)), sizes, seed)
+            for index, spread in enumerate(spreads) for seed in range(3)]
+
+
+def test_the_seed_variance_of_one_seed_is_pooled_over_plugins_that_vary_alike():
+    generator = np.random.default_rng(6)
+    sizes, bits = documents(generator)
+    a, b = scored("ssm", bits, sizes), scored("wave", 0.99 * bits, sizes)
+    alike, unlike = (run(a, b, *others(generator, bits, sizes, spreads))
+                     for spreads in ([0.01] * 6, [1e-4, 1e-4, 0.05]))
+    found = one(alike, alike, "bits_per_byte", plugins=("ssm", "wave"))
+    assert found.how == "paired by document, 30 documents, one seed, seed variance pooled over 6 plugins"
+    assert math.log(found.estimate.high / found.estimate.low) / 2 == pytest.approx(2.18 * 0.01 * 2**0.5, rel=0.4)
+    wide = one(unlike, unlike, "bits_per_byte", plugins=("ssm", "wave"))
+    assert wide.how.endswith("one seed, seed variance of the one of 3 plugins that varies most")
+    assert wide.estimate.high / wide.estimate.low > 1.1
 
 
 @pytest.mark.parametrize("change", [lambda sizes: sizes * 2, lambda sizes: sizes[:-1]])
@@ -135,8 +169,9 @@ def test_texts_of_every_seed_are_paired_within_it():
     hard = generator.random((3, 64))
     a = [answered("ssm", hard[seed] < 0.5, seed) for seed in range(3)]
     b = [answered("wave", hard[seed] < 0.7, seed) for seed in (2, 1)]
-    found = effects._by_document(effects.ReadingPair(None, tuple(a), tuple(b)), a[0].compared)
-    assert found.how == "paired by document, 64 documents of each seed, 2 seeds"
+    measured = run(*(reading.result for reading in (*a, *b)))
+    found = effects._by_document(effects.ReadingPair(None, tuple(a), tuple(b)), a[0].compared, measured, measured)
+    assert found.how.startswith("paired by document, 64 documents of each seed, 2 seeds")
     assert not found.ratio
     assert found.estimate.value == pytest.approx(np.mean([np.mean(hard[s] < 0.7) - np.mean(hard[s] < 0.5)
                                                           for s in (1, 2)]))

@@ -11,6 +11,7 @@ from harness.errors import FileError
 from harness.evidence.claims.claim import Claim, ClaimTest, Quantity, Rule
 from harness.evidence.claims.judging import further_repetitions, judge_claim, judge_rule
 from harness.evidence.claims.measurement import Measurement
+from harness.evidence.claims.table import markdown
 from harness.evidence.claims.verdict import RuleFinding
 from harness.evidence.claims.verdict_file import FILE, load_verdicts, save_verdicts
 from harness.evidence.statistics.intervals import Estimate
@@ -252,16 +253,43 @@ def test_what_no_reasonable_number_settles_is_told(value, n, words):
 CLAIM = Claim("ours", "better", "a paper", "Abstract", "It is not.")
 
 
+def on_two_rungs(test):
+    """The test with two sizes on two texts, as a claim about quality takes."""
+    return [replace(test, flags=(("budget", budget), ("params", params), ("corpus", corpus)))
+            for params, budget, corpus in (("100k", "1M", "pydoc"), ("1M", "10M", "stdlib"))]
+
+
 def judged(*tests, scale="cpu", measured=None, claim=CLAIM):
     measured = measured or scores(0.9)
     return judge_claim(replace(claim, tests=tests), scale, lambda test: (measured, measured), BY_NAME)
 
 
 def test_all_rules_of_a_form_must_hold_and_forms_are_told_apart():
-    true, false = ClaimTest(rule(), "a"), ClaimTest(rule(threshold=0.5), "a")
-    verdicts = judged(true, replace(true, form="b"), false)
+    true, false = (on_two_rungs(ClaimTest(rule(threshold=threshold), "a")) for threshold in (1.0, 0.5))
+    verdicts = judged(*true, *(replace(test, form="b") for test in true), *false)
     assert [(one.form, one.verdict, len(one.findings)) for one in verdicts] == [
-        ("a", "refuted", 2), ("b", "confirmed", 1)]
+        ("a", "refuted", 4), ("b", "confirmed", 2)]
+
+
+def test_a_verdict_tells_the_scale_that_it_holds_at():
+    one, = judged(*on_two_rungs(ClaimTest(rule())))
+    assert one.told == "confirmed at 100k-1M parameters and 1M-10M bytes of text (pydoc and stdlib)"
+    assert one.told in markdown([one])
+    assert judged(ClaimTest(rule(), flags=(("params", "100k"),)))[0].at == "at 100k parameters"
+
+
+@pytest.mark.parametrize("kept", [lambda tests: tests[:1], lambda tests: [tests[0], replace(
+    tests[1], flags=(("budget", "10M"), ("params", "1M"), ("corpus", "pydoc")))]])
+def test_quality_is_not_decided_on_one_rung_or_text(kept):
+    one, = judged(*kept(on_two_rungs(ClaimTest(rule()))))
+    assert one.verdict == "inconclusive" and {finding.verdict for finding in one.findings} == {"confirmed"}
+    assert "a claim about quality takes 2 rungs and 2 corpora" in one.effect and one.narrow in one.lines
+
+
+def test_what_is_no_score_of_text_is_decided_where_it_was_measured():
+    measured = run(*group(np.random.default_rng(1), plugins=(("baseline", 1.0), ("ssm", 0.7))))
+    one, = judged(ClaimTest(rule(quantity=SECONDS, at=256)), measured=measured)
+    assert (one.verdict, one.narrow) == ("confirmed", "")
 
 
 def test_a_claim_of_another_scale_names_the_command():
@@ -277,7 +305,7 @@ def test_an_unmeasurable_claim_says_why():
 
 
 def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_path):
-    first, = judged(ClaimTest(rule()))
+    first, = judged(*on_two_rungs(ClaimTest(rule())))
     large = replace(first, claim="large", scale="gpu")
     placeholder = replace(large, verdict="not run", findings=())
     save_verdicts(tmp_path, [replace(first, form="an old form"), placeholder])
@@ -303,7 +331,8 @@ def test_a_finding_in_words():
 
 
 def test_a_refuted_claim_says_what_that_means_and_how_it_was_tested():
-    one, = judged(ClaimTest(rule(threshold=0.5), flags=(("params", "10k"), ("seeds", 3))))
-    number, meaning = one.lines
-    assert number.startswith("perplexity.bits_per_byte@score of ssm / baseline < 0.5 (params 10k, seeds 3): 0.90")
+    one, = judged(*on_two_rungs(ClaimTest(rule(threshold=0.5))))
+    number, _, meaning = one.lines
+    assert number.startswith(
+        "perplexity.bits_per_byte@score of ssm / baseline < 0.5 (budget 1M, params 100k, corpus pydoc): 0.90")
     assert (one.verdict, meaning) == ("refuted", "It is not.")

@@ -70,7 +70,7 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
     """ "by default, cpu: refuted: 0.9 ± 0.5×". That a claim is unmeasurable it says itself."""
-    return ["-> " + ": ".join(filter(None, [", ".join(filter(None, [one.form, one.scale])), one.verdict, one.effect]))
+    return ["-> " + ": ".join(filter(None, [", ".join(filter(None, [one.form, one.scale])), one.told, one.effect]))
             for one in verdicts if one.verdict != "unmeasurable"]
 
 
@@ -237,8 +237,8 @@ def give_verdicts(
     reproduction.found = {result.id: result for result in store.results()}
     suites = dict(registry.suites)
     verdicts = [one for claim in chosen for one in judge_claim(claim, scale, reproduction.runs_of, suites)]
-    save_verdicts(store.directory, verdicts)
-    return verdicts
+    names = {verdict.name for verdict in verdicts}
+    return [one for one in save_verdicts(store.directory, verdicts) if one.name in names]
 
 
 def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
@@ -248,7 +248,7 @@ def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
         return
     from ..evidence.claims.table import cells, count_line
 
-    print_listing([Entry((one.name, one.verdict, f"“{one.quote}”"), tuple(filter(None, [*one.lines, cells(one)])))
+    print_listing([Entry((one.name, one.told, f"“{one.quote}”"), tuple(filter(None, [*one.lines, cells(one)])))
                    for one in verdicts])
     print(count_line(verdicts))
     print(f"{directory}/verdicts.json, cells/; harness report {directory} shows them with their rows")

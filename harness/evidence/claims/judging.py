@@ -7,7 +7,7 @@ margin does not confirm it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...reading import Run
@@ -15,7 +15,17 @@ from ...suite import Suite
 from ..statistics.student import CONFIDENCE, normal_quantile, student_t
 from .claim import Claim, ClaimTest, Rule
 from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
-from .verdict import CONFIRMED, INCONCLUSIVE, NOT_RUN, REFUTED, UNMEASURABLE, Judgement, RuleFinding, Verdict
+from .scope import reach, too_narrow
+from .verdict import (
+    CONFIRMED,
+    INCONCLUSIVE,
+    NOT_RUN,
+    REFUTED,
+    UNMEASURABLE,
+    Judgement,
+    RuleFinding,
+    Verdict,
+)
 
 MOST = 1_000                               # repetitions beyond which none are promised
 
@@ -38,16 +48,13 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
         device = "an NVIDIA GPU" if other == "gpu" else "a CPU"
         return [replace(plain, verdict=NOT_RUN, scale=other,
                         reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
-    return [_combined(replace(plain, form=form, scale=scale), [
-        replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words) for test in tests])
-        for form, tests in forms.items()]
-
-
-def _combined(verdict: Verdict, findings: Sequence[RuleFinding]) -> Verdict:
-    """One rule that fails refutes; all must hold to confirm."""
-    found = {finding.verdict for finding in findings}
-    worst = next(one for one in (REFUTED, NOT_RUN, UNMEASURABLE, INCONCLUSIVE, CONFIRMED) if one in found)
-    return replace(verdict, verdict=worst, findings=tuple(findings))
+    verdicts = []
+    for form, tests in forms.items():
+        findings = tuple(replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words)
+                         for test in tests)
+        verdicts.append(replace(plain, form=form, scale=scale, at=reach(tests),
+                                narrow=too_narrow(tests, suites)).concluded(findings))
+    return verdicts
 
 
 def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleFinding:
@@ -67,7 +74,13 @@ def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleF
     reason = f"infinitely more: {measured.how}" if math.isinf(estimate.value) else ""       # a file has no infinity
     return RuleFinding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
                    "ratio" if measured.ratio else "value", measured.unit, measured.how, reason, settling,
-                   measured.cells)
+                   measured.cells, _p_value(rule, measured))
+
+
+def _p_value(rule: Rule, measured: Measurement) -> float | None:
+    """Of the number lying at the nearer end of the zone that confirms."""
+    found = [measured.p_of(end) for end in _zone(rule, measured.ratio) if math.isfinite(end)]
+    return max((p for p in found if p is not None), default=None)
 
 
 def decide(rule: Rule, measured: Measurement) -> tuple[Judgement, str]:

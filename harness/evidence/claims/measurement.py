@@ -24,7 +24,7 @@ from ..statistics import growth
 from ..statistics import intervals as stats
 from ..statistics.contrast import ratio_of
 from ..statistics.intervals import Estimate
-from ..statistics.student import student_difference, student_mean
+from ..statistics.student import CONFIDENCE, normal_quantile, student_difference, student_mean, student_t, t_p_value
 from .claim import Quantity, Rule
 
 NAMED = 4                                   # metrics that are named where the one asked for is not among them
@@ -44,6 +44,22 @@ class Measurement:
     repeats: str = ""
     how: str = ""
     cells: tuple[str, ...] = ()
+    degrees: float = 0.0                    # of freedom; 0: one less than its repetitions
+
+    def p_of(self, threshold: float) -> float | None:
+        """Two-sided, of the number being `threshold`, as its interval tells it; None of what is exact, or has none."""
+        low, high = self.estimate.low, self.estimate.high
+        if low is None or high is None or low == high or (self.ratio and min(low, threshold) <= 0):
+            return None
+        scale = math.log if self.ratio else float
+        degrees = self.degrees or (self.estimate.n - 1 if self.estimate.n > 1 else math.inf)
+        t = student_t(CONFIDENCE, degrees) if math.isfinite(degrees) else normal_quantile(CONFIDENCE)
+        value, at = scale(self.estimate.value), scale(threshold)
+        half = abs(scale(low if at < value else high) - value)
+        if not half or math.isinf(half):
+            return None
+        distance = abs(value - at) / half * t
+        return t_p_value(distance, degrees) if math.isfinite(degrees) else math.erfc(distance / math.sqrt(2))
 
 
 class NoMeasurement(Exception):
@@ -219,13 +235,16 @@ def _measured_effect(pair: ReadingPair, a: Run, b: Run) -> Measurement:
     """B beside A as `harness compare` has it; the conditions are equal, since one protocol planned both."""
     found, how = effect(pair, a, b), pair.a[0].compared
     estimate, tight = (_widened(one, found.floor, found.ratio) for one in (found.estimate, found.tight))
+    if found.p is None and not found.exact:
+        estimate = replace(estimate, low=None, high=None)
     if isinstance(how, ByRound) and estimate.n > 1:
         repeats = "rounds"
     else:
         repeats = "" if found.exact else "seeds" + " and as much more text" * isinstance(how, ByDocument)
         estimate = replace(estimate, n=min(len(pair.a), len(pair.b)))
     floor = f"; identical code differs by up to {found.floor:.3g}×" if found.floor > 1 else ""
-    return Measurement(estimate, tight, found.ratio, pair.key.unit, repeats, found.how + floor)
+    degrees = found.degrees if math.isfinite(found.degrees) and repeats != "rounds" else 0.0
+    return Measurement(estimate, tight, found.ratio, pair.key.unit, repeats, found.how + floor, degrees=degrees)
 
 
 def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:

@@ -23,7 +23,7 @@ def markdown(verdicts: Sequence[Verdict]) -> str:
     """A GitHub table in the order of the sources."""
     lines = ["| source | claim | form | verdict | measured |", "|---|---|---|---|---|"]
     for one in sorted(verdicts, key=lambda one: one.source):
-        texts = (one.source, f"“{one.quote}”", ", ".join(filter(None, (one.form, one.scale))), one.verdict,
+        texts = (one.source, f"“{one.quote}”", ", ".join(filter(None, (one.form, one.scale))), one.told,
                  "<br>".join(one.lines))
         lines.append("| " + " | ".join(text.replace("|", "\\|").replace("\n", " ") for text in texts) + " |")
     return "\n".join(lines)

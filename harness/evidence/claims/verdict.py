@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from ...untrusted import Finite
@@ -39,6 +40,8 @@ class RuleFinding:
     reason: str = ""
     further: str = ""
     cells: tuple[str, ...] = ()
+    p: Finite | None = None                 # of the number lying at its threshold; None: exact, or not measured
+    alone: Judgement | None = None          # what it would be by itself, where others of its source take that back
 
     @property
     def words(self) -> str:
@@ -47,7 +50,13 @@ class RuleFinding:
             return self.reason
         unit = "x" if self.scale == "ratio" else self.unit
         text = format_value(self.value, unit, self.low, self.high)
-        return text + (f"; {self.further}" if self.further else "")
+        return "; ".join(filter(None, [text, self.reason if self.alone else "", self.further]))
+
+
+def worst(findings: Sequence[RuleFinding]) -> Judgement:
+    """One rule that fails refutes; all must hold to confirm."""
+    found = {finding.verdict for finding in findings}
+    return next(one for one in (REFUTED, NOT_RUN, UNMEASURABLE, INCONCLUSIVE, CONFIRMED) if one in found)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,21 @@ class Verdict:
     failure: str = ""
     section: str = ""                       # of the source
     findings: tuple[RuleFinding, ...] = ()
+    at: str = ""                            # the sizes and budgets that it holds at
+    narrow: str = ""                        # why its findings do not decide
+
+    @property
+    def told(self) -> str:
+        """With the scale that it holds at: "refuted at 100k parameters and 300k bytes of text"."""
+        return " ".join(filter(None, (self.verdict, self.at)))
+
+    def concluded(self, findings: Sequence[RuleFinding]) -> Verdict:
+        """What follows from the findings. A score that was refused refutes however narrow the tests are."""
+        verdict = worst(findings)
+        refused = any(one.verdict == REFUTED and one.value is None for one in findings)
+        if self.narrow and verdict in (CONFIRMED, REFUTED) and not refused:
+            verdict = INCONCLUSIVE
+        return replace(self, verdict=verdict, findings=tuple(findings))
 
     @property
     def name(self) -> str:
@@ -77,14 +101,15 @@ class Verdict:
 
     @property
     def effect(self) -> str:
-        return "; ".join(finding.words for finding in self.findings) or self.reason
+        return "; ".join(filter(None, [*(finding.words for finding in self.findings), self.narrow])) or self.reason
 
     @property
     def lines(self) -> list[str]:
         """Every rule with its protocol and number, or why there is none; of a refuted claim what that means."""
         found = [f"{one.rule}" + (f" ({one.protocol})" if one.protocol else "") + f": {one.words}"
                  for one in self.findings]
-        return (found or [self.reason]) + ([self.failure] if self.verdict == REFUTED else [])
+        return (found or [self.reason]) + [self.narrow] * bool(self.narrow) + (
+            [self.failure] if self.verdict == REFUTED else [])
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -11,14 +11,16 @@ from ...errors import FileError
 from ...store import finite
 from ...untrusted import Malformed, parse_json, read_bounded
 from ...writing import write_atomically
+from .family import corrected
 from .verdict import Verdict
 
 FILE = "verdicts.json"
 
 
 def save_verdicts(directory: Path, verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """Write verdicts beside a run. Those that it has of other claims and scales stay. Returns all of them."""
-    everything = merged(load_verdicts(directory), list(verdicts))
+    """Write verdicts beside a run, corrected for the others of their source. Those that it has of other claims and
+    scales stay. Returns all of them."""
+    everything = corrected(merged(load_verdicts(directory), list(verdicts)))
     payload = finite({"verdicts": [asdict(verdict) for verdict in everything]})
     write_atomically(directory / FILE, json.dumps(payload, indent=1, ensure_ascii=False) + "\n")
     return everything

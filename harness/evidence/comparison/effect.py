@@ -28,6 +28,7 @@ from ..statistics.contrast import Contrast
 from ..statistics.intervals import CONFIDENCE, Estimate
 from . import timing
 from .pairs import Reading, ReadingPair
+from .seeds import variance_of_seeds
 
 ALPHA = 1 - CONFIDENCE
 UNCONTROLLED = 1.10
@@ -43,7 +44,8 @@ class Incomparable(Exception):
 class Effect:
     """B over A (`ratio`) or B minus A.
 
-    `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing repeats), `floor` the factor
+    `tight` is the interval of the equivalence test, `p` that of no effect (None: nothing that decides repeats; the
+    interval of `estimate` is then of what was measured alone), `floor` the factor
     below which nothing is ranked, `detectable` the factor that would be found with 80 % power. `exact`: counted, not
     measured; any difference is real.
     """
@@ -56,6 +58,7 @@ class Effect:
     floor: float = 1.0
     detectable: float = math.inf
     exact: bool = False
+    degrees: float = math.inf               # of freedom, of the estimate's variance
 
     def told(self, scale: float, p: float | None) -> bool:
         """Whether noise cannot explain the effect: `p` is that of no effect, corrected; None where there is none."""
@@ -84,7 +87,7 @@ def effect(pair: ReadingPair, a: Run, b: Run) -> Effect:
     if isinstance(how, ByRound):
         found = _by_round(pair, how.key, a, b)
     elif isinstance(how, ByDocument):
-        found = _by_document(pair, how)
+        found = _by_document(pair, how, a, b)
     return found or _by_value(pair, a, b)
 
 
@@ -153,7 +156,7 @@ def unchanged(a: Run, b: Run, one: CellResult, other: CellResult, key: str) -> t
 
 # Documents
 
-def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
+def _by_document(pair: ReadingPair, how: ByDocument, run_a: Run, run_b: Run) -> Effect | None:
     import numpy as np
 
     sides = [{r.result.cell["seed"]: r for r in side} for side in (pair.a, pair.b)]
@@ -167,10 +170,22 @@ def _by_document(pair: ReadingPair, how: ByDocument) -> Effect | None:
     if len(sizes) > 1:
         raise Incomparable("other documents were scored")
     a, b = (np.array([r.result.series(how.key) for r in side.values()], float) for side in sides)      # (S, N)
-    found = contrast.by_document(
-        a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested, same_seeds=_same_seeds(pair))
+    ratio, same = bool(how.size) and min(a.min(), b.min()) > 0, _same_seeds(pair)
+    known, source = (None, "") if same else variance_of_seeds(pair, how, run_a, run_b, ratio)
+    found = contrast.by_document(a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested,
+                                 same_seeds=same, of_seed=known)
     documents = format_number(a.shape[1], "document") + " of each seed" * how.nested
-    return _contrasted(found, f"paired by document, {documents}, {_seeds(len(a), len(b))}")
+    words = ", ".join(filter(None, [f"paired by document, {documents}, {_seeds(len(a), len(b))}", source]))
+    if len(a) > 1 or len(b) > 1 or known or same or _of_given_weights(pair):
+        return _contrasted(found, words)
+    of_weights = _contrasted(found, words + " and an interval of these weights: what another would give is not known")
+    return replace(of_weights, p=None, tight=replace(of_weights.tight, low=None, high=None), detectable=math.inf)
+
+
+def _of_given_weights(pair: ReadingPair) -> bool:
+    """Whether weights were scored that were trained before: these are the question, and no seed is."""
+    return all(reading.result.cell.get("checkpoint") or reading.result.cell.get("weights")
+               for reading in (*pair.a, *pair.b))
 
 
 def _same_seeds(pair: ReadingPair) -> bool:
@@ -192,7 +207,7 @@ def _contrasted(found: Contrast, how: str, floor: float = 1.0) -> Effect:
         detectable = math.log(stats.minimum_detectable(
             Estimate(1.0, math.exp(estimate.low - estimate.value), math.exp(estimate.high - estimate.value), 1)))
     return Effect(estimate, found.estimate(1 - 2 * ALPHA), None if found.student.variance is None else found.student.p,
-                  found.ratio, how, floor, detectable)
+                  found.ratio, how, floor, detectable, degrees=found.student.degrees or math.inf)
 
 
 # Values

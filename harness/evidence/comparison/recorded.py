@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import fmean
 
 from ...errors import FileError
+from ...reading import protocol_of
 from ...store import CellResult
 from ...untrusted import Malformed, parse_json, read_bounded
 
 FILE = "scores.json"
 METRIC = "bits_per_byte"
-OWN = ("id", "plugin", "options", "preset", "seed", "code", "needs", "group", "weights", "version", "state_bytes")
 DIGITS = 7
 
 
@@ -48,8 +48,8 @@ def scores_of(results: Iterable[CellResult]) -> list[Scored]:
     for result in results:
         bits, sizes = result.series("document_bits"), result.series("document_bytes")
         if len(bits) == len(sizes) > 1 and any(row.metric == METRIC and row.status == "ok" for row in result.rows):
-            common = {name: value for name, value in result.cell.items() if name not in OWN}
-            cells.setdefault((result.label, json.dumps([common, sizes], sort_keys=True)), []).append(result)
+            how = json.dumps([protocol_of(result), result.cell["protocol"].get("lr"), sizes])
+            cells.setdefault((result.label, how), []).append(result)
     best: dict[tuple[str, Protocol], Scored] = {}
     for (label, _), own in sorted(cells.items()):
         seeds = {result.cell["seed"]: result for result in own}

@@ -46,7 +46,7 @@ def verdict_counts(verdicts: Sequence[Verdict]) -> Paragraph:
 
 def claim_cell(verdict: Verdict) -> TableCell:
     return TableCell((TextSpan(verdict.name, "strong"), TextSpan(f"“{verdict.quote}”", line=True),
-                      TextSpan(verdict.place, "muted", line=True)))
+                      TextSpan(", ".join(filter(None, [verdict.place, verdict.at])), "muted", line=True)))
 
 
 def justification(verdict: Verdict) -> Iterator[TextSpan]:
@@ -58,6 +58,8 @@ def justification(verdict: Verdict) -> Iterator[TextSpan]:
             yield TextSpan(f" {finding.verdict}", badge(finding.verdict))
         if words := "; ".join(filter(None, (finding.protocol, finding.how, finding.further))):
             yield TextSpan(words, "muted", line=True)
+    if verdict.narrow:
+        yield TextSpan(verdict.narrow, line=True)
     if verdict.reason or not verdict.findings:
         yield TextSpan(verdict.reason or "no rule was tried", line=True)
     if verdict.verdict == REFUTED and verdict.failure:

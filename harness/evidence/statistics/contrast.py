@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .intervals import CONFIDENCE, Estimate
+from .pooling import Part
 from .student import Student, normal_quantile, satterthwaite
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def ratio_of(b: float, a: float) -> float | None:
 
 
 def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_seeds: bool = False,
-                nested: bool = False) -> Contrast:
+                nested: bool = False, of_seed: Part | None = None) -> Contrast:
     """Scores of documents under seeds, a (S, N) and b (S', N).
 
     With `sizes` (N,) they are totals such as bits over bytes, and the contrast is their ratio; without, shares and
-    their difference. `nested` asks for the same seeds on both sides.
+    their difference. `nested` asks for the same seeds on both sides. `of_seed`: the variance of the score of one seed
+    with its degrees of freedom, where it is known from more than these two sides; relative where a ratio is asked for.
+    Without it, one seed a side has the variance of documents alone: those weights are the question then.
     """
     import numpy as np
 
@@ -67,11 +70,16 @@ def by_document(a: ndarray, b: ndarray, sizes: ndarray | None = None, *, same_se
         mean_a, mean_b, mean_size = a.mean(), b.mean(), counted.mean()
         value, weights = float((mean_b - mean_a) / mean_size), counted / counted.sum()
         x, y = ((s - m / mean_size * counted) / mean_size for s, m in ((a, mean_a), (b, mean_b)))
-    if nested and len(x) > 1:
-        parts, shared = [_over_seeds(y - x)], 0.0
+    paired = same_seeds and len(x) > 1
+    seeds = [y - x] if paired else [x, y]
+    if of_seed and not paired:
+        over_seeds = [(of_seed[0] * (1 / len(x) + 1 / len(y)), of_seed[1])]
     else:
-        seeds = [y - x] if same_seeds and len(x) > 1 else [x, y]
-        parts = _over_documents(y.mean(0) - x.mean(0), weights) + _over_each(seeds)
+        over_seeds = [_over_seeds(y - x)] if nested and len(x) > 1 else _over_each(seeds)
+    if nested and over_seeds:
+        parts, shared = over_seeds, 0.0
+    else:
+        parts = _over_documents(y.mean(0) - x.mean(0), weights) + over_seeds
         shared = sum(interaction(values, weights) for values in seeds)
     return Contrast(_student(value, parts, shared, a.shape[1]), bool(ratio))
 
@@ -102,9 +110,6 @@ def of_intervals(a: Estimate, b: Estimate) -> Contrast:
         halves = [(scale(high) - scale(low)) / 2 for low, high in filter(None, ends)]
         variance = sum((half / normal_quantile(CONFIDENCE)) ** 2 for half in halves)
     return Contrast(Student(scale(b.value) - scale(a.value), variance, math.inf, 1), ratio)
-
-
-Part = tuple[float, float]                  # a variance and its degrees of freedom
 
 
 def _student(value: float, parts: Sequence[Part], shared: float, n: int) -> Student:
