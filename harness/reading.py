@@ -76,12 +76,13 @@ class Run:
 
 PLUGINS_OWN = ("id", "plugin", "options", "preset", "seed", "code", "needs", "group", "checkpoint", "weights",
                "version", "state_bytes")
+RUNS_OWN = ("lr", "trunk")                  # of a protocol
 
 
 def protocol_of(result: CellResult) -> str:
     """What cells of several plugins, seeds and learning rates have in common, as a text to compare."""
     common = {name: value for name, value in result.cell.items() if name not in PLUGINS_OWN}
-    asked = {name: value for name, value in common.get("protocol", {}).items() if name != "lr"}
+    asked = {name: value for name, value in common.get("protocol", {}).items() if name not in RUNS_OWN}
     return json.dumps({**common, "protocol": asked}, sort_keys=True, default=str)
 
 

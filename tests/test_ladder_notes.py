@@ -13,6 +13,7 @@ from harness.evidence.comparison.ladders import amount_text, ladder_notes
 from harness.evidence.laws.rungs import rung_points
 from harness.evidence.report.compose import build
 from harness.evidence.report.markdown import render_alone
+from harness.reading import protocol_of
 from harness.registry import load
 from harness.rungs import rung_name
 
@@ -46,6 +47,13 @@ def test_a_point_is_what_its_cell_says(results):
         assert (one.flops, one.seconds, one.state_bytes, one.energy_j) == (
             point.flops, point.seconds, point.state_bytes, None)
         assert math.fsum(one.document_bits) == pytest.approx(point.bits * 2000)
+
+
+def test_rungs_of_several_seeds_and_plugins_were_measured_alike():
+    cells = [Cell("ladder", plugin, seed=seed, needs=(f"s{seed}",),
+                  protocol=(("budget_bytes", 9), ("trunk", f"{seed}")))
+             for plugin in ("ssm", "baseline") for seed in (0, 1)]
+    assert len({protocol_of(finished(cell, [])) for cell in cells}) == 1
 
 
 def test_cells_without_a_rung_or_a_score_give_no_point(results):
