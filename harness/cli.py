@@ -13,6 +13,7 @@ from .commands.compare import compare
 from .commands.doctor import doctor
 from .commands.gguf import gguf_export, gguf_import
 from .commands.lists import corpora, plugins, suites
+from .commands.lr import lr
 from .commands.new import new
 from .commands.power import power
 from .commands.report import report
@@ -42,7 +43,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claims, compare, gguf_export, gguf_import, generate, power, report, reproduce, rescore, show, train,
-    watch,
+    audit, check, claims, compare, gguf_export, gguf_import, generate, lr, power, report, reproduce, rescore, show,
+    train, watch,
 ):
     app.command()(command)

@@ -17,6 +17,7 @@ from .errors import PluginError, UsageError
 from .selector import options_in
 
 FAMILIES = ("classical", "phase", "quantum", "brain")
+PUBLISHED = "as_published"              # the option of plugins whose published form is another than theirs
 MOST_TUNABLE = 3                        # sets of options beside the defaults: a search has few trials
 
 

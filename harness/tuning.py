@@ -19,6 +19,7 @@ GRID = (4e-3, 8e-3, 1.6e-2)             # where a search begins; it goes on an o
 TRIALS = 10                             # of every search, whatever is found
 SHARE = 4                               # a trial is a quarter of the budget
 SMALL = 64_000                          # bytes; a trial has so many at least, or the whole budget
+TUNED = "tuned: "                       # before the options that were chosen, in the reason of a row
 
 
 def trial_bytes(budget: int) -> int:
@@ -40,9 +41,8 @@ def tell(bench: Workbench, trials: Sequence[Trial], unit: str = "bits/byte", tex
         how = [trial.choice, f"seed {trial.seed}", "diverged" if diverged else ""]
         bench.row(f"trial_{unit.replace('/', '_per_')}@{trial.lr:.3g}", None if diverged else trial.loss, unit, "lower",
                   phase="train", repeat=number, bytes_seen=trial.bytes, reason="; ".join(filter(None, how)))
-    tuned = f"tuned: {found.choice}" if found.choice else ""
     bench.row("learning_rate", found.lr, phase="train", ci_low=found.low, ci_high=found.high,
-              reason="; ".join(filter(None, [tuned, note])))
+              reason=_with_choice(found.choice, note))
     bench.row("lr_window_octaves", found.window, "octaves", "higher", phase="train",
               reason="at least: it may go on beyond the rates tried" if found.open else "")
     bench.row("tuning_trials", len(trials), "trials", phase="train")
@@ -55,5 +55,15 @@ def adopt(bench: Workbench) -> float:
     """The learning rate that a needed cell has found. The model takes the options that were chosen with it, and later
     rows tell both; before it is built. Raises HarnessError where the search failed."""
     lr: float = bench.need("lr")
-    bench.choose(bench.need("choice"), bench.need("lr_note"))
+    choice = bench.need("choice")
+    bench.choose(choice, _with_choice(choice, bench.need("lr_note")))
     return lr
+
+
+def _with_choice(choice: str, note: str) -> str:
+    return "; ".join(filter(None, [TUNED + choice if choice else "", note]))
+
+
+def choice_in(reason: str) -> str:
+    """The options that the reason of a row says were chosen, "" for none."""
+    return next((part.removeprefix(TUNED) for part in reason.split("; ") if part.startswith(TUNED)), "")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .audit.findings import AuditReport
     from .bench.breakdown import Part
+    from .bench.coordinates import Coordinates
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
     from .bench.recall import Recall
@@ -87,8 +88,8 @@ class Workbench(Protocol):
         ...
 
     def choose(self, choice: str, note: str = "") -> None:
-        """Give the cell's model further options, `KEY=VALUE:KEY=VALUE`; before it is built. Later rows tell them, and
-        the note."""
+        """Give the cell's model further options, `KEY=VALUE:KEY=VALUE`; before it is built. Later rows tell the
+        note."""
         ...
 
     def build(self, seed: int | None = None, choice: str = "") -> LanguageModel:
@@ -182,6 +183,11 @@ class Workbench(Protocol):
         that was interrupted goes on from where it was. Without a name nothing is kept. `seed` is the cell's own where
         none is given.
         """
+        ...
+
+    def coordinates(self, model: LanguageModel, lr: float, steps: int) -> Coordinates:
+        """How large activations and updates are after so many steps on the cell's corpus, at one rate. Not in a sealed
+        suite. Raises Unsupported for a model without a width."""
         ...
 
     def audit(

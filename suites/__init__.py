@@ -8,7 +8,21 @@ if __name__ != "harness.suites":
 
 @hookimpl
 def harness_suites() -> list[Suite]:
-    from . import anatomy, audit, circuit, counts, kernels, ladder, memory, perplexity, recall, scaling, throughput
+    from . import (
+        anatomy,
+        audit,
+        circuit,
+        counts,
+        kernels,
+        ladder,
+        memory,
+        perplexity,
+        recall,
+        scaling,
+        throughput,
+        transfer,
+    )
 
-    modules = (perplexity, ladder, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy)
+    modules = (
+        perplexity, ladder, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy, transfer)
     return [module.suite for module in modules]

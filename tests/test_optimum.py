@@ -86,6 +86,17 @@ def test_a_parabola_through_unequal_distances():
     assert lowest(points) == pytest.approx((-6.9, 3.0, 0.1))
 
 
+def test_a_choice_with_a_best_rate_of_its_own_widens_the_interval():
+    def widths(other):
+        losses = {"": parabola(-7), "a=1": parabola(other, height=2.9)}
+        found = optimum([trial for choice, loss in losses.items() for trial in measured(loss, (-8, -7, -6), 1, choice)])
+        return found.low, found.high
+
+    assert widths(-7) == pytest.approx((2.0**-7, 2.0**-7))
+    low, high = widths(-6.6)
+    assert low < 2.0**-6.6 < high and math.log2(high / low) > 0.5
+
+
 @pytest.mark.parametrize(("noise", "choices"), [(0.01, ("",)), (0.03, ("",)), (0.01, ("", "a=1", "a=2", "a=3"))])
 def test_coverage_of_the_interval_of_a_search_is_what_it_says(noise, choices):
     """Whole searches on a parabola with noise and seeds, the optimum anywhere in three octaves. Where the loss is flat

@@ -12,6 +12,8 @@ from harness.errors import FileError
 from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
 from harness.evidence.comparison.recorded import FILE
 from harness.registry import load as load_registry
+from harness.store import Row
+from harness.tuning import TUNED
 from tools.readme import (
     CLAIMS,
     DEMO,
@@ -20,6 +22,7 @@ from tools.readme import (
     picture_part,
     recorded_scores,
     render,
+    value_cell,
     verdicts_of,
     verdicts_part,
 )
@@ -47,6 +50,14 @@ def test_a_changed_result_would_be_noticed(registry):
     stale = README.replace("bits/byte |", "bits per byte |", 1)
     assert stale != README
     assert render(stale, PAGES[Path("README.md")], ROOT, registry) == README
+
+
+def test_a_variant_that_a_search_chose_stands_beside_its_score():
+    row = Row(suite="perplexity", metric="bits_per_byte", phase="score", value=2.0, unit="bits/byte")
+    place = ("perplexity", "bits_per_byte", "score", None)
+    plain = value_cell([row], *place)
+    tuned = value_cell([replace(row, reason=f"a note; {TUNED}conv=4")], *place)
+    assert tuned == f"{plain} (`conv=4`)" != plain
 
 
 def test_a_page_without_a_place_for_a_part_is_refused(registry):

@@ -22,7 +22,8 @@ def run(command, toy, tmp_path_factory):
         return command("run", "-p", toy, "--out", out, *TINY, *arguments, timeout=600)
 
     return [
-        go("--suite", "perplexity,ladder,memory,kernels,audit,counts,anatomy", "--plugins", "toy", "--seq-len", "16"),
+        go("--suite", "perplexity,ladder,memory,kernels,audit,counts,anatomy,transfer", "--plugins", "toy",
+           "--seq-len", "16"),
         go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
         go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
         go("--suite", "recall", "--plugins", "toy", "--seq-len", "32"),
@@ -109,6 +110,8 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
                "body_parameters": ("", "lower", {""})},
     "anatomy": {"product_share": ("", "higher", {"train"}), "operators": ("calls", "lower", {"train"}),
                 "trigonometric_calls": ("calls", "lower", {"train"})},
+    "transfer": {"width": ("channels", "", {""}), "activation_rms@logits": ("", "", {"train"}),
+                 "update_ratio@head": ("", "", {"train"}), "learning_rate": ("", "", {"train"})},
 }
 
 
@@ -125,6 +128,7 @@ def test_metrics_have_unit_direction_and_phase(table, suite, metric):
 
 COMPARED = {                                # suite -> the metrics that `harness compare` sets side by side
     "perplexity": {"bits_per_byte"}, "throughput": {"tokens_per_s", "time_to_first_token_s"}, "audit": set(),
+    "transfer": set(),
     "counts": {"total_parameters", "vocabulary_parameters", "body_parameters"},
     "anatomy": {"product_share", "operators", "trigonometric_calls"},
     "memory": {"peak_bytes", "weights_bytes", "gradients_optimizer_bytes", "activations_bytes",

@@ -10,8 +10,12 @@ from harness.checkpoint import open_checkpoint
 from harness.conformance.option_checks import check_options
 from harness.conformance.result import CheckFailed
 from harness.errors import PluginError
+from harness.options import make_config
+from harness.registry import load
 from harness.run.cells import Choice
-from harness.selector import Selector
+from harness.selector import Selector, options_in
+from harness.sizing import count_on_meta
+from harness.specs import missing
 from harness.store import Store
 
 SPEC = harness_models()[0]
@@ -110,6 +114,15 @@ def test_variants_leave_alone_what_is_set():
     choice = Choice(spec("a=1", "a=2:b=1", "b=2"), Selector("m"))
     assert choice.variants({}) == ("", "a=1", "a=2:b=1", "b=2")
     assert choice.variants({"a": "3"}) == ("", "b=2")
+    assert choice.variants({"as_published": "true"}) == ("",)
+    assert choice.variants({"as_published": "false"}) == choice.variants({})
+
+
+@pytest.mark.parametrize("name", [name for name, spec in load().models.items() if spec.tunable and not missing(spec)])
+def test_what_the_plugins_name_can_be_built(name):
+    spec = load().models[name]
+    for text in spec.tunable:
+        count_on_meta(spec, make_config(spec, options_in(text)), 257)
 
 
 def test_the_conformance_kit_tries_every_set():

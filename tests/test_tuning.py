@@ -1,10 +1,15 @@
 """A budget adds up trials, text and time of every search, and flags what was not equal."""
 
+from dataclasses import replace
+
 from conftest import ROOT
 from synthetic import tuned
 
+from harness.evidence.comparison.table import page
 from harness.evidence.comparison.tuning import tuning_budgets, unequal
+from harness.evidence.statistics.optimum import Optimum
 from harness.store import Row, Store
+from harness.tuning import TUNED
 
 
 def rows(*results):
@@ -45,6 +50,21 @@ def test_a_rate_that_a_score_repeats_is_not_a_second_search():
                 cell_id="score")
     budget, = tuning_budgets([score, *search.rows])
     assert (budget.searches, budget.trials) == (1, 3)
+
+
+def test_what_a_search_found_stands_beside_what_it_took():
+    found = Optimum("conv=4", 3e-3, 2.0, 2e-3, 4e-3, "highest", 1.5, True)
+    result = tuned("ssm", 10)
+    rate = next(row for row in result.rows if row.metric == "learning_rate")
+    rate.reason = f"{TUNED}{found.choice}; {found.note}"
+    window = replace(rate, metric="lr_window_octaves", value=found.window, reason="")
+    budget, = tuning_budgets([*result.rows, window])
+    assert (budget.windows, budget.choices, budget.beyond) == ((1.5,), ("conv=4",), True)
+    plain, = tuning_budgets(rows(tuned("ssm", 10)))
+    assert (plain.windows, plain.choices, plain.beyond) == ((), (), False)
+    assert page([], (), [(budget, replace(plain, plugin="wave"))]).notes[0] == (
+        "tuning: perplexity: ssm 10 trials, 2 MB, 10 s, window 1.5 octaves, conv=4, the optimum may lie beyond the "
+        "rates tried; wave 10 trials, 2 MB, 10 s")
 
 
 def test_the_reference_run_has_its_searches():

@@ -27,6 +27,7 @@ from harness.protocol import PROTOCOL
 from harness.reading import Run, read_run
 from harness.registry import Registry, load
 from harness.store import Row
+from harness.tuning import choice_in
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
@@ -90,8 +91,8 @@ def plugins_part(registry: Registry, root: Path) -> str:
         label = f"`{plugin}{':' + options if options else ''}`"
         beside = _beside(run, registry, f"{plugin}{':' + options if options else ''}", *first_place[:2])
         lines.append(line(label, registry.models[plugin].summary, format_value(float(params)),
-                          _cell(own, *first_place, interval=False), beside,
-                          *(_cell(own, *place) for _, place in others)))
+                          value_cell(own, *first_place, interval=False), beside,
+                          *(value_cell(own, *place) for _, place in others)))
     first = next(row for row in rows if row.metric == "bits_per_byte" and row.bytes_seen)
     return "\n".join(lines) + (
         f"\n\nOne CPU thread, trained in {first.dtype}; `{first.corpus}`, {(first.bytes_seen or 0) / 1e6:.1f} MB seen, "
@@ -124,9 +125,10 @@ def _beside(run: Run, registry: Registry, label: str, suite: str, metric: str) -
     return next((effect_text(row) for row in found if row.metric == metric and row.effect is not None), "–")
 
 
-def _cell(
+def value_cell(
     rows: Sequence[Row], suite: str, metric: str, phase: str, length: int | None, interval: bool = True,
 ) -> str:
+    """A value, the mean over seeds, with the options that a search chose for it."""
     own = [r for r in rows if (r.suite, r.metric, r.phase) == (suite, metric, phase) and length in (None, r.seq_len)]
     measured = [r for r in own if r.value is not None]
     if not measured:
@@ -135,7 +137,8 @@ def _cell(
     value = sum(r.value or 0.0 for r in measured) / len(measured)
     one = measured[0] if len(measured) == 1 and interval else None
     low, high = (one.ci_low, one.ci_high) if one else (None, None)
-    return format_value(value, measured[0].unit, low, high)
+    choice = choice_in(measured[0].reason)
+    return format_value(value, measured[0].unit, low, high) + (f" (`{choice}`)" if choice else "")
 
 
 def verdicts_of(directory: Path) -> list[Verdict]:

@@ -7,6 +7,7 @@ only metric, value and unit. What a method does, and what it raises, is document
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import secrets
 import time
@@ -44,6 +45,7 @@ from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .breakdown import Part, by_familiarity, by_position
 from .contract import hold_to_contract
+from .coordinates import Coordinates, coordinates
 from .energy import meter
 from .holdings import peak_of_all
 from .limits import Flops, Phase, model_flops
@@ -153,8 +155,8 @@ class TorchWorkbench(Workbench):
 
     def choose(self, choice: str, note: str = "") -> None:
         self.chosen = choice
-        for text in filter(None, [f"tuned: {choice}" if choice else "", note]):
-            self._note(text)
+        if note:
+            self._note(note)
 
     def options(self, choice: str = "") -> dict[str, str]:
         """Those of the cell, with what was chosen, or what `choice` says."""
@@ -288,6 +290,11 @@ class TorchWorkbench(Workbench):
     def trainee(self, model: LanguageModel) -> Trained:
         """The model as somebody who can be left and gone on with."""
         return Trainee(self._hold_to_contract(model), self.cell.dtype)
+
+    def coordinates(self, model: LanguageModel, lr: float, steps: int) -> Coordinates:
+        device, stream = self.cell.device, itertools.islice(self.stream(self.cell.seed), steps)
+        batches = [(inputs.to(device), targets.to(device)) for inputs, targets, _ in stream]
+        return coordinates(self._hold_to_contract(model), batches, lr, self.cell.dtype)
 
     def audit(
         self, model: LanguageModel, lengths: Sequence[int], *, jitter: float = 0.0, text: bool = True,

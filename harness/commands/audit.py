@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..specs import PUBLISHED
 from .listing import Entry, print_listing
 from .options import (
     Device,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 COUNT = "failed_checks"                 # a row of the sum, which is no check itself
 SHOWN = ("shown of fresh weights at these lengths; not of trained ones, nor of a model that knows when it is asked: "
          "for that, a score is sealed")
-PUBLISHED = "as_published"              # the option of plugins whose published form is another than theirs
 
 
 def audit(

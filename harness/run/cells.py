@@ -14,7 +14,7 @@ from typing import Any
 
 from ..protocol import PROTOCOL
 from ..selector import Selector, options_in
-from ..specs import CorpusSpec, ModelSpec, missing
+from ..specs import PUBLISHED, CorpusSpec, ModelSpec, missing
 
 HASH_LENGTH = 16
 
@@ -107,7 +107,9 @@ class Choice:
 
     def variants(self, options: Mapping[str, str]) -> tuple[str, ...]:
         """What a search chooses among, as options after a name: "" for those at hand, and the plugin's `tunable` sets
-        that leave them alone."""
+        that leave them alone. What was published is measured as it was."""
+        if options.get(PUBLISHED) == "true":
+            return ("",)
         return "", *(text for text in self.spec.tunable if not options_in(text).keys() & options.keys())
 
 

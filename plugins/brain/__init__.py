@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="brain",
         summary="leaky spiking units and Hebbian fast weights in a residual stream, slots, a memory one can write to",
         source="qllm2 v3 (Vishwakarma), seed 001",
+        tunable=("tied=false",),
     )]
 
 

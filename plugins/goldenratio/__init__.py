@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="transformer whose scores are moduli of summed phase differences; phases are fixed golden-ratio waves",
         source="seed 000",
+        tunable=("tied=false",),
         kernels="harness.plugins.interference.cases:modulus_cases",
     )]
 

@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="gated linear recurrence over complex channels that turn; banks and memories as options",
         source="qllm2 v4 (Vishwakarma 2026), seed 001",
+        tunable=("tied=false",),
         kernels="harness.plugins.phasefield.cases:cases",
         places=("bank", "coupler", "memory"),
     )]

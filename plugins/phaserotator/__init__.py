@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="transformer behind a learned turn of its embedding channels; memory tokens are a constant prefix",
         source="qllm2 v2 of August 2025 (Vishwakarma), seed 004",
+        tunable=("tied=false",),
     )]
 
 

@@ -11,5 +11,6 @@ def harness_models() -> list[ModelSpec]:
         config="harness.plugins.ssm.config:StateSpaceConfig",
         family="classical",
         summary="real gated diagonal linear recurrence with a short convolution, RMSNorm and SwiGLU",
+        tunable=("expand=2", "tied=false", "expand=2:tied=false"),
         source="HGRN (Qin et al. 2023) with the input normalisation of RG-LRU (De et al. 2024)",
     )]

@@ -4,7 +4,6 @@ Notable:
 - h_t = a_t h_{t-1} + sqrt(1 - a_t^2) u_t per channel, the decay a_t = MAX_DECAY sigmoid(-gate) of the token;
 - the decay's biases are set so that half-lives start log-uniform from one token to `longest`;
 - the state read through a SiLU gate; a short convolution before the recurrence;
-- with `norm` an RMS norm behind the gate, as in Mamba-2 (Dao & Gu 2024);
 - the state of the model is one vector and one window per layer, whatever the length of the text.
 """
 
@@ -26,10 +25,9 @@ MAX_DECAY = 0.9999              # a half-life of 6931 tokens
 class Recurrence(nn.Module):
     ceiling: Tensor
 
-    def __init__(self, dim: int, state: int, longest: float, norm: bool = False):
+    def __init__(self, dim: int, state: int, longest: float):
         super().__init__()
         self.into = nn.Linear(dim, 3 * state)                   # decay gate, output gate, input
-        self.norm = RMSNorm(state) if norm else nn.Identity()
         self.out = nn.Linear(state, dim, bias=False)
         self.longest = longest
         self.register_buffer("ceiling", torch.full((state,), MAX_DECAY), persistent=False)
@@ -44,7 +42,7 @@ class Recurrence(nn.Module):
     def forward(self, x: Tensor, h: Tensor | None) -> tuple[Tensor, Tensor]:
         """(B, T, D), (B, N) -> (B, T, D), (B, N)."""
         y, h = gated_real_scan(self.into(x), self.ceiling, h)   # (B, T, N), (B, N)
-        return self.out(self.norm(y)), h
+        return self.out(y), h
 
 
 class Block(nn.Module):
@@ -52,7 +50,7 @@ class Block(nn.Module):
         super().__init__()
         self.recurrence_norm = RMSNorm(config.dim)
         self.conv = ShortConv(config.dim, config.conv) if config.conv else None
-        self.recurrence = Recurrence(config.dim, config.state or config.dim, config.longest, config.norm)
+        self.recurrence = Recurrence(config.dim, config.channels, config.longest)
         self.mlp_norm = RMSNorm(config.dim)
         self.mlp = SwiGLU(config.dim, config.hidden or swiglu_hidden(config.dim))
         self.dropout = nn.Dropout(config.dropout)
@@ -85,9 +83,7 @@ class StateSpace(Decoder):
         return self.head(self.norm(x)), after
 
     def flops(self, batch: int, seq_len: int, phase: str) -> int:
-        """Floating-point operations of one call; the recurrence takes 7 a channel: step, sqrt(1 - a^2), gate; its norm
-        4: square, sum, scale and gain."""
+        """Floating-point operations of one call; the recurrence takes 7 a channel: step, sqrt(1 - a^2), gate."""
         config, tokens = self.config, batch * (1 if phase == "decode" else seq_len)
-        channel = 11 if config.norm else 7
-        local = config.layers * (2 * config.conv * config.dim + channel * (config.state or config.dim))
+        local = config.layers * (2 * config.conv * config.dim + 7 * config.channels)
         return (3 if phase == "train" else 1) * tokens * (gemm_flops(self) + local)

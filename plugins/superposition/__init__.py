@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="gated linear attention with decay, concept mixtures, and phase agreement over windows of the past",
         source="qllm2 v2 of 2025 (Vishwakarma), seed 001",
+        tunable=("tied=false",),
     )]
 
 

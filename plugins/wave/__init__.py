@@ -16,6 +16,7 @@ def harness_models() -> list[ModelSpec]:
         family="phase",
         summary="transformer; half of the heads score a_q a_k cos(p_q - p_k), a dot product of doubled features",
         source="seed 003",
+        tunable=("tied=false",),
         kernels="harness.plugins.interference.cases:real_cases",
     )]
 

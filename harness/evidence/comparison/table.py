@@ -133,7 +133,9 @@ def _tuned(a: TuningBudget, b: TuningBudget) -> str:
         if not budget.trials:
             return "learning rate given"
         parts = [f"{budget.trials} trials", format_value(budget.bytes, "B") if budget.bytes else "",
-                 format_value(budget.seconds, "s") if budget.seconds else ""]
+                 format_value(budget.seconds, "s") if budget.seconds else "",
+                 f"window {' and '.join(f'{window:.1f}' for window in budget.windows)} octaves" * bool(budget.windows),
+                 " and ".join(budget.choices), "the optimum may lie beyond the rates tried" * budget.beyond]
         return ", ".join(filter(None, parts))
 
     names = ("A", "B") if a.plugin == b.plugin else (a.plugin, b.plugin)

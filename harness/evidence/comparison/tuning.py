@@ -1,8 +1,9 @@
-"""What tuning took: how many trials of the learning rate, how much text and time each plugin was given. (no torch)
+"""What tuning took and found: how many trials, how much text and time each plugin was given, which rate and options
+came of it, how wide the window of rates is, and whether the optimum lay inside. (no torch)
 
 A score is of the best of its trials, so a plugin that was tried more often has an advantage that no interval shows.
-Budgets are equal where a search had as many trials of as many bytes; the time they took is the plugin's own. One rule
-for all may still give one of them more: a search whose best rate lies at the edge of the grid goes on.
+Budgets are equal where a search had as many trials of as many bytes; the time they took is the plugin's own. Runs of
+before protocol 3 gave more trials to a search whose best rate lay at the edge of its grid.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ...store import Row
+from ...tuning import choice_in
 from ..contents import Contents
+from ..statistics.optimum import BEYOND
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class TuningBudget:
     bytes: int | None
     seconds: float | None
     rates: tuple[float, ...]                # learning rates chosen
+    windows: tuple[float, ...]              # of rates within 1 % of the best loss, in octaves; () where no row tells
+    choices: tuple[str, ...]                # options chosen beside those of the plugin's label
+    beyond: bool                            # whether an optimum may lie beyond the rates tried
     text: str                               # the digest of the corpus, its name where no row tells that
 
     @property
@@ -63,13 +69,16 @@ def _budget(text: str, cells: Sequence[Sequence[Row]]) -> TuningBudget | None:
         return None
     rows = [row for own in chosen for row in own]
     sizes = [row.bytes_seen for row in rows if row.metric.startswith("trial_")]
-    last = rows[-1]
+    last, found = rows[-1], [row for row in rows if row.metric == "learning_rate" and row.value is not None]
     return TuningBudget(
         last.suite, last.label, last.corpus, last.seq_len, searches=len(chosen), text=text,
         trials=round(sum(row.value or 0 for row in rows if row.metric == "tuning_trials")),
         bytes=sum(size or 0 for size in sizes) if all(sizes) else None,
         seconds=_total([row.value for row in rows if row.metric == "tuning_seconds"]),
-        rates=tuple(sorted({row.value for row in rows if row.metric == "learning_rate" and row.value is not None})))
+        rates=tuple(sorted({row.value or 0 for row in found})),
+        windows=tuple(row.value for row in rows if row.metric == "lr_window_octaves" and row.value is not None),
+        choices=tuple(sorted({choice for row in found if (choice := choice_in(row.reason))})),
+        beyond=any(BEYOND in row.reason for row in found))
 
 
 def unequal(budgets: Iterable[TuningBudget]) -> list[list[TuningBudget]]:

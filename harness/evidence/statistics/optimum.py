@@ -1,9 +1,10 @@
 """The best learning rate of a search, with its interval and the width of the window around it. (no torch, no SciPy)
 
 Losses are arms plus seeds: every arm (a choice of options at a rate) has a mean of its own, every seed adds the same to
-all arms, and what is left is noise (two-way layout, least squares). The optimum is the vertex of the parabola in log2
-rate through the best arm and its two neighbours. Its interval is Fieller's (1954) for the ratio of two contrasts of the
-fit, with Student's t for the degrees of freedom that seeds leave; it is clipped to the rates that were tried.
+all arms (two-way layout, least squares). The optimum is the vertex of the parabola in log2 rate through the best arm
+and its two neighbours. Its interval is Fieller's (1954) for the ratio of two contrasts of the fit, by Student's t, and
+is clipped to the rates that were tried. Noise is what rates, choices and seeds that add up leave unexplained: that a
+choice has a best rate of its own counts as noise, which makes the interval wider.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from .student import CONFIDENCE, student_t
 
+BEYOND = "the optimum may lie beyond"   # of a rate that is the last one tried
 WINDOW = 0.01                           # share of the best loss that a rate of the window loses at most
 
 Arm = tuple[str, float]                             # choice of options, learning rate
@@ -30,7 +33,7 @@ class Optimum:
 
     `edge` is "lowest" or "highest" where the best rate is the last one tried in that direction. `window` is the span of
     the rates within 1 % of the best loss, in octaves (factors of two); `open` where it may go on beyond those tried.
-    `low` and `high` are None where trials do not repeat, or the best arm has no two neighbours that did not diverge.
+    `low` and `high` are None where nothing repeats, or the best arm has no two neighbours that did not diverge.
     """
 
     choice: str
@@ -47,7 +50,7 @@ class Optimum:
         """What must not go unsaid of the rate, or ""."""
         if math.isinf(self.loss):
             return "every trial diverged"
-        return f"the best rate is the {self.edge} of those tried: the optimum may lie beyond" if self.edge else ""
+        return f"the best rate is the {self.edge} of those tried: {BEYOND}" if self.edge else ""
 
 
 def optimum(trials: Iterable[Measured]) -> Optimum:
@@ -56,11 +59,13 @@ def optimum(trials: Iterable[Measured]) -> Optimum:
     if not trials:
         raise ValueError("an optimum needs a trial")
     diverged = {trial[:2] for trial in trials if not math.isfinite(trial[3])}
-    fit = TwoWay([trial for trial in trials if trial[:2] not in diverged])
+    sound = [trial for trial in trials if trial[:2] not in diverged]
+    if not sound:
+        choice, lr = min(diverged, key=lambda arm: (arm[1], arm[0]))
+        return Optimum(choice, lr, math.inf, None, None, "", 0.0, False)
+    fit = TwoWay(sound)
     means = dict.fromkeys(diverged, math.inf) | dict(zip(fit.arms, fit.means, strict=True))
     best = min(means, key=lambda arm: (means[arm], arm[1]))
-    if best in diverged:
-        return Optimum(*best, math.inf, None, None, "", 0.0, False)
     own = sorted(arm for arm in means if arm[0] == best[0])
     points, at = [(math.log2(arm[1]), means[arm]) for arm in own], own.index(best)
     inside = 0 < at < len(own) - 1
@@ -106,28 +111,28 @@ def _rate(octaves: float | None) -> float | None:
     return None if octaves is None else float(2.0**octaves)
 
 
+def _indicators(labels: Sequence[Any]) -> np.ndarray:
+    """(n, k): which of the k distinct labels, in order, each of n is."""
+    known = sorted(set(labels))
+    return np.array([[float(label == one) for one in known] for label in labels]).reshape(len(labels), -1)
+
+
 class TwoWay:
     """Losses as arms plus seeds, by least squares. `means` (A,) are those of the arms at an average seed, `covariance`
-    (A, A) is theirs for noise of variance 1, `noise` its variance, None without a degree of freedom."""
+    (A, A) is theirs for noise of variance 1; `noise` is its variance with so many `degrees` of freedom, or None."""
 
     def __init__(self, trials: Sequence[Measured]):
         self.arms: list[Arm] = sorted({trial[:2] for trial in trials})
-        seeds, n = sorted({trial[2] for trial in trials}), len(self.arms)
-        design = np.zeros((len(trials), n + max(0, len(seeds) - 1)))
-        for row, (choice, lr, seed, _) in zip(design, trials, strict=True):
-            row[self.arms.index((choice, lr))] = 1
-            if seed == seeds[-1]:
-                row[n:] = -1                                # effects of seeds add up to nothing
-            else:
-                row[n + seeds.index(seed)] = 1
-        losses = np.array([trial[3] for trial in trials])
-        inverse = np.linalg.pinv(design)
-        fitted = inverse @ losses
-        self.means: list[float] = fitted[:n].tolist()
+        n, losses = len(self.arms), np.array([trial[3] for trial in trials])
+        seeds = _indicators([trial[2] for trial in trials])
+        seeds = seeds[:, :-1] - seeds[:, -1:]               # what they add amounts to nothing together
+        inverse = np.linalg.pinv(np.hstack([_indicators([trial[:2] for trial in trials]), seeds]))
+        self.means: list[float] = (inverse @ losses)[:n].tolist()
         self.covariance = (inverse @ inverse.T)[:n, :n]
-        self.degrees = len(trials) - design.shape[1]
-        residual = losses - design @ fitted
-        self.noise = float(residual @ residual) / self.degrees if self.degrees > 0 else None
+        effects = np.hstack([*(_indicators([trial[at] for trial in trials]) for at in (0, 1)), seeds])
+        fitted, _, rank, _ = np.linalg.lstsq(effects, losses)
+        self.degrees = len(trials) - int(rank)
+        self.noise = float(np.square(losses - effects @ fitted).sum()) / self.degrees if self.degrees else None
 
     def vertex_interval(self, bracket: Sequence[Arm], least: float, most: float) -> tuple[float | None, float | None]:
         """Of the vertex through three arms, in log2 rate, within `least` and `most`, which it is where the parabola may
