@@ -179,6 +179,10 @@ def test_linear_is_the_complex_product_below_the_real_rows():
     z, plain, mixed = planes(), phase.ComplexLinear(D, 4).double(), phase.ComplexLinear(D, 4, rows=5).double()
     close(plain(z), to_planes(to_complex(z) @ weight(plain).T))
     close(mixed(z), torch.cat([z @ mixed.rows.T, to_planes(to_complex(z) @ weight(mixed).T)], dim=-1))
+    order = torch.tensor([1, 0, 1, 1])
+    ordered = phase.ComplexLinear(D, 4, rows=2, order=order).double()
+    close(ordered(z), torch.cat([z @ ordered.rows[order].T, to_planes(to_complex(z) @ weight(ordered).T)], dim=-1))
+    assert ordered.repeated == (4 - 2) * 2 * D and mixed.repeated == plain.repeated == 0
 
 
 def test_the_matrix_kept_for_single_tokens_follows_its_weights():
