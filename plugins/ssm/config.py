@@ -14,7 +14,7 @@ class StateSpaceConfig:
     hidden: int | None = None       # of the MLP; None is 8/3 dim
     conv: int = 4                   # kernel of the short causal convolution before the recurrence; 0 is none
     tied: bool = True              # the head shares the embedding's weights
-    longest: float = 256.0          # half-lives start log-uniform between 1 and this many tokens
+    longest: float = 8.0            # half-lives start log-uniform between 1 and this many tokens
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
