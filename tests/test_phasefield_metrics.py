@@ -170,7 +170,7 @@ def test_numbers_move_with_training_and_differ_between_models():
     before = told(model, text)
     assert before == told(make(), text) != told(make(seed=1), text)
     optimizer = torch.optim.AdamW(model.train().parameters(), lr=0.01)
-    for _ in range(30):
+    for _ in range(60):
         optimizer.zero_grad()
         F.cross_entropy(model(text)[0][:, :-1].flatten(0, 1), text[:, 1:].flatten()).backward()
         optimizer.step()
