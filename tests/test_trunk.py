@@ -2,6 +2,7 @@
 in no bit."""
 
 import math
+import os
 
 import pytest
 import torch
@@ -92,6 +93,7 @@ def test_what_is_of_another_rate_or_cannot_be_read_counts_for_nothing(tmp_path):
     grown(2000, tmp_path, "small", lr=0.1)
     for path in tmp_path.iterdir():
         path.with_name("at-1.safetensors").write_bytes(b"no such file")
+    os.mkfifo(tmp_path / "at-2.safetensors")                # whose reader waits for a writer
     onward, _, points = grown(6000, tmp_path, "large")
     alone, _, every = grown(6000)
     assert same(onward, alone)

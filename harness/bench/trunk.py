@@ -80,7 +80,7 @@ class Trunk:
         another rate, counts for nothing."""
         found: list[tuple[At, Path]] = []
         for path in sorted(self.folder.glob("*.safetensors")) if self.folder and self.folder.is_dir() else ():
-            if path == self.partial or path.stem.startswith("at-"):
+            if path.is_file() and (path == self.partial or path.stem.startswith("at-")):
                 at = _read_at(path)
                 fits = at and at.lr == self.lr and (at.cooling == budget if at.cooling else at.bytes <= branch)
                 found += [(at, path)] if at and fits else []
