@@ -55,6 +55,7 @@ def project(tmp_path):
                 assert old in text
                 text = text.replace(old, new)
             path.write_text(text)
+        shutil.rmtree(folder / "tutorial_plugin" / "__pycache__", ignore_errors=True)       # it knows seconds and sizes
         return folder
 
     return edited
