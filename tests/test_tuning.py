@@ -37,6 +37,11 @@ def test_more_trials_or_more_text_are_flagged_and_other_tasks_are_not():
     assert len(unequal(tuning_budgets(rows(tuned("ssm", 3), tuned("wave", 3, budget=400_000))))) == 1
 
 
+def test_a_few_document_starts_more_are_as_much_text():
+    budgets = tuning_budgets(rows(tuned("ssm", 3, budget=200_000), tuned("wave", 3, budget=200_300)))
+    assert unequal(budgets) == []
+
+
 def test_a_given_learning_rate_is_no_search():
     given = Row(suite="perplexity", plugin="wave", corpus="pydoc", seq_len=256, metric="learning_rate", value=1e-2)
     budgets = tuning_budgets([*rows(tuned("ssm", 3)), given])
