@@ -104,6 +104,5 @@ def climb(cell: Cell, bench: Workbench) -> None:
 suite = Suite(
     name="ladder", summary="score against size and bytes: each size one trunk that cools down at every budget",
     plan=plan, measure=measure, sealed=True, rungs=True, limits=(), compared=compared,
-    primary=("bits_per_byte", "train_flops", "train_seconds", "state_bytes_per_sequence", "learning_rate",
-             "lr_window_octaves"),
+    primary=("bits_per_byte", "train_flops", "train_seconds", "state_bytes_per_sequence", "learning_rate"),
 )
