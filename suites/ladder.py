@@ -13,7 +13,7 @@ from typing import Any
 
 from harness import Cell, Request, Suite, Workbench, rung_name, tuning
 
-from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
+from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate, report_operations, trained_soundly
 
 BUDGETS = (300_000, 1_000_000)
 LENGTHS = (1, 2, 4, 8)                     # windows to score in, in trained lengths
@@ -84,14 +84,10 @@ def climb(cell: Cell, bench: Workbench) -> None:
     lr = cell.get("lr") or tuning.adopt(bench)
     model = bench.build()
     trained = bench.train_branch(model, lr, cell.get("budget_bytes"), trunk=cell.get("trunk"), **schedule(cell))
-    bench.raw["curve"] = [list(point) for point in trained.curve]
-    if trained.diverged:
-        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")
+    if not trained_soundly(bench, trained, lr):
         return
     seen: dict[str, Any] = {"phase": "train", "bytes_seen": trained.bytes_seen}
-    step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
-    how = {"reason": "estimated from the parameters"} if step.estimated else {}
-    bench.row("train_flops", step.value * trained.steps, "FLOP", "lower", **seen, **how)
+    report_operations(cell, bench, model, trained)
     bench.row("train_seconds", trained.seconds, "s", "lower", **seen)
     if trained.joules is not None:
         bench.row("train_energy_j", trained.joules, "J", "lower", reason="counters of the whole chip", **seen)

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness import Cell, Request, Suite, Workbench, tuning
 
-from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate
+from .scoring import BATCH_SIZE, SEQ_LEN, compared, rate, report_operations, trained_soundly
 
 BUDGET_BYTES = 300_000
 CURVE_BYTES = 16 << 10                      # of held-out text, for the learning curve
@@ -55,18 +55,13 @@ def search(cell: Cell, bench: Workbench) -> None:
 def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
     """Train with a learning rate. The bytes seen, None where the run diverged."""
     trained = bench.train(model, lr, cell.get("budget_bytes"), bench.heldout(CURVE_BYTES))
-    bench.raw["curve"] = [list(point) for point in trained.curve]
     bench.raw["validation"] = [list(point) for point in trained.validation]
-    if trained.diverged:
-        bench.fail("bits_per_byte", f"training diverged at learning rate {lr:g}; set another with --lr", phase="score")
+    if not trained_soundly(bench, trained, lr):
         return None
     for bytes_seen, bits in trained.validation:
         bench.row("learning_curve", bits, "bits/byte", "lower", phase="train", bytes_seen=bytes_seen, audited="no")
     bench.row("train_tokens_per_s", trained.tokens_seen / trained.seconds, "tokens/s", "higher", phase="train")
-    step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
-    how = {"reason": "estimated from the parameters"} if step.estimated else {}
-    bench.row("train_flops", step.value * trained.tokens_seen / (cell.batch_size * cell.seq_len), "FLOP", "lower",
-              phase="train", bytes_seen=trained.bytes_seen, **how)
+    report_operations(cell, bench, model, trained)
     if not cell.needs:
         bench.row("learning_rate", lr, phase="train")
     return trained.bytes_seen

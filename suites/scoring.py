@@ -22,6 +22,23 @@ NO_PPMD = "no PPMd without pyppmd (pip install 'qllm-harness[ppmd]')"
 LOOK = "a person should look at how this model knows the text"
 
 
+def trained_soundly(bench: Workbench, trained: Any, lr: float) -> bool:
+    """Whether a training came to its end; its curve is kept, and a row says that it diverged."""
+    bench.raw["curve"] = [list(point) for point in trained.curve]
+    if trained.diverged:
+        reason = f"training diverged at learning rate {lr:g}; set another with --lr"
+        bench.fail("bits_per_byte", reason, phase="score")
+    return not trained.diverged
+
+
+def report_operations(cell: Cell, bench: Workbench, model: Any, trained: Any) -> None:
+    """The row of a training's floating-point operations."""
+    step = bench.flops(model, cell.batch_size, cell.seq_len, "train")
+    how = {"reason": "estimated from the parameters"} if step.estimated else {}
+    bench.row("train_flops", step.value * trained.steps, "FLOP", "lower", phase="train", bytes_seen=trained.bytes_seen,
+              **how)
+
+
 def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int, windows: Sequence[int] = ()) -> bool:
     """Audit a trained model, score it, in further `windows` too, have the score sealed. Whether there is a score."""
     documents, heldout = bench.documents, bench.heldout(HELDOUT_BYTES)

@@ -9,8 +9,9 @@ import pytest
 from synthetic import finished, row, run, store
 
 from harness import Cell
-from harness.evidence.comparison.ladders import amount_text, ladder_notes
+from harness.evidence.comparison.ladders import ladder_notes
 from harness.evidence.laws.rungs import rung_points
+from harness.evidence.laws.summary import amount_text
 from harness.evidence.report.compose import build
 from harness.evidence.report.markdown import render_alone
 from harness.reading import protocol_of
@@ -84,7 +85,8 @@ def test_without_rungs_on_both_sides_nothing_is_said(results):
 
 
 @pytest.mark.parametrize(("amount", "resource", "text"), [
-    (1.234e12, "flops", "1.23 TFLOP"), (3e6, "bytes", "3 MB"), (410.0, "seconds", "410 s"), (5000, "energy_j", "5 kJ"),
+    (1.234e12, "flops", "1.23 TFLOP"), (3e6, "bytes", "3 MB"), (410.0, "seconds", "410 s"),
+    (15071.0, "seconds", "15100 s"), (5000, "energy_j", "5 kJ"),
     (12.0, "bytes", "12 B")])
 def test_amounts_carry_their_unit(amount, resource, text):
     assert amount_text(amount, resource) == text

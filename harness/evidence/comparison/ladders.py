@@ -12,9 +12,7 @@ from ..format import format_value
 from ..laws.frontier import Reached, equal_amounts
 from ..laws.point import RESOURCES, Point
 from ..laws.rungs import rung_points
-from ..laws.summary import ladder_lines
-
-UNITS = {"flops": "FLOP", "bytes": "B", "seconds": "s", "energy_j": "J"}
+from ..laws.summary import amount_text, ladder_lines
 
 
 def ladder_notes(a: Run, b: Run, plugins: tuple[str, str]) -> list[str]:
@@ -46,13 +44,6 @@ def equal_lines(points: Sequence[Point], plugins: Sequence[str]) -> Iterator[str
                 amount = amount_text(next(iter(reached.values())).amount, resource)
                 yield f"equal {what} on {corpus}, {amount}: " + ", ".join(
                     f"{plugin} {reached_text(reached.get(plugin))}" for plugin in plugins)
-
-
-def amount_text(amount: float, resource: str) -> str:
-    """ "1.5 TFLOP", "3 MB", "410 s"."""
-    unit = UNITS[resource]
-    text = f"{amount:.3g}" if unit == "s" else format_value(float(f"{amount:.3g}"), "B").removesuffix("B")
-    return f"{text.rstrip()} {unit}" if unit == "s" or text.endswith(" ") else text + unit
 
 
 def reached_text(one: Reached | None) -> str:

@@ -9,7 +9,7 @@ from ..format import format_value
 from ..statistics.student import CONFIDENCE, Estimate
 from .comparison import Answer, LadderComparison, compare_ladders
 from .heldout import HeldOut
-from .multiplier import FURTHEST, Multiplier
+from .multiplier import FURTHEST
 from .point import RESOURCES, NoLaw, Point
 
 UNITS = {"flops": "FLOP", "bytes": "B", "seconds": "s", "energy_j": "J"}
@@ -47,8 +47,8 @@ def _answered(answer: Answer, sharing: float) -> list[str]:
     what = RESOURCES[here.resource]
     return [
         f"{here.corpus}: {here.plugin} needs {interval_text(here.estimate)} times the {what} of {here.baseline} at "
-        f"{here.loss:.4g} bits/byte, the lowest that both reach ({here.baseline}: {_amount(here)}); "
-        f"at {FURTHEST:g}x: {interval_text(further.estimate)}",
+        f"{here.loss:.4g} bits/byte, the lowest that both reach ({here.baseline}: "
+        f"{amount_text(here.cost, here.resource)}); at {FURTHEST:g}x: {interval_text(further.estimate)}",
         f"  with {kind} exponents: {interval_text(check.estimate)}; at {FURTHEST:g}x: {interval_text(beyond.estimate)}"]
 
 
@@ -65,10 +65,11 @@ def held_out_line(rung: HeldOut) -> str:
             f"({format_number(rung.seeds, 'seed')}; {rung.deviation:+.1%}): {verdict}")
 
 
-def _amount(one: Multiplier) -> str:
-    if one.resource == "flops":
-        return f"{one.cost:.3g} FLOP"
-    return format_value(one.cost, UNITS[one.resource])
+def amount_text(amount: float, resource: str) -> str:
+    """ "1.5 TFLOP", "3 MB", "410 s": three digits of a resource of RESOURCES."""
+    unit, amount = UNITS[resource], float(f"{amount:.3g}")
+    text = f"{amount:g} " if unit == "s" else format_value(amount, "B").removesuffix("B")
+    return text + unit
 
 
 def interval_text(estimate: Estimate) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from ...reading import Run
-from ..comparison.ladders import amount_text, reached_text
+from ..comparison.ladders import reached_text
 from ..laws.frontier import Reached, equal_amounts
 from ..laws.point import RESOURCES, Point
 from ..laws.rungs import rung_points
-from ..laws.summary import ladder_lines
+from ..laws.summary import amount_text, ladder_lines
 from .document import Block, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .tables import LAST
 from .versus import Versus
