@@ -82,11 +82,12 @@ def test_more_seeds_see_more_and_records_are_numbers(invoke):
 
 
 def test_a_plugin_without_a_record_has_medians_in_its_place(invoke):
-    code, out, _ = invoke("power", "--plugins", "ssm,mine")
-    assert code == 0 and "mine beside ssm: no record of mine; medians of the others stand in" in out
+    code, out, _ = invoke("power", "--plugins", "ssm,wave:ratio=0.3")
+    assert code == 0 and "wave:ratio=0.3 beside ssm: no record of wave:ratio=0.3; medians of the others stand in" in out
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
+    (["--plugins", "ssm,phasefeild"], "unknown plugin 'phasefeild'; did you mean 'phasefield'?"),
     (["--plugins", "ssm"], "--plugins must name two plugins or more"),
     (["--plugins", "ssm,wave", "--difference", "150%"], "--difference must be a share such as 1% or 0.01"),
     (["--plugins", "ssm,wave", "--metric", "accuracy"], "--metric must be bits_per_byte"),

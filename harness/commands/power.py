@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,8 +11,8 @@ import typer
 
 from ..errors import UsageError
 from ..quantities import format_count, format_number
-from ..selector import split_selectors
-from .options import Json, complete_models, load_registry, print_objects
+from ..selector import parse_selector, split_selectors
+from .options import Json, PluginFiles, complete_models, load_registry, print_objects
 
 if TYPE_CHECKING:
     from ..evidence.comparison.recorded import Protocol, Scored
@@ -40,6 +40,7 @@ def power(
     rungs: Annotated[int, typer.Option(help="Rungs whose ratios are averaged, each with seeds of its own.",
                                        metavar="N")] = 1,
     corpus: Annotated[str, typer.Option(help="Only what was recorded on this corpus.", metavar="NAME")] = "",
+    plugin_file: PluginFiles = None,
     as_json: Json = False,
 ) -> None:
     """Say before a run which difference it can see with so many seeds, documents and rungs, and what would be enough.
@@ -64,6 +65,7 @@ def power(
         if not least <= value <= most:
             raise UsageError(f"{name} must lie between {least} and {most}, got {value}")
     scores = scores_of(found for run in runs for found in read_cells(run)) if runs else load_scores(reference_claims())
+    hold_to_known(chosen, {score.plugin for score in scores}, plugin_file)
     protocol = best_protocol(scores, chosen, corpus)
     if protocol is None:
         where = " and ".join(map(str, runs)) if runs else "the package"
@@ -88,6 +90,14 @@ def parse_share(text: str) -> float:
     if not 0 < share < 1:
         raise UsageError(f"--difference must be {SHARE}, between 0 and 1; got {text!r}")
     return share
+
+
+def hold_to_known(plugins: Sequence[str], recorded: Collection[str], files: list[Path] | None) -> None:
+    """Raise UsageError for a plugin that is neither recorded nor there: it would be taken for one without a record."""
+    if new := [name for name in plugins if name not in recorded]:
+        registry = load_registry(files)
+        for name in new:
+            registry.model(parse_selector(name))
 
 
 def read_cells(directory: Path) -> Sequence[Any]:
