@@ -137,7 +137,9 @@ def test_the_forms_of_a_group_agree_and_the_gather_takes_most_memory():
     results = {name: case.run() for name, case in cases.items()}
     for one, other in (("plain", "fused"), ("plain", "all"), ("published", "nearest")):
         torch.testing.assert_close(results[one], results[other], rtol=1e-4, atol=1e-5)
-    assert peak_memory(cases["published"].run) > 512 * 32 * 128 * 4 > 4 * peak_memory(cases["nearest"].run)
+    published, nearest = (min(peak_memory(cases[name].run) for _ in range(3))  # what else is done adds to it
+                          for name in ("published", "nearest"))
+    assert published > 512 * 32 * 128 * 4 > 4 * nearest
 
 
 def test_the_gradients_of_a_group_agree():
