@@ -84,6 +84,8 @@ def rate(cell: Cell, bench: Workbench, model: Any, bytes_seen: int, windows: Seq
     report_lengths(bench, longer, seen)
     bench.row("perplexity_per_byte", score.perplexity_per_byte, "", "lower", **seen)
     bench.row("perplexity_per_token", score.perplexity_per_token, "", "lower", **seen)
+    bench.row("effective_documents", stats.effective_number(document_bytes), "", phase="score",
+              reason=f"as so many of one size count the {len(document_bytes)} held-out documents")
     bench.row("audit_checks", len(report.findings), "passed", phase="score")
     bench.raw.update(document_bits=document_bits, document_bytes=document_bytes)
     bench.row("artifact_bytes", bench.keep(model, bytes_seen), "B", "lower", phase="score")

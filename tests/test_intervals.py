@@ -33,6 +33,14 @@ def rounds(generator, n: int, effect: float = 0.0, drift: float = 0.0, outliers:
 
 # One sample
 
+def test_equal_documents_count_as_themselves_and_unequal_ones_as_fewer():
+    generator = np.random.default_rng(0)
+    sizes = generator.lognormal(9, 1.5, 40)
+    means = [np.average(generator.normal(0, 1, 40), weights=sizes) for _ in range(20_000)]
+    assert stats.effective_number([7.0] * 12) == pytest.approx(12)
+    assert stats.effective_number(sizes.tolist()) == pytest.approx(1 / np.var(means), rel=0.05)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.floats(0, 100))
 def test_percentile_matches_numpy(values, q):
     assert stats.percentile(values, q) == pytest.approx(np.percentile(values, q), rel=1e-9, abs=1e-6)

@@ -148,8 +148,10 @@ def components_of(scores: Sequence[Scored], one: str, other: str) -> tuple[Compo
 
 def recorded_line(protocol: Protocol, scores: Sequence[Scored]) -> str:
     """ "recorded: 27 plugins at 100k parameters …"."""
+    from ..evidence.statistics.intervals import effective_number
+
     sizes = protocol.document_bytes
-    effective = sum(sizes)**2 / sum(size * size for size in sizes)
+    effective = effective_number(sizes)
     least = min(len(score.document_bits) for score in scores)
     return (f"recorded: {format_number(len(scores), 'plugin')} with {least} seeds or more, on "
             f"{format_number(len(sizes), 'document')} of {protocol.corpus}, which count as {effective:.1f} of one "

@@ -29,6 +29,11 @@ RESAMPLES = 2000
 
 # One sample
 
+def effective_number(sizes: Sequence[float]) -> float:
+    """As how many equal ones values of these weights count (Kish 1965): (sum w)^2 / sum w^2."""
+    return sum(sizes)**2 / sum(size * size for size in sizes)
+
+
 def percentile(values: Sequence[float], q: float) -> float:
     """The q-th percentile, 0 <= q <= 100, linear between order statistics (Hyndman and Fan 1996, type 7)."""
     ordered = sorted(values)
