@@ -33,14 +33,6 @@ def rounds(generator, n: int, effect: float = 0.0, drift: float = 0.0, outliers:
 
 # One sample
 
-def test_equal_documents_count_as_themselves_and_unequal_ones_as_fewer():
-    generator = np.random.default_rng(0)
-    sizes = generator.lognormal(9, 1.5, 40)
-    means = [np.average(generator.normal(0, 1, 40), weights=sizes) for _ in range(20_000)]
-    assert stats.effective_number([7.0] * 12) == pytest.approx(12)
-    assert stats.effective_number(sizes.tolist()) == pytest.approx(1 / np.var(means), rel=0.05)
-
-
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.floats(0, 100))
 def test_percentile_matches_numpy(values, q):
     assert stats.percentile(values, q) == pytest.approx(np.percentile(values, q), rel=1e-9, abs=1e-6)
@@ -211,49 +203,3 @@ def test_holm_adjusts_in_place_and_keeps_the_family_error():
     generator = np.random.default_rng(6)
     families = generator.random((2000, 20))
     assert sum(min(stats.holm(family.tolist())) < 0.05 for family in families) / 2000 < 0.065
-
-
-# Losses
-
-def documents(generator, n: int):
-    """Bytes and bits of `n` documents of unequal size and difficulty, about 2 bits per byte."""
-    size = np.exp(generator.normal(7, 0.6, n)).round() + 1
-    return generator.normal(2, 0.3, n) * size, size
-
-
-def test_bits_per_byte_is_the_ratio_of_totals():
-    estimate = stats.bits_per_byte_interval([10, 900], [10, 300])
-    assert estimate.value == pytest.approx(910 / 310)
-    assert estimate == stats.bits_per_byte_interval([10, 900], [10, 300])
-    assert stats.bits_per_byte_interval([10], [5]) == Estimate(2.0, None, None, 1)
-
-
-def test_bits_per_byte_of_many_documents_agrees_with_the_linearised_standard_error():
-    bits, size = documents(np.random.default_rng(7), 2500)
-    one = stats.bits_per_byte_interval(bits, size, resamples=1000)
-    half = 1.96 * np.std(bits - one.value * size) * math.sqrt(2500) / size.sum()
-    assert (one.high - one.low) / 2 == pytest.approx(half, rel=0.1)
-    assert one.low < one.value < one.high
-
-
-@pytest.mark.parametrize("n", [8, 20, 60])
-def test_bits_per_byte_covers_when_documents_vary(n):
-    generator = np.random.default_rng(8)
-    covered = coverage(lambda: stats.bits_per_byte_interval(*documents(generator, n), resamples=600), 2.0, 600)
-    assert 0.91 < covered < 0.97
-
-
-def test_pairing_by_document_finds_a_gap_that_unpaired_intervals_hide():
-    generator = np.random.default_rng(9)
-    paired = unpaired = covered = 0
-    for _ in range(100):
-        bits_a, size = documents(generator, 60)
-        bits_b = bits_a - size * generator.normal(0.02, 0.04, 60)
-        gap = stats.paired_bits_difference(bits_a, bits_b, size, resamples=600)
-        a, b = (stats.bits_per_byte_interval(bits, size, resamples=600) for bits in (bits_a, bits_b))
-        paired += gap.low > 0
-        unpaired += b.high < a.low
-        covered += gap.low <= 0.02 <= gap.high
-    assert paired > 85
-    assert unpaired < 5
-    assert covered >= 89

@@ -7,10 +7,8 @@ the same documents the two are crossed, and their variances add (two-way random 
 seed draws its own they are nested, and the variance over seeds holds both. With few seeds that is all Student's t.
 
 The variance of a ratio is that of its linearised terms, on the log scale (Cochran 1977, 6.4). Unlike resampling it has
-a p-value as small as the data deserve, which a correction for many comparisons asks for. Documents are of unequal size:
-a few large ones decide the ratio, and their residuals are too small, since the ratio follows them. Each square is
-divided by what it falls short (HC2: MacKinnon and White 1985), and degrees of freedom are the effective number of
-documents less one; those of Bell and McCaffrey 2002 cover 99 % where one document is 42 % of the text.
+a p-value as small as the data deserve, which a correction for many comparisons asks for. What unequal documents ask
+for stands in documents.py.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .documents import document_degrees, document_variance, shortfall
 from .intervals import CONFIDENCE, Estimate
 from .pooling import Part
 from .student import Student, normal_quantile, satterthwaite
@@ -124,24 +123,6 @@ def _over_documents(differences: ndarray, weights: ndarray) -> list[Part]:
     return [(document_variance(differences, weights), document_degrees(weights))] if len(weights) > 1 else []
 
 
-def document_variance(differences: ndarray, weights: ndarray) -> float:
-    """Of the mean of what documents differ by, at least two. (N,), (N,)"""
-    left = differences / len(differences)
-    left = left - weights * left.sum()
-    return float((left**2 / _short(weights)).sum())
-
-
-def _short(weights: ndarray) -> ndarray:
-    """What the square of a residual is of its variance, where a weighted mean was taken off. (N,)"""
-    short: ndarray = 1 - 2 * weights + (weights**2).sum()
-    return short
-
-
-def document_degrees(weights: ndarray) -> float:
-    """Of the variance of a mean of documents: their effective number (Kish 1965) less one. (N,)"""
-    return max(1.0, 1 / float((weights**2).sum()) - 1)
-
-
 def _over_seeds(values: ndarray) -> Part:
     """Of the mean over seeds. (S, N)"""
     return seed_variance(values) / len(values), len(values) - 1
@@ -168,4 +149,4 @@ def interaction(values: ndarray, weights: ndarray) -> float:
         return 0.0
     rest = (values - values.mean(0)) / documents
     rest = rest - weights * rest.sum(1, keepdims=True)
-    return float((rest**2 / _short(weights)).sum() / ((seeds - 1) * seeds))
+    return float((rest**2 / shortfall(weights)).sum() / ((seeds - 1) * seeds))

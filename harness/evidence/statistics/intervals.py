@@ -14,6 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import ranks
+from .documents import bits_per_byte_interval as bits_per_byte_interval
+from .documents import effective_number as effective_number
+from .documents import paired_bits_difference as paired_bits_difference
 from .student import CONFIDENCE as CONFIDENCE
 from .student import Estimate as Estimate
 from .student import Student, student_difference, student_mean
@@ -24,15 +27,9 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
 POWER = 0.8                                 # with which a minimum detectable effect is found
-RESAMPLES = 2000
 
 
 # One sample
-
-def effective_number(sizes: Sequence[float]) -> float:
-    """As how many equal ones values of these weights count (Kish 1965): (sum w)^2 / sum w^2."""
-    return sum(sizes)**2 / sum(size * size for size in sizes)
-
 
 def percentile(values: Sequence[float], q: float) -> float:
     """The q-th percentile, 0 <= q <= 100, linear between order statistics (Hyndman and Fan 1996, type 7)."""
@@ -204,34 +201,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-# Losses by document
-
-def bits_per_byte_interval(bits: Sequence[float], bytes: Sequence[float], confidence: float = CONFIDENCE,
-                           resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
-    """Total bits over total bytes, resampling documents: `bits` and `bytes` of each, in one order.
-
-    Tokens of a document are not independent, documents are. Expanded percentile interval (Hesterberg 2015).
-    """
-    import numpy as np
-
-    pairs = np.stack([np.asarray(bits, float), np.asarray(bytes, float)])        # (2, documents)
-    n = pairs.shape[1]
-    generator, block = np.random.default_rng(seed), max(1, 1_000_000 // n)
-    ratios = []
-    for start in range(0, resamples, block):
-        chosen = generator.integers(n, size=(min(block, resamples - start), n))
-        totals = pairs[:, chosen].sum(-1)                                        # (2, resamples)
-        ratios.append(totals[0] / totals[1])
-    value = float(pairs[0].sum() / pairs[1].sum())
-    return Estimate(value, *bootstrap_limits(np.concatenate(ratios), n, confidence), n)
-
-
-def paired_bits_difference(bits_a: Sequence[float], bits_b: Sequence[float], bytes: Sequence[float],
-                           confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
-    """Bits per byte of A minus those of B over the same documents: resampled together, their difficulty cancels."""
-    difference = [a - b for a, b in zip(bits_a, bits_b, strict=True)]
-    return bits_per_byte_interval(difference, bytes, confidence, resamples, seed)
-
+# Resampling
 
 def bootstrap_limits(replicates: ndarray, n: int, confidence: float) -> tuple[float | None, float | None]:
     """Percentiles of bootstrap replicates, moved outwards as far as t is wider than the normal for `n` values."""

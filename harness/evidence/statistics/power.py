@@ -11,7 +11,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .contrast import document_variance, interaction, linearised, seed_variance
+from .contrast import interaction, linearised, seed_variance
+from .documents import document_variance
 from .intervals import POWER
 from .student import CONFIDENCE, satterthwaite, student_t
 
