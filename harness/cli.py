@@ -14,6 +14,7 @@ from .commands.doctor import doctor
 from .commands.gguf import gguf_export, gguf_import
 from .commands.lists import corpora, plugins, suites
 from .commands.lr import lr
+from .commands.merge import merge
 from .commands.new import new
 from .commands.power import power
 from .commands.report import report
@@ -43,7 +44,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claims, compare, gguf_export, gguf_import, generate, lr, power, report, reproduce, rescore, show,
-    train, watch,
+    audit, check, claims, compare, gguf_export, gguf_import, generate, lr, merge, power, report, reproduce, rescore,
+    show, train, watch,
 ):
     app.command()(command)

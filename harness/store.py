@@ -15,7 +15,6 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -27,7 +26,7 @@ from .records import ABSENT, Audited, Better, CellRecord, ManifestRecord, Status
 from .selector import Selector
 from .spreadsheet import inert
 from .untrusted import LARGEST, Finite, Int64, Malformed, Measured, Positive, bounded, held_to, parse_json, read_bounded
-from .writing import replacing, write_atomically, write_folder
+from .writing import beside, replacing, write_atomically, write_folder
 
 if TYPE_CHECKING:
     import pandas
@@ -171,7 +170,7 @@ class Store:
                 self._check("; name another with --out" if create else "")
             if create:
                 self.cells.mkdir(parents=True, exist_ok=True)
-                probe = self.directory / f".writable.{os.getpid()}"
+                probe = beside(self.directory / "writable")
                 probe.touch()
                 probe.unlink()
         except OSError as error:

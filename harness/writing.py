@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from .errors import FileError
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, which takes the place of `path` at the end: readers see the old file or the new one, never a
     part. Raises FileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = beside(path)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -28,6 +29,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def beside(path: Path) -> Path:
+    """A name that no other process has: a folder may be shared by machines."""
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}")
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Always UTF-8: what of a foreign name is not, is escaped. Raises FileError."""
     with replacing(path) as temporary:
@@ -36,7 +42,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """A folder of these files alone, whole or not at all. Raises FileError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = beside(path)
     try:
         temporary.mkdir(parents=True)
         for name, content in files.items():

@@ -43,11 +43,13 @@ def run(
     from ..run import plan as planning
     from ..run.config_file import read_config_file
     from ..run.request import make_request, with_config
+    from ..run.shards import parse_shard, sharded
     from ..store import Store
     from .progress import Reporter
 
     file = read_config_file(config) if config else None
     options = with_config(options, file, given(context))
+    shard = parse_shard(options.shard) if options.shard else None
     registry = registry_for(options)
     exporters = make_exporters(split(options.export))
     for exporter in exporters:
@@ -63,6 +65,8 @@ def run(
     directory = Path(options.out) if options.out else planning.default_directory(names, request.models)
     store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
     planned = planning.make_plan(registry, names, request, store, options.retry)
+    if shard:
+        planned = sharded(planned, shard)
     if dry_run or store is None:
         print_matrix(planned, directory, as_json)
         return

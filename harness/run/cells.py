@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from ..protocol import PROTOCOL
@@ -54,7 +55,7 @@ class Cell:
     weights: str = ""
     engine: int = PROTOCOL                  # edition of the measuring code
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A letter and a hash of every field; it names the file of the result. Digits alone, or digits and an e, would
         be a number to whatever reads a table."""

@@ -108,6 +108,8 @@ class RunOptions:
         "Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.",
         metavar="NAMES")] = ""
     retry: Annotated[bool, Flag("Measure failed cells again.")] = False
+    shard: Annotated[str, Flag("Measure this part of the cells alone, e.g. 2/8; harness merge puts parts together.",
+        metavar="I/N")] = ""
     plugin_file: Annotated[tuple[str, ...], PLUGIN_FILE] = ()
 
 

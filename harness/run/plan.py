@@ -12,6 +12,7 @@ from ..checkpoint import open_checkpoint, trained_values
 from ..configs import HERE, Configs
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
+from ..locking import at_work, locked
 from ..reading import conclude
 from ..registry import Registry
 from ..selector import Selector, parse_selector
@@ -22,6 +23,8 @@ from ..version import __version__
 from .cells import Cell, Choice, Request, unique
 from .environment import environment, environment_id
 from .identity import model_digest, suite_digest, weights_digest
+
+WRITING = ".writing"                        # in a results directory: held for manifest and tables, by one at a time
 
 
 def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
@@ -75,12 +78,13 @@ def check_options(
 
 @dataclass
 class Plan:
-    """The cells of a run, and which of them the store already has."""
+    """The cells of a run, and which of them the store already has. `shard` names the part of a run that it is."""
 
     suites: tuple[Suite, ...]
     request: Request
     cells: list[Cell]
     finished: dict[str, CellResult] = field(default_factory=dict)
+    shard: str = ""
 
     @property
     def users_of_limits(self) -> list[Suite]:
@@ -162,42 +166,55 @@ def execute(
     """
     for text in registry.notes:
         note(text)
-    manifest = _open_manifest(store, {"argv": list(command), **({"config": dict(config)} if config else {}),
-                                      **({"notes": registry.notes} if registry.notes else {})})
+    asked = {"argv": list(command), **({"config": dict(config)} if config else {}),
+             **({"notes": registry.notes} if registry.notes else {})}
+    with at_work(store.directory, plan.shard), stop.on_interrupt():
+        run_id, place = _begin(plan, registry, store, executor, asked, note)
+        done = dict(plan.finished)
+
+        def finished(result: CellResult) -> None:
+            result.environment = place
+            for row in result.rows:
+                row.run_id = run_id
+                row.started_at = row.started_at or now()
+            store.write(result)
+            result.weights = {}                             # they are on disk, and there may be thousands of cells
+            done[result.id] = result
+            _guarded(lambda: registry.manager.hook.harness_cell_finished(result=result, directory=store.directory),
+                     note)
+            events.finished(result)
+
+        specs = {choice.spec.name: choice.spec for choice in plan.request.models}
+        executor.run(plan.missing, specs, dict(done), replace(events, finished=finished), stop)
+        conclude_all(registry, store, run_id)
+    mine = [done[cell.id] for cell in plan.cells if cell.id in done]
+    return [row for result in mine for row in result.rows] + conclude(plan.suites, mine, run_id)
+
+
+def _begin(
+    plan: Plan, registry: Registry, store: Store, executor: Executor, asked: Mapping[str, Any],
+    note: Callable[[str], None],
+) -> tuple[str, str]:
+    """Tell the manifest what was asked for and where, with the limits of the machine. The ids of the run and of the
+    environment."""
     where = environment()
-    place = environment_id(where)
-    manifest["environments"][place] = where
+    place, device = environment_id(where), plan.request.device
     for facts in _guarded(registry.manager.hook.harness_environment, note) or ():
         where.update(facts)
-    limits = manifest["limits"].setdefault(place, {})
-    device = plan.request.device
-    if not limits.get(device) and (users := plan.users_of_limits):
+    limits = store.manifest().get("limits", {}).get(place, {}).get(device, {})
+    if not limits and (users := plan.users_of_limits):
         used = {name for suite in users for name in (LIMITS if suite.limits is None else suite.limits)}
         words = " and ".join(text for name, text in LIMITS.items() if name in used)
         note(f"measuring the machine's limits for {', '.join(suite.name for suite in users)}: {words}")
-        limits[device] = executor.measure_limits(device)
-    manifest["planned"] = list(dict.fromkeys([*(cell.id for cell in plan.cells), *manifest.get("planned", ())]))
-    store.write_manifest(manifest)
-    executor.limits = limits.get(device, {})
-    done = dict(plan.finished)
-
-    def finished(result: CellResult) -> None:
-        result.environment = place
-        for row in result.rows:
-            row.run_id = manifest["run_id"]
-            row.started_at = row.started_at or now()
-        store.write(result)
-        result.weights = {}                                 # they are on disk, and there may be thousands of cells
-        done[result.id] = result
-        _guarded(lambda: registry.manager.hook.harness_cell_finished(result=result, directory=store.directory), note)
-        events.finished(result)
-
-    specs = {choice.spec.name: choice.spec for choice in plan.request.models}
-    with stop.on_interrupt():
-        executor.run(plan.missing, specs, dict(done), replace(events, finished=finished), stop)
-    conclude_all(registry, store, manifest["run_id"])
-    mine = [done[cell.id] for cell in plan.cells if cell.id in done]
-    return [row for result in mine for row in result.rows] + conclude(plan.suites, mine, manifest["run_id"])
+        limits = executor.measure_limits(device)
+    with locked(store.directory / WRITING, wait=True):
+        manifest = _open_manifest(store, asked)
+        manifest["environments"][place] = where
+        manifest["limits"].setdefault(place, {}).update({device: limits} if limits else {})
+        manifest["planned"] = list(dict.fromkeys([*(cell.id for cell in plan.cells), *manifest.get("planned", ())]))
+        store.write_manifest(manifest)
+    executor.limits = limits
+    return manifest["run_id"], place
 
 
 def _guarded(hook: Callable[[], Any], note: Callable[[str], None]) -> Any:
@@ -221,6 +238,11 @@ def _open_manifest(store: Store, command: Mapping[str, Any]) -> dict[str, Any]:
 
 def conclude_all(registry: Registry, store: Store, run_id: str) -> None:
     """Write the tables of everything the store holds."""
+    with locked(store.directory / WRITING, wait=True):
+        _conclude(registry, store, run_id)
+
+
+def _conclude(registry: Registry, store: Store, run_id: str) -> None:
     results = store.results()
     measured = dict.fromkeys(result.cell["suite"] for result in results)
     suites = [registry.suites[name] for name in measured if name in registry.suites]
