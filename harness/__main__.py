@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 INTERRUPTED = 130
+TOLD = {INTERRUPTED: "interrupted", 143: "told to end"}
 
 
 def main() -> None:
@@ -32,11 +33,11 @@ def _run() -> int:
             code: int = app(standalone_mode=False) or 0
         finally:
             sys.stdout.flush()
-        return _told("interrupted", code) if code == INTERRUPTED else code
+        return _told(TOLD[code], code) if code in TOLD else code
     except HarnessError as error:
         return _told(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _told("interrupted", INTERRUPTED)
+        return _told(TOLD[INTERRUPTED], INTERRUPTED)
     except BrokenPipeError:                 # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

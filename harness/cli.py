@@ -21,6 +21,7 @@ from .commands.report import report
 from .commands.rescore import rescore
 from .commands.run import run
 from .commands.show import show
+from .commands.submit import submit
 from .commands.train import generate, train, watch
 from .version import __version__
 
@@ -45,6 +46,6 @@ def root(
 for command in (
     run, plugins, suites, corpora, new, doctor,
     audit, check, claims, compare, gguf_export, gguf_import, generate, lr, merge, power, report, reproduce, rescore,
-    show, train, watch,
+    show, submit, train, watch,
 ):
     app.command()(command)

@@ -10,6 +10,7 @@
 | 4    | a file or a results directory cannot be used: missing, unwritable, corrupt or not ours |
 | 5    | nothing that was to be compared is comparable: other text, tokenizer, size or machine, or nothing in common |
 | 130  | interrupted; every finished cell is kept, and what a training run had reached |
+| 143  | told to end by SIGTERM, as when a cluster preempts; the same is kept |
 """
 
 from __future__ import annotations

@@ -16,9 +16,11 @@ from .run.cells import Cell
 from .specs import ModelSpec
 from .store import CellResult
 
+INTERRUPTED, TERMINATED = 130, 143          # exit codes: by Ctrl-C, by SIGTERM
+
 
 class Interrupted(Exception):
-    """The user asked to stop at once."""
+    """The user asked to stop at once, or the machine did."""
 
 
 @dataclass
@@ -32,38 +34,47 @@ class Events:
 
 @dataclass
 class Stop:
-    """Whether the user has asked to stop.
+    """Whether the user has asked to stop, or the machine has.
 
     The first Ctrl-C sets `requested`: no further cell is started, and what runs is finished. The second raises
-    Interrupted, but only after a `shield` has been left.
+    Interrupted, but only after a `shield` has been left; so does the first SIGTERM, with which a cluster preempts.
     """
 
     requested: bool = False
+    terminated: bool = False
     at_once: bool = False
     shielded: bool = False
     notify: Callable[[], None] = lambda: None
 
+    @property
+    def code(self) -> int:
+        """The exit code of the command that was stopped."""
+        return TERMINATED if self.terminated else INTERRUPTED
+
     @contextlib.contextmanager
     def on_interrupt(self) -> Iterator[Stop]:
-        """Take Ctrl-C while the block runs. Outside the main thread nothing is taken."""
+        """Take Ctrl-C and SIGTERM while the block runs. Outside the main thread nothing is taken."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
 
-        def handler(*_: Any) -> None:
+        def handler(number: int, _: Any) -> None:
+            self.terminated |= number == signal.SIGTERM
             if not self.requested:
                 self.requested = True
-                self.notify()
-                return
+                if not self.terminated:
+                    self.notify()
+                    return
             self.at_once = True
             if not self.shielded:
                 raise Interrupted
 
-        before = signal.signal(signal.SIGINT, handler)
+        before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield self
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, old in before.items():
+                signal.signal(number, old)
 
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:

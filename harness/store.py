@@ -35,7 +35,7 @@ SCHEMA = 1
 MOST_ROWS = 10_000                          # of one cell
 STATUSES: tuple[str, ...] = get_args(Status)
 OWN = (                                     # what may lie there without a manifest
-    "cells", "weights", "trunks", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json")
+    "cells", "weights", "trunks", "table.parquet", "table.csv", "worker.log", "export", "verdicts.json", "slurm")
 
 
 @dataclass

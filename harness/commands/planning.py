@@ -16,6 +16,7 @@ from ..selector import Selector, parse_selector, split_selectors
 if TYPE_CHECKING:
     from ..referee.surveyor import Brought
     from ..registry import Registry
+    from ..run.cells import Request
 
 EXPORT = "harness_cell_finished"
 
@@ -28,6 +29,25 @@ def registry_for(options: RunOptions) -> Registry:
     files = [Path(file) for file in options.plugin_file]
     texts = [path for selector in selectors(options.corpus, argument=True) for path in texts_of(selector)]
     return surveyed(files, texts, lambda brought: here(options, brought)).hold_to_named()
+
+
+def asked_for(registry: Registry, options: RunOptions, here: bool = True) -> tuple[list[str], Request, Path]:
+    """The suites, the request and the results directory of a run. Raises UsageError, PluginError.
+
+    `here` is whether this machine measures: then it must have the device.
+    """
+    from ..run.plan import default_directory
+    from ..run.request import make_request
+
+    names = split(options.suite)
+    if not names:
+        raise UsageError("--suite names no suite; `harness suites` lists them")
+    if not split_selectors(options.corpus):
+        raise UsageError("--corpus names no corpus; `harness corpora` lists them")
+    for name in names:
+        registry.suite(name)
+    request = make_request(registry, options, here)
+    return names, request, Path(options.out) if options.out else default_directory(names, request.models)
 
 
 def registry_with_texts(files: Sequence[Path] | None) -> Registry:

@@ -66,7 +66,7 @@ def rescore(
         compared_again(score, found.get(one.plan.cells[0].id), one.note)
         for score, one in zip(scores, planned, strict=True)]
     _show(rescored, as_json)
-    raise typer.Exit(130 if stop.requested else int(any(one.reason for one in rescored)))
+    raise typer.Exit(stop.code if stop.requested else int(any(one.reason for one in rescored)))
 
 
 def _show(rescored: Sequence[Rescored], as_json: bool) -> None:

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
 from ..quantities import split
 from ..run.flags import RunOptions
-from ..selector import split_selectors
 from .matrix import print_matrix
 from .options import Json, Quiet, Verbose, given, print_json, with_flags
-from .planning import registry_for
+from .planning import asked_for, registry_for
 
 if TYPE_CHECKING:
     from ..registry import Registry
@@ -42,7 +40,7 @@ def run(
     from ..export import make_exporters, reader_lines
     from ..run import plan as planning
     from ..run.config_file import read_config_file
-    from ..run.request import make_request, with_config
+    from ..run.request import with_config
     from ..run.shards import parse_shard, sharded
     from ..store import Store
     from .progress import Reporter
@@ -54,15 +52,7 @@ def run(
     exporters = make_exporters(split(options.export))
     for exporter in exporters:
         registry.manager.register(exporter)
-    names = split(options.suite)
-    if not names:
-        raise UsageError("--suite names no suite; `harness suites` lists them")
-    if not split_selectors(options.corpus):
-        raise UsageError("--corpus names no corpus; `harness corpora` lists them")
-    for name in names:
-        registry.suite(name)
-    request = make_request(registry, options)
-    directory = Path(options.out) if options.out else planning.default_directory(names, request.models)
+    names, request, directory = asked_for(registry, options)
     store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
     planned = planning.make_plan(registry, names, request, store, options.retry)
     if shard:

@@ -168,7 +168,7 @@ def execute(
         note(text)
     asked = {"argv": list(command), **({"config": dict(config)} if config else {}),
              **({"notes": registry.notes} if registry.notes else {})}
-    with at_work(store.directory, plan.shard), stop.on_interrupt():
+    with at_work(store.directory, plan.shard):
         run_id, place = _begin(plan, registry, store, executor, asked, note)
         done = dict(plan.finished)
 
@@ -185,7 +185,8 @@ def execute(
             events.finished(result)
 
         specs = {choice.spec.name: choice.spec for choice in plan.request.models}
-        executor.run(plan.missing, specs, dict(done), replace(events, finished=finished), stop)
+        with stop.on_interrupt():
+            executor.run(plan.missing, specs, dict(done), replace(events, finished=finished), stop)
         conclude_all(registry, store, run_id)
     mine = [done[cell.id] for cell in plan.cells if cell.id in done]
     return [row for result in mine for row in result.rows] + conclude(plan.suites, mine, run_id)
@@ -250,9 +251,9 @@ def _conclude(registry: Registry, store: Store, run_id: str) -> None:
 
 
 def exit_code(rows: Sequence[Row], stop: Stop) -> int:
-    """0 when every row is ok, 1 when some are not, 130 when interrupted."""
+    """0 when every row is ok, 1 when some are not, 130 when interrupted, 143 when told to end."""
     if stop.requested:
-        return 130
+        return stop.code
     return 0 if all(row.status == "ok" for row in rows) else 1
 
 

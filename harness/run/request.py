@@ -64,8 +64,11 @@ def _typed(value: Any, kind: Any, what: str) -> Any:
     raise UsageError(f"{what} must be {names.get(kind, 'a number')}, got {value!r}")
 
 
-def make_request(registry: Registry, options: RunOptions) -> Request:
-    """Check every flag and build the request. Raises UsageError or PluginError before anything runs."""
+def make_request(registry: Registry, options: RunOptions, here: bool = True) -> Request:
+    """Check every flag and build the request. Raises UsageError or PluginError before anything runs.
+
+    `here` is whether this machine measures: then it must have the device.
+    """
     check(options)
     if options.lr is not None and not 0 < options.lr < 100:
         raise UsageError(f"--lr must be between 0 and 100, got {options.lr}")
@@ -77,7 +80,7 @@ def make_request(registry: Registry, options: RunOptions) -> Request:
     models = choose(registry, plugins)
     tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
     check_options(models, options.size, str(tokenizer), registry.configs)
-    device = resolve_device(options.device)
+    device = resolve_device(options.device) if here else options.device
     corpora = []
     for text in split_selectors(options.corpus):
         if options.field and ":field=" not in text:

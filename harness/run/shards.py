@@ -42,7 +42,8 @@ def sharded(plan: Plan, shard: Shard) -> Plan:
     """The part of a plan that is this shard's: maybe nothing."""
     mine = {cell.id for unit in units(plan.cells) if place(unit) % shard.of == shard.number - 1 for cell in unit}
     return replace(plan, cells=[cell for cell in plan.cells if cell.id in mine],
-                   finished={name: result for name, result in plan.finished.items() if name in mine})
+                   finished={name: result for name, result in plan.finished.items() if name in mine},
+                   shard=str(shard))
 
 
 def units(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
