@@ -10,6 +10,7 @@ from ...quantities import format_count
 from ...reading import Run
 from ..format import format_value
 from ..laws.frontier import Reached, equal_amounts
+from ..laws.pace import paced
 from ..laws.point import RESOURCES, Point
 from ..laws.rungs import rung_points
 from ..laws.summary import amount_text, ladder_lines
@@ -20,6 +21,7 @@ def ladder_notes(a: Run, b: Run, plugins: tuple[str, str]) -> list[str]:
     points, names = _points(a, b, plugins)
     if {point.plugin for point in points} < set(names):
         return []
+    points = paced(points, [*a.results, *b.results])
     return [*equal_lines(points, names), *ladder_lines(points, *names)]
 
 
@@ -42,7 +44,8 @@ def equal_lines(points: Sequence[Point], plugins: Sequence[str]) -> Iterator[str
         for resource, what in RESOURCES.items():
             for reached in equal_amounts(own, plugins, resource):
                 amount = amount_text(next(iter(reached.values())).amount, resource)
-                yield f"equal {what} on {corpus}, {amount}: " + ", ".join(
+                how = " of steps timed side by side" * (resource == "seconds" and own[0].paced)
+                yield f"equal {what}{how} on {corpus}, {amount}: " + ", ".join(
                     f"{plugin} {reached_text(reached.get(plugin))}" for plugin in plugins)
 
 

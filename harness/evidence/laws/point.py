@@ -33,6 +33,7 @@ class Point:
     document_bits: tuple[float, ...] = ()
     document_bytes: tuple[int, ...] = ()
     cell: str = ""
+    paced: bool = False                     # seconds are of steps that were timed side by side
 
     @property
     def run(self) -> tuple[str, str, int, int]:

@@ -8,6 +8,7 @@ from itertools import groupby
 from ...reading import Run
 from ..comparison.ladders import reached_text
 from ..laws.frontier import Reached, equal_amounts
+from ..laws.pace import paced
 from ..laws.point import RESOURCES, Point
 from ..laws.rungs import rung_points
 from ..laws.summary import amount_text, ladder_lines
@@ -24,7 +25,7 @@ def ladder_section(runs: Sequence[Run], pairs: Sequence[Versus]) -> Section | No
     section = Section("ladders", "Ladders", INTRO)
     for run in runs:
         before = f"{run.name}, " * (len(runs) > 1)
-        points = rung_points(run.results)
+        points = paced(rung_points(run.results), run.results)
         section.blocks += _equal_tables(points, before)
         for base, found in groupby((pair for pair in pairs if pair.run == run.name), lambda pair: pair.base):
             for other in (pair.plugin for pair in found):
@@ -47,8 +48,10 @@ def _equal_tables(points: Sequence[Point], before: str) -> Iterator[Block]:
                              *(_reached_cell(reached.get(plugin)) for plugin in plugins)])
             if rows:
                 name = f"{before}bits/byte at equal {what} on {corpus}"
-                yield Table(name, [what, *plugins], rows, frozenset(range(len(plugins) + 1)), name,
-                            notes=["the best size at that amount; ± over seeds, between budgets by interpolation"])
+                notes = ["the best size at that amount; ± over seeds, between budgets by interpolation"]
+                if resource == "seconds" and own[0].paced:
+                    notes.append("seconds are those of steps timed side by side, in interleaved rounds")
+                yield Table(name, [what, *plugins], rows, frozenset(range(len(plugins) + 1)), name, notes=notes)
 
 
 def _reached_cell(one: Reached | None) -> TableCell:
