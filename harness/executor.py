@@ -25,11 +25,16 @@ class Interrupted(Exception):
 
 @dataclass
 class Events:
-    """What an executor reports. `progress` comes between `started` and `finished` with a text for the user."""
+    """What an executor reports. `progress` comes between `started` and `finished` with a text for the user.
+
+    `joined` tells of machines elsewhere, before the first cell of one is finished: facts and limits by the id of the
+    environment, which the results of its cells carry.
+    """
 
     started: Callable[[Cell], None] = lambda cell: None
     progress: Callable[[Cell, str], None] = lambda cell, text: None
     finished: Callable[[CellResult], None] = lambda result: None
+    joined: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda environments, limits: None
 
 
 @dataclass

@@ -215,12 +215,7 @@ class Store:
 
         Raises FileError where it cannot be written, or is none that could be read back.
         """
-        payload = {
-            "schema": SCHEMA, "cell": result.cell, "environment": result.environment,
-            "rows": [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows],
-            "raw": result.raw,
-        }
-        path, text = self.cells / f"{result.id}.json", json.dumps(finite(payload)) + "\n"
+        path, text = self.cells / f"{result.id}.json", cell_text(result)
         try:
             parse_cell(text.encode(), result.id)
         except Malformed as wrong:
@@ -254,6 +249,14 @@ class Store:
             with replacing(self.directory / f"table.{suffix}") as temporary, temporary.open("wb") as file:
                 write(file, index=False)
         return table
+
+
+def cell_text(result: CellResult) -> str:
+    """A cell as its file has it."""
+    rows = [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows]
+    payload = {"schema": SCHEMA, "cell": result.cell, "environment": result.environment, "rows": rows,
+               "raw": result.raw}
+    return json.dumps(finite(payload)) + "\n"
 
 
 @dataclass

@@ -137,7 +137,7 @@ def test_an_executor_is_local_or_what_a_plugin_brings(tmp_path):
         "from harness import hookimpl\n\n\n@hookimpl\ndef harness_executor(name, local):\n"
         "    return ('remote', local) if name == 'remote' else None\n")
     registry, local = load([file]), object()
-    assert pick_executor(registry, "local", local) is local
-    assert pick_executor(registry, "remote", local) == ("remote", local)
-    with pytest.raises(UsageError, match="unknown executor 'ray'"):
-        pick_executor(registry, "ray", local)
+    assert pick_executor(registry, RunOptions(), "cpu", local) is local
+    assert pick_executor(registry, RunOptions(executor="remote"), "cpu", local) == ("remote", local)
+    with pytest.raises(UsageError, match="unknown executor 'nowhere'; known: local, ray"):
+        pick_executor(registry, RunOptions(executor="nowhere"), "cpu", local)

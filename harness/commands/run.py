@@ -55,6 +55,8 @@ def run(
     names, request, directory = asked_for(registry, options)
     store = Store(directory, create=not dry_run) if not dry_run or directory.exists() else None
     planned = planning.make_plan(registry, names, request, store, options.retry)
+    if options.cells:
+        planned = planning.only(planned, split(options.cells))
     if shard:
         planned = sharded(planned, shard)
     if dry_run or store is None:
@@ -84,7 +86,7 @@ def _execute(
 
     files = [Path(file) for file in options.plugin_file]
     local = make_executor(options, planned.request, files, store.directory, registry.notes)
-    executor = pick_executor(registry, options.executor, local)
+    executor = pick_executor(registry, options, planned.request.device, local)
     return planning.execute(
         planned, registry, store, executor, reporter.events, reporter.stop, ["harness", *sys.argv[1:]], reporter.note,
         config.record if config else None)

@@ -103,13 +103,16 @@ class RunOptions:
         "Untimed cells side by side; default: one per core, one on a GPU.", least=0, most=1024, metavar="N")] = 0
     timeout: Annotated[float, Flag("Seconds a cell may take.", least=1, most=10_000_000, metavar="SECONDS")] = 900.0
     memory_limit: Annotated[str, Flag("Bytes a worker may hold; default: what is available now.", metavar="BYTES")] = ""
-    executor: Annotated[str, Flag("local, or what a plugin brings.", metavar="NAME")] = "local"
+    executor: Annotated[str, Flag("local, ray, or what a plugin brings.", metavar="NAME")] = "local"
+    address: Annotated[str, Flag("Of the Ray cluster; default: one of this machine alone.", metavar="ADDRESS")] = ""
     export: Annotated[str, Flag(
         "Also write finished cells for trackers, separated by commas: tensorboard, wandb, mlflow.",
         metavar="NAMES")] = ""
     retry: Annotated[bool, Flag("Measure failed cells again.")] = False
     shard: Annotated[str, Flag("Measure this part of the cells alone, e.g. 2/8; harness merge puts parts together.",
         metavar="I/N")] = ""
+    cells: Annotated[str, Flag("Measure these cells alone, with what they need: ids, separated by commas.",
+        metavar="IDS")] = ""
     plugin_file: Annotated[tuple[str, ...], PLUGIN_FILE] = ()
 
 

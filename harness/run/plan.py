@@ -136,6 +136,22 @@ def resumed(plan: Plan, store: Store | None, retry: bool) -> Plan:
     return replace(plan, finished={cell.id: stored[cell.id] for cell in plan.cells if counts(cell)})
 
 
+def only(plan: Plan, ids: Sequence[str]) -> Plan:
+    """These cells of a plan and what they need. Raises UsageError for one that it has not."""
+    cells = {cell.id: cell for cell in plan.cells}
+    if strangers := [name for name in ids if name not in cells]:
+        raise UsageError(f"--cells names {', '.join(strangers)}, which this run has not: another source, text or flag "
+                         "makes another cell; --dry-run lists them")
+    wanted, found = list(ids), dict[str, Cell]()
+    while wanted:
+        cell = cells[wanted.pop()]
+        found[cell.id] = cell
+        wanted += [need for need in cell.needs if need not in found]
+    groups = {cell.group for cell in found.values() if cell.group}
+    return replace(plan, cells=[cell for cell in plan.cells if cell.id in found or cell.group in groups],
+                   finished={name: result for name, result in plan.finished.items() if name in found})
+
+
 def merge(plans: Sequence[Plan]) -> Plan:
     """Several plans for one device as one, every cell once; `request` is that of the first, for all of their models."""
     models = {choice.label: choice for plan in plans for choice in plan.request.models}
@@ -173,7 +189,7 @@ def execute(
         done = dict(plan.finished)
 
         def finished(result: CellResult) -> None:
-            result.environment = place
+            result.environment = result.environment or place
             for row in result.rows:
                 row.run_id = run_id
                 row.started_at = row.started_at or now()
@@ -184,9 +200,18 @@ def execute(
                      note)
             events.finished(result)
 
+        def joined(environments: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+            with locked(store.directory / WRITING, wait=True):
+                manifest = store.manifest()
+                manifest["environments"].update(environments)
+                for name, devices in limits.items():
+                    manifest["limits"].setdefault(name, {}).update(devices)
+                store.write_manifest(manifest)
+
         specs = {choice.spec.name: choice.spec for choice in plan.request.models}
+        told = replace(events, finished=finished, joined=joined)
         with stop.on_interrupt():
-            executor.run(plan.missing, specs, dict(done), replace(events, finished=finished), stop)
+            executor.run(plan.missing, specs, dict(done), told, stop)
         conclude_all(registry, store, run_id)
     mine = [done[cell.id] for cell in plan.cells if cell.id in done]
     return [row for result in mine for row in result.rows] + conclude(plan.suites, mine, run_id)

@@ -164,13 +164,20 @@ def available_memory() -> int:
         return 0
 
 
-def pick_executor(registry: Registry, name: str, local: Executor) -> Executor:
-    """`local`, or what a plugin brings under this name. Raises UsageError."""
+def pick_executor(registry: Registry, options: RunOptions, device: str, local: Executor) -> Executor:
+    """`local`, a Ray cluster, or what a plugin brings under this name. Raises UsageError, PluginError."""
+    name = options.executor
+    if options.address and name != "ray":
+        raise UsageError(f"--address is of a Ray cluster: --executor ray, not {name}")
     if name == "local":
         return local
+    if name == "ray":
+        from .cluster import RayExecutor
+
+        return RayExecutor(options, device, options.address)
     found: Executor | None = registry.manager.hook.harness_executor(name=name, local=local)
     if found is None:
-        raise UsageError(f"unknown executor {name!r}; known: local, and what plugins bring with harness_executor")
+        raise UsageError(f"unknown executor {name!r}; known: local, ray, and what plugins bring with harness_executor")
     return found
 
 
