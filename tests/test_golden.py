@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from golden import views
-from golden.recipe import CASES, RATE, draw, sketch, text
+from golden.recipe import CASES, KEPT, RATE, WAVES, draw, random_by_formula, sketch, text
 from harness.plugins.brain.config import BrainConfig
 from harness.plugins.brain.model import Brain
+from harness.plugins.interference import attention, wave
+from harness.plugins.interference.reference import causal_softmax, materialised, materialised_cosine
 from harness.plugins.phasefield.config import PhaseFieldConfig
 from harness.plugins.phasefield.model import PhaseField
+from harness.plugins.phaserotator.config import PhaseRotatorConfig
+from harness.plugins.phaserotator.model import PhaseRotatorTransformer
+from harness.plugins.superposition.config import SuperpositionConfig
+from harness.plugins.superposition.model import Superposition
+from harness.plugins.wave.as_published import PublishedWaveHeads
+from harness.plugins.wave.config import WaveConfig
 from safetensors.torch import load_file
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -30,7 +39,27 @@ def brain(case):
     return Brain(BrainConfig(**sizes, as_published=True), case["vocabulary"])
 
 
-SYSTEMS = {"v4": (phasefield, views.v4), "v3": (brain, views.v3)}
+def superposition(case):
+    sizes = {name: case[name] for name in (
+        "dim", "layers", "heads", "phases", "concepts", "concept_dim", "positions", "energy", "coherence", "concept")}
+    return Superposition(SuperpositionConfig(**sizes, dropout=0.0, as_published=True), case["vocabulary"])
+
+
+def rotator(case):
+    sizes = {name: case[name] for name in (
+        "dim", "layers", "heads", "positions", "global_tokens", "lora_rank", "lora_alpha", "coherence")}
+    return PhaseRotatorTransformer(PhaseRotatorConfig(**sizes, as_published=True), case["vocabulary"])
+
+
+SYSTEMS = {"v4": (phasefield, views.v4), "v3": (brain, views.v3), "v2": (superposition, views.v2),
+           "v2old": (rotator, views.v2old)}
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def close(actual, expected, tolerance=TOLERANCE):
@@ -47,6 +76,8 @@ def test_a_published_form_is_the_published_code(system, name):
     weights = {}
     with torch.no_grad():
         for published, view in sorted(parameters(model).items()):
+            if published in KEPT:
+                continue
             weights[published] = case["size"] * draw(published, view.numel())
             view.copy_(weights[published].view(view.shape))
     tokens, cut = text(2, case["length"], case["vocabulary"]), case["cut"]
@@ -55,11 +86,12 @@ def test_a_published_form_is_the_published_code(system, name):
         close(model(tokens)[0], expected["eval"])
         if cut:
             close(model(tokens[:, cut:], model(tokens[:, :cut])[1])[0], expected["continued"])
-    logits = model.train()(tokens)[0]
+    with random_by_formula():
+        logits = model.train()(tokens)[0]
+        auxiliary = model.auxiliary_losses()
     close(logits, expected["train"])
     loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
     close(loss, expected["loss.ce"])
-    auxiliary = model.auxiliary_losses()
     for key, value in auxiliary.items():
         close(value, {**WEIGHTS, **case}[key] * expected[f"loss.{key}"])
     if not case["step"]:
@@ -69,6 +101,32 @@ def test_a_published_form_is_the_published_code(system, name):
         for parameter in model.parameters():
             if parameter.grad is not None:
                 parameter -= RATE * parameter.grad
-    moved = {published: sketch(published, view) for published, view in sorted(parameters(model).items())
-             if not torch.equal(view.flatten(), weights[published])}
+    after = parameters(model)
+    moved = {published: sketch(published, after[published]) for published, weight in weights.items()
+             if not torch.equal(after[published].flatten(), weight)}
     close(torch.stack(list(moved.values())), expected["step"], 1e-8)
+
+
+@pytest.fixture
+def written():
+    """What the code in the published texts gave, and the queries and keys (B, H, T, d) that it was given."""
+    return load_file(GOLDEN / "texts.safetensors"), [3 * draw(name, *WAVES) for name in ("queries", "keys")]
+
+
+def test_scores_of_phases_are_the_interference_as_it_is_written(written):
+    """Ours, whose phases are golden waves, and the array of all differences that the kernels suite measures."""
+    values, (q, k) = written
+    eye, scale = torch.eye(WAVES[2]).expand(*WAVES[:2], -1, -1), WAVES[3] ** 0.5
+    expected = causal_softmax(values["modulus"] / scale)
+    close(attention(wave(None, q) / scale, wave(None, k), eye, "modulus")[:, 0], expected)
+    close(materialised(q, k, eye)[:, 0], expected)
+
+
+def test_waves_and_their_scores_are_those_that_are_written(written):
+    values, (q, k) = written
+    heads = PublishedWaveHeads(WaveConfig(as_published=True), WAVES[1])
+    close(heads.state(q), wave(values["amplitude"], values["phase"]))
+    close(heads.state(q) @ heads.state(k).mT, values["real"])
+    eye, k_amplitude = torch.eye(WAVES[2]).expand(*WAVES[:2], -1, -1), k.sigmoid() / k.sigmoid().norm()
+    close(materialised_cosine(values["amplitude"], values["phase"], k_amplitude, math.pi * k.tanh(), eye),
+          causal_softmax(values["real"]))

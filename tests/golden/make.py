@@ -15,18 +15,20 @@ import importlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
-from recipe import CASES, RATE, draw, sketch, text
+from recipe import CASES, KEPT, RATE, draw, random_by_formula, sketch, text
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 HERE = Path(__file__).parent
 HEAD = "aa596dc822344f2cf5a55922a0891e4df9f973de"       # v2, v3 and v4
+OLD = "e03627df743a0817dff15d5f2670578635c111b0"        # the v2 before, with the phase rotator
 Run = tuple[nn.Module, Callable[..., Any], Callable[[Tensor], tuple[Tensor, dict[str, Tensor], Tensor]]]
 
 
@@ -76,20 +78,64 @@ def v3(case: dict[str, Any]) -> Run:
     return model, lambda tokens: (model(tokens), None), train
 
 
+def v2(case: dict[str, Any]) -> Run:
+    """The model beside the objective of its trainer without the semantic term."""
+    published = importlib.import_module("quantum_llm_model")
+    model = published.HardwareOptimizedQuantumLLM(
+        case["vocabulary"], case["dim"], case["layers"], case["heads"], case["phases"], case["positions"], False,
+        case["concept_dim"])
+    model.quantum_layers = nn.ModuleList(
+        published.OptimizedDynamicPhaseProcessor(case["dim"], 2 * case["dim"]) for _ in range(case["layers"]))
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, nn.MultiheadAttention):
+            module.dropout = 0.0
+    trainer = importlib.import_module("energy_trainer").EnergyBasedTrainer(model)
+
+    def train(tokens: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        with random_by_formula():
+            logits = model(tokens, training_step=0)
+            phases = model.get_phase_representation(tokens)
+            losses = {"ce": next_token(logits, tokens), "energy": -trainer._calculate_enhanced_energy(phases).mean(),
+                      "coherence": -trainer._calculate_enhanced_coherence(phases).mean(),
+                      "concept": trainer._calculate_concept_loss(tokens, tokens)}
+        return logits, losses, sum(case.get(name, 1) * loss for name, loss in losses.items())
+
+    return model, lambda tokens: (model(tokens), None), train
+
+
+def v2old(case: dict[str, Any]) -> Run:
+    model = importlib.import_module("quantum_llm_model").QuantumInspiredLLM(
+        case["vocabulary"], case["dim"], case["layers"], case["heads"], case["positions"], case["global_tokens"],
+        case["lora_rank"], case["lora_alpha"])
+
+    def train(tokens: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        logits = model(tokens)
+        losses = {"ce": next_token(logits, tokens), "coherence": model.phase_coherence_loss()}
+        return logits, losses, losses["ce"] + case["coherence"] * losses["coherence"]
+
+    return model, lambda tokens: (model(tokens), None), train
+
+
 def next_token(logits: Tensor, tokens: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
 
 
-SYSTEMS = {"v4": (HEAD, v4), "v3": (HEAD, v3)}
+SYSTEMS = {                                             # commit, what of it, where its modules are, what runs them
+    "v4": (HEAD, "v4", "", v4), "v3": (HEAD, "v3", "", v3), "v2": (HEAD, "v2", "v2", v2),
+    "v2old": (OLD, ".", "", v2old),
+}
 
 
 def record(case: dict[str, Any], run: Run) -> dict[str, Tensor]:
     model, call, train = run
     parameters = dict(sorted(model.double().named_parameters()))
-    weights = {name: case["size"] * draw(name, *parameter.shape) for name, parameter in parameters.items()}
+    weights = {name: case["size"] * draw(name, *parameter.shape) for name, parameter in parameters.items()
+               if name not in KEPT}
     with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
+        for name, weight in weights.items():
+            parameters[name].copy_(weight)
     tokens, cut, found = text(2, case["length"], case["vocabulary"]), case["cut"], {}
     with torch.no_grad():
         model.eval()
@@ -106,22 +152,34 @@ def record(case: dict[str, Any], run: Run) -> dict[str, Tensor]:
             for parameter in parameters.values():
                 if parameter.grad is not None:
                     parameter -= RATE * parameter.grad
-        found["step"] = torch.stack([sketch(name, parameter) for name, parameter in parameters.items()
-                                     if not torch.equal(parameter, weights[name])])
+        found["step"] = torch.stack([sketch(name, parameters[name]) for name, weight in weights.items()
+                                     if not torch.equal(parameters[name], weight)])
     return found
 
 
 def main(clone: str) -> None:
+    torch.set_default_dtype(torch.float64)
     sys.modules.setdefault("psutil", ModuleType("psutil"))      # imported by v3 for nothing
-    for system, (commit, build) in SYSTEMS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            archive = subprocess.run(["git", "-C", clone, "archive", commit, system], check=True, capture_output=True)
-            subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-            sys.path.insert(0, folder)
+    for system, (commit, part, modules, build) in SYSTEMS.items():
+        with unpacked(clone, commit, part, modules):
             found = {f"{name}/{key}": value for name, case in CASES[system].items()
                      for key, value in record(case, build(case)).items()}
-            sys.path.remove(folder)
         save_file(found, HERE / f"{system}.safetensors", {"commit": commit})
+
+
+@contextmanager
+def unpacked(clone: str, commit: str, part: str, modules: str) -> Iterator[None]:
+    """Meanwhile the modules of a commit can be imported."""
+    before = set(sys.modules)
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(["git", "-C", clone, "archive", commit, part], check=True, capture_output=True)
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        sys.path.insert(0, str(Path(folder, modules)))
+        yield
+        sys.path.pop(0)
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(folder):
+            del sys.modules[name]
 
 
 if __name__ == "__main__":

@@ -135,6 +135,51 @@ def v3(model: Any) -> Views:
     return found
 
 
+def v2(model: Any) -> Views:
+    ours = model.body
+    found = {"token_embedding.weight": ours.embedding.weight, "pos_embedding.weight": ours.positions.weight,
+             "quantum_uncertainty": ours.uncertainty, "entanglement_strength": ours.unused[0],
+             "measurement_threshold": ours.unused[1], "phase_init": ours.phases.golden,
+             "semantic_phase_map.weight": ours.phases.token, "frequency_phase_adjust": ours.phases.frequency,
+             "position_phase_mod": ours.phases.position, "phase_projection.weight": ours.phases.project,
+             **real("concept_projection", ours.concept_projection), **real("output_proj", ours.head)}
+    found |= prefixed("concept_layer", ours.concepts, {
+        "weights": "word_concept_map.weight", "concepts": "concept_embeddings", "layers": "concept_projections",
+        "attention": "concept_attention", "to_token": "concept_to_token", "layer_norm": "norm1",
+        "attention_norm": "norm2", "semantic": "semantic_coherence", "languages": "language_gates"})
+    found |= prefixed("global_interference", ours.interference, {
+        "phase": "global_phase", "up": "head_weights", "up_bias": "head_biases", "down": "head_weights2",
+        "down_bias": "head_biases2", "out": "output_proj", "norm": "norm"})
+    found |= prefixed("advanced_phase_coherence", ours.coherence, {
+        "scales": "scales", "window": "context_window", "similarity": "token_similarity",
+        "clusters": "semantic_clusters", "assignments": "cluster_assignments", "layers": "coherence_enhancement",
+        "of_scales": "scale_projection", "of_semantic": "semantic_projection", "of_context": "context_projection",
+        "fuse": "coherence_fusion", "norms": "norm"})
+    for i in range(3):
+        for kind in ("weight", "bias"):
+            name = f"advanced_phase_coherence.norm.{i}.{kind}"
+            found[f"advanced_phase_coherence.norm{i + 1}.{kind}"] = found.pop(name)
+    for i, processor in enumerate(ours.processors):
+        found |= prefixed(f"quantum_layers.{i}", processor, {
+            "base": "base_op", "expand": "expand_ops", "contract": "contract_ops"})
+    return found
+
+
+def v2old(model: Any) -> Views:
+    found = {"tok_embed.weight": model.embedding.weight, "pos_embed.weight": model.positions.weight,
+             "phase.phase": model.rotator.theta, "head.weight": model.head.weight, **real("ln", model.norm)}
+    if model.config.global_tokens:
+        found["global_memory"] = model.memory
+    for i, block in enumerate(model.blocks):
+        name = f"blocks.{i}"
+        found |= real(f"{name}.ln1", block.attention_norm) | real(f"{name}.ln2", block.mlp_norm)
+        found |= real(f"{name}.mlp.0", block.up) | real(f"{name}.mlp.2", block.down)
+        for theirs, layer in zip("qkvo", ("query", "key", "value", "out"), strict=True):
+            found |= prefixed(f"{name}.attn.{theirs}", getattr(block.attention, layer), {
+                "weight": "linear.weight", "bias": "linear.bias", "down": "B", "up": "A"})
+    return found
+
+
 def prefixed(name: str, module: nn.Module, names: dict[str, str]) -> Views:
     """The parameters of a module whose members go by other names there."""
     found = {}
@@ -144,7 +189,7 @@ def prefixed(name: str, module: nn.Module, names: dict[str, str]) -> Views:
     return found
 
 
-def real(name: str, module: nn.Linear) -> Views:
+def real(name: str, module: nn.Module) -> Views:
     return {f"{name}.{own}": parameter for own, parameter in module.named_parameters()}
 
 
