@@ -11,6 +11,7 @@ from harness.plugins.phasefield import as_published as published
 from harness.plugins.phasefield import phase
 from harness.plugins.phasefield.config import PhaseFieldConfig
 from harness.plugins.phasefield.model import PhaseField
+from harness.plugins.phasefield.published_backbone import LoopedOscillatorLayer, PublishedOscillatorLayer
 
 from harness.model import count_parameters
 
@@ -83,7 +84,7 @@ def test_the_published_presets_have_the_published_counts(preset, millions):
 @pytest.mark.parametrize(("dim", "count"), [(64, 58_240), (256, 921_088), (512, 3_677_184), (768, 8_268_288)])
 def test_a_layer_has_the_published_count(dim, count):
     with torch.device("meta"):
-        layer = published.PublishedOscillatorLayer(PhaseFieldConfig(dim=dim, as_published=True))
+        layer = PublishedOscillatorLayer(PhaseFieldConfig(dim=dim, as_published=True))
     assert sum(p.numel() for p in layer.parameters()) == count
 
 
@@ -107,7 +108,7 @@ def test_the_norm_is_the_published_formula():
 
 
 def test_oscillators_are_the_published_loop_and_forget_in_a_token():
-    layer, x = part(published.PublishedOscillatorLayer, state_dim=5), planes(21)
+    layer, x = part(PublishedOscillatorLayer, state_dim=5), planes(21)
 
     def complex_map(module, z):
         return z @ torch.complex(*module.weight).T + torch.complex(*module.bias.chunk(2))
@@ -124,8 +125,31 @@ def test_oscillators_are_the_published_loop_and_forget_in_a_token():
     retention = float(delta[0].detach()) / 2                         # the gate starts at one half
     assert retention == pytest.approx(0.381, abs=1e-3)
     assert math.log(0.5) / math.log(retention) == pytest.approx(0.72, abs=0.01)
-    degrees = torch.rad2deg(2 * torch.atan(published.PublishedOscillatorLayer(config(state_dim=4000)).half_tangent))
+    degrees = torch.rad2deg(2 * torch.atan(PublishedOscillatorLayer(config(state_dim=4000)).half_tangent))
     assert float(degrees.detach().square().mean().sqrt()) == pytest.approx(1.1, abs=0.1)
+
+
+@pytest.mark.parametrize("length", [1, 128, 140])
+def test_the_published_loop_is_the_scan(length):
+    """States, losses and gradients, from a state on, where dropout is off."""
+    results, text = [], tokens(length)
+    for loop in (False, True):
+        model = make(loop=loop).train()
+        _, state = model(tokens(3))
+        logits, after = model(text, state)
+        loss = logits.square().mean() + sum(model.auxiliary_losses().values())
+        grads = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+        results.append([logits, *after["backbone"], *(grad for grad in grads if grad is not None)])
+    for scanned, looped in zip(*results, strict=True):
+        close(looped, scanned)
+
+
+def test_the_published_loop_drops_whole_channels_alike_in_both_planes():
+    layer = part(LoopedOscillatorLayer, dropout=0.5).train()
+    y, _ = layer(planes(200), None)
+    gone = y.unflatten(-1, (2, -1)) == 0
+    assert torch.equal(gone[..., 0, :], gone[..., 1, :])
+    assert float(gone.double().mean()) == pytest.approx(0.5, abs=0.05)
 
 
 def test_training_is_another_function_than_evaluation():

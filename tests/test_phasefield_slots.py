@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from harness.plugins.phasefield import slots
-from harness.plugins.phasefield.cases import slot_cases
+from harness.plugins.phasefield import cases, slots
 from harness.plugins.phasefield.config import PhaseFieldConfig
 from harness.plugins.phasefield.memory import PhaseMemory
 from torch.autograd.graph import saved_tensors_hooks
@@ -133,17 +132,29 @@ def test_no_array_of_tokens_times_slots_is_made_or_kept(nearest, per_token):
 
 
 def test_the_forms_of_a_group_agree_and_the_gather_takes_most_memory():
-    cases = {case.name.partition("/")[2]: case for case in slot_cases("cpu", 300, tokens=512, dim=64)[:5]}
-    results = {name: case.run() for name, case in cases.items()}
+    forms = {case.name.partition("/")[2]: case for case in cases.slot_cases("cpu", 300, tokens=512, dim=64)[:5]}
+    results = {name: case.run() for name, case in forms.items()}
     for one, other in (("plain", "fused"), ("plain", "all"), ("published", "nearest")):
         torch.testing.assert_close(results[one], results[other], rtol=1e-4, atol=1e-5)
-    published, nearest = (min(peak_memory(cases[name].run) for _ in range(3))  # what else is done adds to it
+    published, nearest = (min(peak_memory(forms[name].run) for _ in range(3))  # what else is done adds to it
                           for name in ("published", "nearest"))
     assert published > 512 * 32 * 128 * 4 > 4 * nearest
 
 
 def test_the_gradients_of_a_group_agree():
-    cases = {case.name.partition("/")[2]: case for case in slot_cases("cpu", 50, tokens=60, dim=8)[5:]}
-    results = {name: case.run() for name, case in cases.items()}
-    for one, other in (("plain", "fused"), ("plain", "all"), ("published", "nearest")):
+    forms = {case.name.partition("/")[2]: case for case in cases.slot_cases("cpu", 50, tokens=60, dim=8)[5:]}
+    results = {name: case.run() for name, case in forms.items()}
+    for one, other in (("plain", "fused"), ("plain", "all")):
         torch.testing.assert_close(results[one], results[other], rtol=1e-3, atol=1e-5)
+
+
+def test_the_published_gather_is_the_nearest_slots_whatever_its_chunks(monkeypatch):
+    """And so are its gradients, where queries and keys are normalised before it: it does so once more."""
+    monkeypatch.setattr(cases, "PUBLISHED_CHUNK", 40)
+    inputs = leaves((N, W), (M + 15, W), (M + 15, V))
+    results = []
+    for form in (cases.published, lambda *x: slots.read(*x, nearest=cases.NEAREST)):
+        query, keys = (torch.nn.functional.normalize(x, dim=-1) for x in inputs[:2])
+        read = form(cases.SHARPNESS * query, keys, inputs[2])
+        results.append([read, *torch.autograd.grad(read.square().sum(), inputs)])
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-6)

@@ -4,15 +4,17 @@ What differs, each measured on the published code (qllm2 v3) or read in it:
 - consciousness weighs tokens by a softmax over the whole sequence: the future enters, if faintly, since the weights are
   near 1 / T and the layer near the identity;
 - short-term memory has slots that no text writes; in training they drift to the mean of the batch;
-- long-term memory reads two tables of parameters; its consolidation is never called with an effect on an answer;
+- long-term memory reads two tables of parameters; training overwrites one of its episodes by the gated mean of a batch
+  wherever the last state is large in the mean, first every episode once, then the first of them at every step;
+- what training writes is written in place, after the forward pass read it and before the backward pass does;
 - one membrane potential per channel for all texts, moved by the mean of the batch, also in evaluation, and kept from
   call to call: the same text gives other logits the second time; the spikes do not reach the output, which is the dense
   product with the channels zeroed that fired of late;
 - plasticity takes one of four linear maps for the whole batch, by its variance; nothing grows or is pruned;
 - no part mixes time on purpose: it is a bigram model with a leak;
 - membranes, traces, counters, slot weights and two scalars are parameters that no gradient reaches.
-Of the count (16,420,584 for 512 channels, 6 layers, 256 tokens) these are part. Left out is `consolidate_memory`: the
-published trainers never give the step that would call it.
+Of the count (16,420,584 for 512 channels, 6 layers, 256 tokens) these are part. The published trainers all give the
+step that turns consolidation on, so here training does.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from .config import BrainConfig
 COUNTERS = 1024                 # usage counters and importance scores of a layer
 EXPANSIONS = 3
 MEMBRANE_DECAY, TRACE, FIRING = 0.9, 0.1, 1.0
+IMPORTANT = 0.8                 # mean size of the last state above which it is consolidated
 
 
 def small(*shape: int) -> nn.Parameter:
@@ -61,7 +64,7 @@ class ShortTermMemory(nn.Module):
         y = self.norm(self.update(torch.cat([x, gates @ self.slots], -1)))
         if self.training:
             drawn = gates.mean((0, 1))[:, None] * x.mean((0, 1))
-            self.slots.data = self.decay.data * self.slots.data + (1 - self.decay.data) * drawn.detach()
+            self.slots.data.mul_(self.decay.data).add_((1 - self.decay.data) * drawn.detach())
         return y
 
 
@@ -77,6 +80,16 @@ class LongTermMemory(nn.Module):
         concepts = (self.into(x) @ self.concepts.T).softmax(-1) @ self.concepts
         episodes = (x @ self.episodes.T).softmax(-1) @ self.episodes
         return self.out(concepts) + 0.5 * self.episode_out(episodes)
+
+    @torch.no_grad()
+    def consolidate(self, x: Tensor) -> None:
+        """The gated mean of the last states (B, T, D) takes the place of the least used episode."""
+        importance = x.abs().mean(-1)                                                # (B, T)
+        if importance.mean() > IMPORTANT:
+            gate = self.consolidation(x).squeeze(-1).sigmoid() * importance
+            least = self.episode_weights.argmin()
+            self.episodes.data[least] = (x * gate[..., None]).mean((0, 1)).to(self.episodes.dtype)
+            self.episode_weights.data[least] = 1.0
 
 
 class SpikingNeuron(nn.Module):
@@ -144,4 +157,7 @@ class PublishedBrain(nn.Module):
             x = self.short_term(x)
             x = x + 0.3 * self.long_term(x)
             x = plasticity(spiking(x))
-        return self.head(x)
+        logits = self.head(x)
+        if self.training:
+            self.long_term.consolidate(x)
+        return logits

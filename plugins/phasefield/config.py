@@ -30,8 +30,8 @@ class PhaseFieldConfig:
 
     By default the model is the oscillatory backbone alone: docs/phasefield.md has what every part costs and brings.
     `banks`, `coupler` and `memory` name registered components. `as_published=true` computes what the published code
-    computes, defects included; there only the sizes, these names, `episodic`, `dropout` and the weights of losses have
-    a meaning. Raises ValueError for sizes that do not fit, UsageError for a component that there is not.
+    computes, defects included; there only the sizes, these names, `episodic`, `dropout`, `loop` and the weights of
+    losses have a meaning. Raises ValueError for sizes that do not fit, UsageError for a component that there is not.
     """
 
     dim: int = 48
@@ -63,6 +63,7 @@ class PhaseFieldConfig:
     tied: bool = True                       # the head shares the embedding table
     dropout: float | None = None            # 0, or 0.1 as published
     as_published: bool = False
+    loop: bool = False                      # as published, the recurrence token by token: the same numbers, slower
 
     # With the published choice of parts in either form.
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {name: {**PUBLISHED_PARTS, **sizes} for name, sizes in SIZES.items()}

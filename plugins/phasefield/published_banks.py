@@ -1,9 +1,10 @@
 """The published banks. None carries a state, and none reads the text: two were meant to, and have parameters for it.
 
 What differs from banks.py, beside what all published parts share:
-- semantic: the softmax of a cosine over 512 concepts is nearly uniform; `concept_proj` is computed and thrown away;
-- context: the window is not carried;
-- language: the language is 0 always, so the maps of the 15 others (`unspoken`) never get a gradient;
+- semantic: the softmax of a cosine over 512 concepts is nearly uniform; `concept_proj` is computed and thrown away; in
+  training a branch is multiplied by 1 + Re(branch), whatever the dropout;
+- context: the window is not carried; dropout is declared and not applied;
+- language: the language is 0 always, so the maps of the 15 others (`unspoken`) never get a gradient; dropout as before;
 - morphology: affixes never enter, `prefix_proj` and `suffix_proj` are not used; its activation gates the two planes
   apart, which turns phases;
 - orthography: no explicit feature enters, `position_encoding` is not used;
@@ -18,8 +19,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import PhaseFieldConfig
-from .phase import cayley, drop_channels, magnitude, multiply, unit
-from .published_phase import BRANCH, BiasedComplexLinear, normed_map, scale_planes, small, small_linear
+from .phase import cayley, magnitude, multiply, unit
+from .published_phase import (
+    BRANCH,
+    BiasedComplexLinear,
+    cosine,
+    drop_real,
+    normed_map,
+    scale_planes,
+    small,
+    small_linear,
+)
 
 LAYERS = 2
 PATTERNS, SHAPES, SCRIPTS, LANGUAGES, EMOTIONS = 128, 64, 16, 16, 8
@@ -37,9 +47,11 @@ class PublishedBank(nn.Module):
     def process(self, h: Tensor) -> Tensor:
         for layer in self.layers:
             u = layer(h)
-            u = scale_planes(u, F.gelu(u[..., :u.shape[-1] // 2]))
-            h = h + BRANCH * drop_channels(u, self.dropout, self.training)
+            h = h + BRANCH * self.branch(scale_planes(u, F.gelu(u[..., :u.shape[-1] // 2])))
         return self.output(h)
+
+    def branch(self, u: Tensor) -> Tensor:
+        return u
 
 
 class PublishedSemanticBank(PublishedBank):
@@ -49,14 +61,17 @@ class PublishedSemanticBank(PublishedBank):
         self.concept_proj = BiasedComplexLinear(config.dim, config.concepts)
 
     def forward(self, z: Tensor, state: None = None) -> tuple[Tensor, None]:
-        coherence = F.linear(F.normalize(z, dim=-1), F.normalize(self.concepts, dim=-1))
-        return self.process(z + BRANCH * torch.softmax(2 * coherence, dim=-1) @ self.concepts), None
+        weight = torch.softmax(2 * cosine(z, self.concepts), dim=-1)
+        return self.process(z + BRANCH * weight @ self.concepts), None
+
+    def branch(self, u: Tensor) -> Tensor:
+        return drop_real(u, self.dropout, True) if self.training else u
 
 
 class PublishedContextBank(PublishedBank):
     def __init__(self, config: PhaseFieldConfig):
         super().__init__(config)
-        self.taps = small(config.context)
+        self.taps = nn.Parameter(torch.full((config.context,), 1 / config.context))
         self.context = BiasedComplexLinear(config.dim, config.dim)
         self.modulation = BiasedComplexLinear(2 * config.dim, config.dim)
 
@@ -68,11 +83,10 @@ class PublishedContextBank(PublishedBank):
 
 
 class PublishedLanguageBank(PublishedBank):
-    """Maps g_l z by a universal and a language's own map. Its dropout is declared and not applied."""
+    """Maps g_l z by a universal and a language's own map."""
 
     def __init__(self, config: PhaseFieldConfig):
         super().__init__(config)
-        self.dropout = 0.0
         dim = config.dim
         self.gate_table = nn.Parameter(torch.cat([torch.ones(LANGUAGES, dim), torch.zeros(LANGUAGES, dim)], dim=-1))
         self.universal, self.own = BiasedComplexLinear(dim, dim), BiasedComplexLinear(dim, dim)
@@ -91,9 +105,7 @@ class PublishedMixtureBank(PublishedBank):
         return torch.softmax(magnitude(detector(z)), dim=-1) @ vectors
 
     def branch(self, u: Tensor) -> Tensor:
-        """0.1 u (1 + Re u), Re u dropped out in training."""
-        real = F.dropout(u[..., :u.shape[-1] // 2], self.dropout, self.training)
-        return BRANCH * scale_planes(u, 1 + real)
+        return drop_real(u, self.dropout, self.training)
 
 
 class PublishedMorphologyBank(PublishedMixtureBank):
@@ -109,7 +121,7 @@ class PublishedMorphologyBank(PublishedMixtureBank):
         for layer, half_tangent in zip(self.layers, self.turn_table, strict=True):
             norm, linear = layer.children()
             re, im = linear(multiply(norm(h), torch.cat(cayley(half_tangent)))).chunk(2, dim=-1)
-            h = h + self.branch(torch.cat([F.gelu(re), im * torch.sigmoid(re)], dim=-1))
+            h = h + BRANCH * self.branch(torch.cat([F.gelu(re), im * torch.sigmoid(re)], dim=-1))
         return self.output(h), None
 
 
@@ -127,7 +139,7 @@ class PublishedOrthographyBank(PublishedMixtureBank):
         h = h + BRANCH / 2 * self.mixture(z, self.script_detector, self.scripts)
         for layer, gate in zip(self.layers, self.gates, strict=True):
             u = layer(h)
-            h = h + self.branch(scale_planes(u, torch.sigmoid(gate(u))))
+            h = h + BRANCH * self.branch(scale_planes(u, torch.sigmoid(gate(u))))
         return self.output(h), None
 
 

@@ -29,7 +29,7 @@ class PublishedPatches(nn.Module):
         self.size, self.pad = config.patch, vocab_size - 1
         self.table = small(vocab_size, 2 * dim)
         self.places = nn.ModuleList(BiasedComplexLinear(dim, dim) for _ in range(self.size))
-        self.weights = nn.Parameter(torch.zeros(self.size))
+        self.weights = nn.Parameter(torch.full((self.size,), 1 / self.size))
         self.encoder = mapped(dim)
         self.previous = small(vocab_size, 2 * dim)
         self.offsets = small(self.size, 2 * dim)
@@ -48,14 +48,14 @@ class PublishedPatches(nn.Module):
     def encode(self, tokens: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, int]:
         """(B, T) -> a latent for every patch begun, (B, ceil(T / P), 2d)."""
         text = F.pad(tokens, (0, -tokens.shape[1] % self.size), value=self.pad).unflatten(1, (-1, self.size))
-        seen = [place(F.embedding(text[:, :, k], self.table)) for k, place in enumerate(self.places)]
+        seen = [place(F.embedding(text[:, :, k], self.table, self.pad)) for k, place in enumerate(self.places)]
         mixed = (torch.stack(seen, dim=-1) * torch.softmax(self.weights, dim=0)).sum(dim=-1)
         return self.encoder(mixed), 0
 
     def decode(self, tokens: Tensor, z: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Any]]:
         """Tokens (B, T) and states (B, n, 2d) -> logits (B, T, V)."""
         before = F.pad(tokens, (1, z.shape[1] * self.size - tokens.shape[1] - 1), value=self.pad)
-        x = F.embedding(before, self.previous).unflatten(1, (-1, self.size)) + self.offsets + z[:, :, None]
+        x = F.embedding(before, self.previous, self.pad).unflatten(1, (-1, self.size)) + self.offsets + z[:, :, None]
         count = torch.arange(1, self.size + 1, device=x.device)[:, None]
         for layer in self.layers:
             x = x + layer(x.cumsum(dim=2) / count)

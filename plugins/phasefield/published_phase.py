@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .phase import ComplexLinear, magnitude
 
 BRANCH = 0.1                    # scale of every residual branch
+TINY = 1e-8                     # added to what is divided by, and to squares under a root
 
 
 def small(*shape: int) -> nn.Parameter:
@@ -48,6 +49,22 @@ class FlippingNorm(nn.Module):
 def scale_planes(z: Tensor, scale: Tensor) -> Tensor:
     """Both planes of (..., 2n) times a real (..., n)."""
     return (z.unflatten(-1, (2, -1)) * scale.unsqueeze(-2)).flatten(-2)
+
+
+def drop_real(z: Tensor, rate: float, training: bool) -> Tensor:
+    """z (1 + Re z), where dropout acts on Re z alone."""
+    real = z[..., :z.shape[-1] // 2]
+    return scale_planes(z, 1 + F.dropout(real, rate, training))
+
+
+def length(z: Tensor) -> Tensor:
+    """(..., 2n) -> (...)."""
+    return torch.sqrt(z.square().sum(dim=-1) + TINY)
+
+
+def cosine(z: Tensor, others: Tensor) -> Tensor:
+    """Of every one of (B, T, 2n) with every one of (N, 2n): (B, T, N)."""
+    return F.linear(z, others) / (length(z).unsqueeze(-1) * length(others) + TINY)
 
 
 def normed_map(dim: int) -> nn.Sequential:

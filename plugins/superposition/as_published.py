@@ -11,8 +11,9 @@ What differs from the right one, each measured on the published code:
 - energy and coherence are both built of cosines between the same phases and enter the loss with opposed effect;
 - the clusters of the coherence, nine of ten languages and three scalars never get a gradient.
 It has no state: what it returns is the text so far, which it reads again. Three things are other than published: loops
-over positions are array operations; the phases of the objective are taken from the same forward pass, not from one
-more; and the semantic term of the objective (0.001) is left out, it needs the targets.
+over positions are array operations; the phases of the objective, which are those before the random mixing, are taken
+from the same forward pass and its dropout, not from one more; and the semantic term of the objective (0.001) is left
+out, it needs the targets. tests/golden/ has what the published code computes.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ class PublishedSuperposition(nn.Module):
         self.processors = nn.ModuleList(PublishedProcessor(dim) for _ in range(config.layers))
         self.head = nn.Linear(dim, vocab_size)
         self.step = 0                                                                # forward passes in training
-        self.seen: tuple[Tensor, Tensor] | None = None                               # tokens and processed, of the last
+        self.seen: tuple[Tensor, Tensor] | None = None                               # tokens and x, of the last
 
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         text = tokens if state is None else torch.cat([state, tokens], dim=1)
@@ -221,12 +222,11 @@ class PublishedSuperposition(nn.Module):
         x = x + 0.3 * self.concept_projection(concepts)
         x = self.interference(x + self.phases(tokens))
         x = x + 0.2 * self.coherence(x, tokens)
+        self.seen = tokens, x
         if self.training:
             x = self.evolve(x)
-        for index, processor in enumerate(self.processors):
+        for processor in self.processors:
             x = processor(x)
-            if index == 0:
-                self.seen = tokens, x
         return self.head(x) + 0.1 * concept_logits
 
     def evolve(self, x: Tensor) -> Tensor:
@@ -245,7 +245,8 @@ class PublishedSuperposition(nn.Module):
     def auxiliary_losses(self) -> dict[str, Tensor]:
         if self.seen is None:
             return {}
-        tokens, processed = self.seen
+        tokens, x = self.seen
+        processed = self.processors[0](x)
         phase = 2 * math.pi * torch.sigmoid(processed.float()) + 0.1 * self.phases.semantic(tokens)
         phase = phase + math.pi * (processed < 0)                                    # the sign of the amplitude, a tanh
         phase = torch.remainder(phase + math.pi, 2 * math.pi) - math.pi
