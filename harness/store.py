@@ -16,7 +16,7 @@ import datetime
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -242,9 +242,13 @@ class Store:
         found = [self.read(name) for name in names]         # a Mac leaves "._x.json" beside "x.json" on foreign disks
         return sorted((r for r in found if r), key=lambda r: (r.rows[0].started_at if r.rows else "", r.id))
 
-    def write_tables(self, derived: Iterable[Row] = ()) -> pandas.DataFrame:
-        """table.parquet and table.csv: the rows of every cell, then the derived ones."""
-        table = to_frame([row for result in self.results() for row in result.rows] + list(derived))
+    def write_tables(
+        self, derived: Iterable[Row] = (), results: Iterable[CellResult] | None = None,
+    ) -> pandas.DataFrame:
+        """table.parquet and table.csv: the rows of every cell, then the derived ones. `results` are all cells, if they
+        are at hand."""
+        cells = self.results() if results is None else results
+        table = to_frame([row for result in cells for row in result.rows] + list(derived))
         for suffix, write in (("parquet", table.to_parquet), ("csv", inert(table).to_csv)):
             with replacing(self.directory / f"table.{suffix}") as temporary, temporary.open("wb") as file:
                 write(file, index=False)
@@ -253,7 +257,7 @@ class Store:
 
 def cell_text(result: CellResult) -> str:
     """A cell as its file has it."""
-    rows = [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in result.rows]
+    rows = [{k: v for k, v in vars(row).items() if v not in (None, "")} for row in result.rows]
     payload = {"schema": SCHEMA, "cell": result.cell, "environment": result.environment, "rows": rows,
                "raw": result.raw}
     return json.dumps(finite(payload)) + "\n"
@@ -289,7 +293,8 @@ def to_frame(rows: Iterable[Row]) -> pandas.DataFrame:
     """Rows as a table with fixed column types, also when a column is empty."""
     import pandas
 
-    return with_column_types(pandas.DataFrame([finite(asdict(row)) for row in rows], columns=list(COLUMNS)))
+    rows = list(rows)
+    return with_column_types(pandas.DataFrame({name: [finite(getattr(row, name)) for row in rows] for name in COLUMNS}))
 
 
 def with_column_types(table: pandas.DataFrame) -> pandas.DataFrame:

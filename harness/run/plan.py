@@ -272,7 +272,7 @@ def _conclude(registry: Registry, store: Store, run_id: str) -> None:
     results = store.results()
     measured = dict.fromkeys(result.cell["suite"] for result in results)
     suites = [registry.suites[name] for name in measured if name in registry.suites]
-    store.write_tables(conclude(suites, results, run_id))
+    store.write_tables(conclude(suites, results, run_id), results)
 
 
 def exit_code(rows: Sequence[Row], stop: Stop) -> int:
