@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test lint readme docs gpu clean
+.PHONY: demo test fuzz lint readme docs gpu clean
 
 demo: $(VENV)/.run
 	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What is read back, spoiled in many ways: minutes instead of the seconds that `make test` gives it.
+fuzz: $(VENV)/.dev
+	FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

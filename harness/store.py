@@ -133,6 +133,19 @@ class CellResult:
             raise FileError(f"cell {self.id} is corrupt: raw {key!r}: {wrong}; delete it and run again") from None
         return found
 
+    def documents(self, key: str, size: str = "") -> tuple[list[float], list[float]]:
+        """What was measured of every document, and the sizes that `size` names; both [] where one is missing.
+
+        Raises FileError where they are not of as many documents.
+        """
+        values, sizes = self.series(key), self.series(size, Positive) if size else []
+        if size and not (values and sizes):
+            return [], []
+        if size and len(values) != len(sizes):
+            raise FileError(f"cell {self.id} is corrupt: raw {key!r} has {len(values)} documents, {size!r} "
+                            f"{len(sizes)}; delete it and run again")
+        return values, sizes
+
     def rounds(self, key: str) -> list[float]:
         """The seconds, or other positive numbers, of every round under a key of `raw`; [] for none. Raises FileError.
         """

@@ -163,13 +163,14 @@ def _by_document(pair: ReadingPair, how: ByDocument, run_a: Run, run_b: Run) -> 
     if how.nested:
         common = sides[0].keys() & sides[1].keys()
         sides = [{seed: side[seed] for seed in sorted(common)} for side in sides]
-    used = [r for side in sides for r in side.values()]
-    if not used or any(not r.result.series(name) for r in used for name in (how.key, how.size) if name):
+    measured = [[r.result.documents(how.key, how.size) for r in side.values()] for side in sides]
+    used = [one for side in measured for one in side]
+    if not used or not all(values for values, _ in used):
         return None
-    sizes = {tuple(r.result.series(how.size)) if how.size else len(r.result.series(how.key)) for r in used}
+    sizes = {tuple(size) if how.size else len(values) for values, size in used}
     if len(sizes) > 1:
         raise Incomparable("other documents were scored")
-    a, b = (np.array([r.result.series(how.key) for r in side.values()], float) for side in sides)      # (S, N)
+    a, b = (np.array([values for values, _ in side], float) for side in measured)                      # (S, N)
     ratio, same = bool(how.size) and min(a.min(), b.min()) > 0, _same_seeds(pair)
     known, source = (None, "") if same else variance_of_seeds(pair, how, run_a, run_b, ratio)
     found = contrast.by_document(a, b, np.array(sizes.pop(), float) if how.size else None, nested=how.nested,

@@ -46,8 +46,8 @@ def scores_of(results: Iterable[CellResult]) -> list[Scored]:
     """Of all that has at least two seeds on two documents; of several learning rates that with the lowest score."""
     cells: dict[tuple[str, str], list[CellResult]] = {}
     for result in results:
-        bits, sizes = result.series("document_bits"), result.series("document_bytes")
-        if len(bits) == len(sizes) > 1 and any(row.metric == METRIC and row.status == "ok" for row in result.rows):
+        bits, sizes = result.documents("document_bits", "document_bytes")
+        if len(bits) > 1 and any(row.metric == METRIC and row.status == "ok" for row in result.rows):
             how = json.dumps([protocol_of(result), result.cell["protocol"].get("lr"), sizes])
             cells.setdefault((result.label, how), []).append(result)
     best: dict[tuple[str, Protocol], Scored] = {}

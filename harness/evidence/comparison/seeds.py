@@ -22,11 +22,12 @@ def variance_of_seeds(pair: ReadingPair, how: ByDocument, a: Run, b: Run, ratio:
     import numpy as np
 
     like = pair.a[0].result
-    sizes = tuple(like.series(how.size)) if how.size else ()
+    sizes = like.documents(how.key, how.size)[1]
     groups: dict[tuple[object, ...], dict[int, CellResult]] = {}
     for number, run in enumerate([a] if a is b else [a, b]):
         for other in run.alike(like):
-            if other.series(how.key) and (not how.size or tuple(other.series(how.size)) == sizes):
+            measured, own = other.documents(how.key, how.size)
+            if measured and own == sizes:
                 name = number, other.label, other.cell.get("code", ""), other.cell["protocol"].get("lr")
                 groups.setdefault(name, {})[other.cell["seed"]] = other
     parts = []

@@ -25,10 +25,10 @@ def rung_points(results: Iterable[CellResult]) -> list[Point]:
 
 
 def _point(result: CellResult, score: Row, values: Mapping[str, float]) -> Point:
+    bits, sizes = result.documents("document_bits", "document_bytes")
     state, took = values.get(STATE), {name: values.get(metric) for name, metric in TOOK.items()}
     return Point(
         result.label, score.corpus, result.cell["seed"], score.params or 0, score.bytes_seen or 0, score.value or 0.0,
         flops=took["flops"], seconds=took["seconds"], energy_j=took["energy_j"],
         state_bytes=None if state is None else round(state), cell=result.id,
-        document_bits=tuple(result.series("document_bits")),
-        document_bytes=tuple(round(size) for size in result.series("document_bytes")))
+        document_bits=tuple(bits), document_bytes=tuple(map(round, sizes)))
