@@ -11,8 +11,10 @@ from conftest import environment
 from safetensors.torch import load_file
 
 from harness.bench.distributed import Ranks, device_of
+from harness.bench.sharding import share_weights
 from harness.bench.training_run import TrainingRun
 from harness.checkpoint import BEST, LAST
+from harness.errors import UsageError
 from harness.registry import load
 from harness.run.flags import TrainOptions
 from harness.run.training import make_job
@@ -77,25 +79,57 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_two_processes_give_the_weights_of_one_with_the_whole_batch(folder):
+@pytest.fixture(scope="module")
+def alone(folder):
+    """One process with the whole batch, to 2 kB and then to 3 kB."""
     flags = {**FLAGS, "corpus": f"file:{folder / 'words.txt'}"}
-    (folder / "one").mkdir()
-    job = make_job(load(), TrainOptions(**flags))
-    assert TrainingRun(job, folder / "one", Ranks(), [Log(folder / "one")]).run(lambda: False) == "finished"
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if name != "plugin"]
-    both = processes(["-m", "harness", "train", flags["plugin"], *arguments, "--out", "two"], folder)
-    assert [code for _, _, code in both] == [0, 0], both
-    assert both[0][0].startswith("two: ")
-    assert both[1][:2] == ("", "")                          # rank 0 alone speaks and writes
+    for name, budget in (("one", "2k"), ("longer", "3k")):
+        (folder / name).mkdir()
+        job = make_job(load(), TrainOptions(**{**flags, "bytes": budget}))
+        run = TrainingRun(job, folder / name, Ranks(), [Log(folder / name)])
+        assert run.run(lambda: False) == "finished"
+    return flags
+
+
+def same_weights(one, other):
     for name in (BEST, LAST):
-        whole, shared = load_file(folder / "one" / name), load_file(folder / "two" / name)
+        whole, shared = load_file(one / name), load_file(other / name)
+        assert whole.keys() == shared.keys()
         for key in whole:
             if not key.startswith("random."):
                 torch.testing.assert_close(whole[key], shared[key], rtol=1e-4, atol=1e-5, msg=key)
-    ends = [Log(folder / name).events()[-1] for name in ("one", "two")]
+
+
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_two_processes_give_the_weights_of_one_with_the_whole_batch(folder, alone, how):
+    """Copies of the weights, or each process with its part of them: what is written is the same."""
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in alone.items() if name != "plugin"]
+    both = processes(["-m", "harness", "train", alone["plugin"], *flags, *(["--fsdp"] if how == "fsdp" else []),
+                      "--out", how], folder)
+    assert [code for _, _, code in both] == [0, 0], both
+    assert both[0][0].startswith(f"{how}: ")
+    assert both[1][:2] == ("", "")                          # rank 0 alone speaks and writes
+    same_weights(folder / "one", folder / how)
+    ends = [Log(folder / name).events()[-1] for name in ("one", how)]
     assert ends[0]["step"] == ends[1]["step"]
-    first = [next(e for e in Log(folder / name).events() if e["event"] == "train") for name in ("one", "two")]
+    first = [next(e for e in Log(folder / name).events() if e["event"] == "train") for name in ("one", how)]
     assert first[0]["bits_per_byte"] == pytest.approx(first[1]["bits_per_byte"], rel=1e-5)
+
+
+@pytest.mark.parametrize("how", ["ddp", "fsdp"])
+def test_a_run_of_several_processes_goes_on(folder, alone, how):
+    """From whole tensors on disk each process takes its part again, and its own random state."""
+    both = processes(["-m", "harness", "train", alone["plugin"], "--resume", "--out", how, "--bytes", "3k"], folder)
+    assert [code for _, _, code in both] == [0, 0], both
+    assert Log(folder / how).events()[-1]["step"] == Log(folder / "longer").events()[-1]["step"]
+    before, after = load_file(folder / "one" / LAST), load_file(folder / how / LAST)
+    assert any(key.startswith("optimizer.") and value.dim() == 2 for key, value in after.items())
+    assert all(before[key].shape == value.shape for key, value in after.items() if not key.startswith("random."))
+
+
+def test_one_process_alone_has_nothing_to_share_with():
+    with pytest.raises(UsageError, match="--fsdp shares weights out among processes; start it with torchrun"):
+        share_weights(torch.nn.Linear(2, 2), Ranks(), "cpu")
 
 
 def test_gradients_are_averaged_and_absent_ones_stay_absent(folder):

@@ -57,8 +57,8 @@ class Trainee(Trained):
         restore_model(self.model, tensors, "what was kept")
         try:
             restore_optimizer(self.step.optimizer, tensors)
-            torch.set_rng_state(tensors[f"{RANDOM}cpu"])
+            torch.set_rng_state(tensors[f"{RANDOM}cpu"].clone())        # read from a file it may not be aligned
             if self.step.device.type == "cuda":
-                torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"], self.step.device)
+                torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"].clone(), self.step.device)
         except (KeyError, RuntimeError, ValueError, TypeError, IndexError) as error:
             raise FileError(f"what was kept does not fit the model: {one_line(error)}") from None

@@ -42,6 +42,7 @@ from ..run.training import Job
 from .distributed import Ranks
 from .measure import status_bytes
 from .score import score
+from .sharding import share_weights, whole
 from .train import Recipe, make_step
 from .weights import (
     RANDOM,
@@ -128,8 +129,11 @@ class TrainingRun:
         self.facts: Event = {"plugin": options.plugin, "params": built.count.non_embedding, "note": built.note}
         with self._forked_random(), torch.no_grad():
             _hold_to_contract(self.model, job.device)
+        if options.fsdp:
+            share_weights(self.model, ranks, job.device)
         recipe = Recipe(warmup=options.warmup, clip=options.clip)
-        shared: dict[str, Any] = {"accumulate": options.accumulate, "average": ranks.average}
+        average = None if options.fsdp else ranks.average       # FSDP averages gradients as it shares them out
+        shared: dict[str, Any] = {"accumulate": options.accumulate, "average": average}
         try:
             self.step = make_step(self.model, options.rule, lr=options.lr, dtype=options.dtype, recipe=recipe,
                                   **shared if options.rule == "backprop" else {})
@@ -184,9 +188,11 @@ class TrainingRun:
         try:
             if optimizer := getattr(self.step, "optimizer", None):
                 restore_optimizer(optimizer, tensors)
-            torch.set_rng_state(tensors[f"{RANDOM}cpu"][self.ranks.rank])
-            if self._on_cuda and f"{RANDOM}cuda" in tensors:
-                torch.cuda.set_rng_state(tensors[f"{RANDOM}cuda"][self.ranks.rank], self.job.device)
+            random = {
+                name: states[self.ranks.rank].clone() for name, states in tensors.items() if name.startswith(RANDOM)}
+            torch.set_rng_state(random[f"{RANDOM}cpu"])     # which may crash on a row of a larger tensor
+            if self._on_cuda and f"{RANDOM}cuda" in random:
+                torch.cuda.set_rng_state(random[f"{RANDOM}cuda"], self.job.device)
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
             raise FileError(f"{path} is corrupt: {one_line(error)}") from None
         self.position = Position(
@@ -300,21 +306,23 @@ class TrainingRun:
         at = self.position = replace(self.position, best=found if best else self.position.best)
         self.tell({
             "event": "validation", "step": at.step, "bytes": at.bytes_seen, "bits_per_byte": found, "best": best})
-        if best and self.ranks.first:
+        if best:
             self._save(BEST, {}, bits_per_byte=found)
 
     def _save_last(self) -> None:
         random = {f"{RANDOM}cpu": self.ranks.gathered(torch.get_rng_state())}
         if self._on_cuda:
             random[f"{RANDOM}cuda"] = self.ranks.gathered(torch.cuda.get_rng_state(self.job.device))
-        if self.ranks.first:
-            optimizer = getattr(self.step, "optimizer", None)
-            self._save(LAST, random | (optimizer_tensors(optimizer) if optimizer else {}))
+        optimizer = getattr(self.step, "optimizer", None)
+        self._save(LAST, random | (optimizer_tensors(optimizer) if optimizer else {}))
         self.ranks.wait()
 
     def _save(self, name: str, further: dict[str, Tensor], **metadata: object) -> None:
+        tensors = whole({**model_tensors(self.model), **further})
+        if not self.ranks.first:
+            return
         facts = {"run_id": self.config.run_id, "world": self.ranks.world, **asdict(self.position), **metadata}
-        save(self.directory / name, {**model_tensors(self.model), **further}, facts)
+        save(self.directory / name, tensors, facts)
         self.tell({"event": "checkpoint", "step": self.position.step, "file": name})
 
 

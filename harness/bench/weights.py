@@ -21,6 +21,7 @@ from ..options import make_config
 from ..sizing import count_on_meta
 from ..specs import ModelSpec
 from ..writing import replacing
+from .sharding import as_shared
 
 WEIGHTS, OPTIMIZER, RANDOM = "model.", "optimizer.", "random."
 SLACK = 1 << 10                         # tensors and numbers that a model may have beside those that are stored
@@ -82,7 +83,7 @@ def restore_model(model: LanguageModel, tensors: Mapping[str, Tensor], source: P
             "is not in the model" if name in stored else "is missing")
         raise FileError(f"{source} does not fit the model that its config names: {name.removeprefix(WEIGHTS)} {reason}")
     for name, tensor in own.items():
-        tensor.copy_(tensors[name])
+        tensor.copy_(as_shared(tensors[name], tensor))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -100,7 +101,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
             index, _, key = name.removeprefix(OPTIMIZER).partition(".")
             if not 0 <= int(index) < len(parameters) or tensor.shape not in (parameters[int(index)].shape, ()):
                 raise ValueError(f"{name} is of no parameter of this model")
-            state.setdefault(int(index), {})[key] = tensor
+            state.setdefault(int(index), {})[key] = as_shared(tensor, parameters[int(index)])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

@@ -137,6 +137,9 @@ class TrainOptions:
         "Sequences per update, over all processes and parts.", least=1, most=1 << 20, metavar="N")] = 16
     accumulate: Annotated[int, Flag(
         "Work a batch off in so many parts, to save memory.", least=1, most=1 << 20, metavar="N")] = 1
+    fsdp: Annotated[bool, Flag(
+        "Share weights, gradients and optimiser out among the processes of torchrun: for a model larger than a device."
+    )] = False
     lr: Annotated[float, Flag("Peak of the learning rate.", least=1e-12, most=100, metavar="RATE")] = 3e-3
     warmup: Annotated[float, Flag(
         "Share of the run over which the rate rises; a cosine follows.", least=0, most=0.9, metavar="SHARE")] = 0.1
