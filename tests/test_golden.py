@@ -30,8 +30,8 @@ FEW = ("dim", "layers", "slots", "concepts")
 
 
 def phasefield(case):
-    sizes = {name: case[name] for name in (*FEW, "context", "banks", "patch", "episodic", "energy")}
-    return PhaseField(PhaseFieldConfig(**sizes, dropout=0.0, as_published=True), case["vocabulary"])
+    sizes = {name: case[name] for name in (*FEW, "context", "banks", "patch", "episodic", "energy", "dropout")}
+    return PhaseField(PhaseFieldConfig(**sizes, as_published=True), case["vocabulary"])
 
 
 def brain(case):
@@ -57,9 +57,10 @@ SYSTEMS = {"v4": (phasefield, views.v4), "v3": (brain, views.v3), "v2": (superpo
 
 @pytest.fixture(autouse=True)
 def float64():
+    before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     yield
-    torch.set_default_dtype(torch.float32)
+    torch.set_default_dtype(before)
 
 
 def close(actual, expected, tolerance=TOLERANCE):
@@ -90,13 +91,15 @@ def test_a_published_form_is_the_published_code(system, name):
         logits = model.train()(tokens)[0]
         auxiliary = model.auxiliary_losses()
     close(logits, expected["train"])
-    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
-    close(loss, expected["loss.ce"])
+    cross_entropy = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    close(cross_entropy, expected["loss.ce"])
+    loss = sum(auxiliary.values(), cross_entropy)
+    close(loss, expected["loss"])
     for key, value in auxiliary.items():
         close(value, {**WEIGHTS, **case}[key] * expected[f"loss.{key}"])
     if not case["step"]:
         return
-    sum(auxiliary.values(), loss).backward()
+    loss.backward()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.grad is not None:

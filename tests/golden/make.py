@@ -2,10 +2,10 @@
 
 It runs the published code at the commits below, unpacked into a temporary folder, in float64, with the weights and
 texts of recipe.py, and writes one file for each system beside itself. Of every case there are
-- `eval`, `train`: logits in evaluation and in training without dropout; `continued`: those behind `cut`, from the state
-  that was carried;
-- `loss.NAME`: the published losses, in training; `step`: after one step of gradient descent on their published sum, a
-  sketch of every parameter that has changed, in the order of their names.
+- `eval`, `train`: logits in evaluation and in training, without dropout but where a case has it; `continued`: those
+  behind `cut`, from the state that was carried;
+- `loss.NAME`: the published losses, in training, and `loss`, their published sum; `step`: after one step of gradient
+  descent on it, a sketch of every parameter that has changed, in the order of their names.
 Calls come in this order: some of the published models change when they are called.
 """
 
@@ -34,7 +34,7 @@ Run = tuple[nn.Module, Callable[..., Any], Callable[[Tensor], tuple[Tensor, dict
 
 def v4(case: dict[str, Any]) -> Run:
     config = importlib.import_module("v4.core.config")
-    dim, quiet = case["dim"], {"dropout": 0.0}
+    dim, quiet = case["dim"], {"dropout": case["dropout"]}
     own = {"semantic": {"num_concepts": case["concepts"]}, "context": {"window_size": case["context"]}}
     banks = {name: config.BankConfig(name, dim, {**quiet, **own.get(name, {})}) for name in case["banks"]}
     patching = config.BytePatchingConfig(enabled=bool(case["patch"]), patch_size=case["patch"] or 4)
@@ -68,7 +68,6 @@ def v3(case: dict[str, Any]) -> Run:
     published = importlib.import_module("v3.brain_inspired_llm")
     model = published.BrainInspiredLLM(case["vocabulary"], case["dim"], case["layers"], case["slots"],
                                        case["concept_dim"], case["concepts"])
-    model.train()
 
     def train(tokens: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         logits = model(tokens, training_step=0)
@@ -94,12 +93,11 @@ def v2(case: dict[str, Any]) -> Run:
     trainer = importlib.import_module("energy_trainer").EnergyBasedTrainer(model)
 
     def train(tokens: Tensor) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        with random_by_formula():
-            logits = model(tokens, training_step=0)
-            phases = model.get_phase_representation(tokens)
-            losses = {"ce": next_token(logits, tokens), "energy": -trainer._calculate_enhanced_energy(phases).mean(),
-                      "coherence": -trainer._calculate_enhanced_coherence(phases).mean(),
-                      "concept": trainer._calculate_concept_loss(tokens, tokens)}
+        logits = model(tokens, training_step=0)
+        phases = model.get_phase_representation(tokens)
+        losses = {"ce": next_token(logits, tokens), "energy": -trainer._calculate_enhanced_energy(phases).mean(),
+                  "coherence": -trainer._calculate_enhanced_coherence(phases).mean(),
+                  "concept": trainer._calculate_concept_loss(tokens, tokens)}
         return logits, losses, sum(case.get(name, 1) * loss for name, loss in losses.items())
 
     return model, lambda tokens: (model(tokens), None), train
@@ -143,18 +141,19 @@ def record(case: dict[str, Any], run: Run) -> dict[str, Tensor]:
         if cut:
             found["continued"] = call(tokens[:, cut:], call(tokens[:, :cut])[1])[0]
     model.train()
-    found["train"], losses, total = train(tokens)
+    with random_by_formula():
+        found["train"], losses, found["loss"] = train(tokens)
     found |= {f"loss.{name}": torch.as_tensor(loss) for name, loss in losses.items()}
-    found = {name: value.detach().float() for name, value in found.items()}
+    stored = {name: value.detach().float() for name, value in found.items()}
     if case["step"]:
-        total.backward()
+        found["loss"].backward()
         with torch.no_grad():
             for parameter in parameters.values():
                 if parameter.grad is not None:
                     parameter -= RATE * parameter.grad
-        found["step"] = torch.stack([sketch(name, parameters[name]) for name, weight in weights.items()
-                                     if not torch.equal(parameters[name], weight)])
-    return found
+        stored["step"] = torch.stack([sketch(name, parameters[name]) for name, weight in weights.items()
+                                      if not torch.equal(parameters[name], weight)])
+    return stored
 
 
 def main(clone: str) -> None:

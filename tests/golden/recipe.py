@@ -35,12 +35,17 @@ def text(batch: int, length: int, vocabulary: int) -> Tensor:
 
 @contextmanager
 def random_by_formula() -> Iterator[None]:
-    """Meanwhile torch draws what a kind of drawing and a shape say, normal numbers as uniform ones of that variance."""
+    """Meanwhile what torch draws depends on the shape alone: what dropout drops, an order of so many, normal numbers,
+    which are uniform ones of that variance."""
     def normal(*shape: Any, **_: Any) -> Tensor:
         sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
         return math.sqrt(3) * draw(f"normal {tuple(sizes)}", *sizes)
 
-    with mock.patch.multiple(
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        kept = (draw(f"dropped of {tuple(x.shape)}", *x.shape) + 1) / 2 >= p
+        return x * kept / (1 - p) if training and p else x
+
+    with mock.patch("torch.nn.functional.dropout", dropout), mock.patch.multiple(
             torch, randn=normal, randn_like=lambda x: normal(*x.shape), rand=lambda *_, **__: torch.tensor(0.3),
             randperm=lambda count, **_: draw(f"order of {count}", count).argsort()):
         yield
@@ -50,8 +55,9 @@ def sketch(name: str, value: Tensor) -> Tensor:
     """Two sums of a tensor with signs and sizes by formula: where any of its numbers is another, so are they."""
     return draw(f"sketch of {name}", 2, value.numel()) @ value.detach().double().flatten()
 
+
 PHASEFIELD = {"dim": 6, "layers": 2, "slots": 40, "concepts": 9, "context": 4, "patch": 0, "episodic": False,
-              "energy": 0.0, "size": 0.4, "vocabulary": 7, "length": 20, "cut": 13, "step": True}
+              "dropout": 0.0, "energy": 0.0, "size": 0.4, "vocabulary": 7, "length": 20, "cut": 13, "step": True}
 WAVES = (2, 2, 9, 5)    # batch, heads, tokens, channels
 KEPT = ("advanced_phase_coherence.scales", "advanced_phase_coherence.context_window")    # weights that are settings
 BRAIN = {"dim": 8, "layers": 2, "slots": 5, "concepts": 7, "concept_dim": 4, "size": 0.4, "vocabulary": 7, "length": 20,
@@ -69,6 +75,7 @@ CASES = {
         "banks": {**PHASEFIELD, "banks": BANKS},
         "short": {**PHASEFIELD, "banks": ("semantic", "context"), "episodic": True, "step": False},
         "long": {**PHASEFIELD, "banks": ("semantic", "context"), "episodic": True, "length": 140, "cut": 131},
+        "dropout": {**PHASEFIELD, "banks": BANKS[:4], "dropout": 0.4, "length": 9, "cut": 0},
         "patches": {**PHASEFIELD, "banks": ("semantic", "context"), "patch": 4, "vocabulary": 257, "length": 6,
                     "cut": 0},
     },
