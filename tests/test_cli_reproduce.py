@@ -126,13 +126,13 @@ def reproduced(command, files, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("claim", "verdict"), [
-    ("same-score", "confirmed"), ("planted-false", "refuted"), ("planted-true", "confirmed"), ("leaky", "refuted")])
+    ("same-score", "confirmed"), ("planted-false", "refuted"), ("planted-true", "confirmed"), ("leaky", "invalid")])
 def test_a_control_gets_the_verdict_it_must(reproduced, claim, verdict):
     """Each finding; the claims are of one rung and text, which decides none about quality but a leak."""
     _, done, verdicts = reproduced
     assert done.returncode == 0, done.stderr
     assert {finding["verdict"] for finding in verdicts[claim]["findings"]} == {verdict}
-    assert verdicts[claim]["verdict"] == ("refuted" if claim == "leaky" else "inconclusive")
+    assert verdicts[claim]["verdict"] == ("invalid" if claim == "leaky" else "inconclusive")
     assert verdicts[claim]["at"] == "at 2k parameters and 8k bytes of text"
     assert verdicts[claim]["cells"] and verdicts[claim]["scale"] == "cpu"
 

@@ -1,5 +1,6 @@
 """Verdicts: what is planted is found, what is the same is told so, and nothing is told that the cells do not show."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -193,9 +194,9 @@ def refused(measured, plugin):
     return run(*results)
 
 
-def test_a_score_that_an_audit_refused_refutes():
+def test_a_score_that_an_audit_refused_is_no_number_and_decides_nothing():
     finding, = found(refused(scores(0.5), "ssm"), rule())
-    assert (finding.verdict, finding.reason) == ("refuted", "no score: logits moved at position 3")
+    assert (finding.verdict, finding.reason) == ("invalid", "no score: logits moved at position 3")
     assert finding.cells
 
 
@@ -302,6 +303,28 @@ def test_an_unmeasurable_claim_says_why():
     one, = judged(claim=replace(CLAIM, unmeasurable="it names no number"))
     assert (one.verdict, one.effect) == ("unmeasurable", "it names no number")
     assert one.place == "a paper, Abstract"
+
+
+def test_what_is_no_claim_says_why():
+    one, = judged(claim=replace(CLAIM, no_claim="it is a definition", composed=True))
+    assert (one.verdict, one.effect, one.composed) == ("not a claim", "it is a definition", True)
+    assert one.told == "not a claim that a measurement decides"
+
+
+def test_their_system_and_our_redesign_have_verdicts_of_their_own():
+    published, redesign = (ClaimTest(rule(), subject=subject) for subject in ("published", "redesign"))
+    verdicts = judged(*on_two_rungs(published), *on_two_rungs(redesign))
+    assert [(one.subject, one.name) for one in verdicts] == [
+        ("published", "ours · cpu"), ("redesign", "ours · our redesign · cpu")]
+
+
+def test_verdicts_of_an_older_version_are_read(tmp_path):
+    """Fields that came later have their defaults, those that went are passed over."""
+    finding = {"rule": "r", "verdict": "inconclusive", "value": 1.0, "further": "about 3 further seeds"}
+    old = {"claim": "ours", "quote": "q", "source": "s", "verdict": "inconclusive", "findings": [finding]}
+    (tmp_path / FILE).write_text(json.dumps({"verdicts": [old]}))
+    one, = load_verdicts(tmp_path)
+    assert (one.subject, one.composed, one.findings[0].value) == ("published", False, 1.0)
 
 
 def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_path):

@@ -69,9 +69,9 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """ "by default, cpu: refuted: 0.9 ± 0.5×". That a claim is unmeasurable it says itself."""
+    """ "by default, cpu: refuted: 0.9 ± 0.5×". Why a claim has no test it says itself."""
     return ["-> " + ": ".join(filter(None, [", ".join(filter(None, [one.form, one.scale])), one.told, one.effect]))
-            for one in verdicts if one.verdict != "unmeasurable"]
+            for one in verdicts if one.findings or one.verdict == "not run"]
 
 
 def known_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
@@ -103,7 +103,7 @@ def reproduce(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure what claims say, and give verdicts: confirmed, refuted, inconclusive, unmeasurable, not run.
+    """Measure what claims say, and give verdicts, from confirmed to not run.
 
     Only cells that the directory has not are measured; verdicts are written beside them and `harness report` shows
     them. Exit code 0 where every claim that this scale tests has a verdict, 1 where some were not run, 130 where it was

@@ -19,6 +19,8 @@ from .scope import reach, too_narrow
 from .verdict import (
     CONFIRMED,
     INCONCLUSIVE,
+    INVALID,
+    NOT_A_CLAIM,
     NOT_RUN,
     REFUTED,
     UNMEASURABLE,
@@ -34,25 +36,27 @@ Measurements = Callable[[ClaimTest], Sides | str]       # of a test, or what is 
 
 
 def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: dict[str, Suite]) -> list[Verdict]:
-    """A verdict for every form in which the claim is tested at this scale; one that says why where it is not."""
-    plain = Verdict(claim.id, claim.quote, claim.source, UNMEASURABLE, reason=claim.unmeasurable,
-                    failure=claim.failure, section=claim.section)
-    if claim.unmeasurable:
+    """A verdict for every form and subject of which the claim is tested at this scale; one that says why where it is
+    not."""
+    plain = Verdict(claim.id, claim.quote, claim.source, NOT_A_CLAIM if claim.no_claim else UNMEASURABLE,
+                    reason=claim.no_claim or claim.unmeasurable, failure=claim.failure, section=claim.section,
+                    composed=claim.composed)
+    if plain.reason:
         return [plain]
-    forms: dict[str, list[ClaimTest]] = {}
+    forms: dict[tuple[str, str], list[ClaimTest]] = {}
     for test in claim.tests:
         if test.scale == scale:
-            forms.setdefault(test.form, []).append(test)
+            forms.setdefault((test.form, test.subject), []).append(test)
     if not forms:
         other = next(test.scale for test in claim.tests)
         device = "an NVIDIA GPU" if other == "gpu" else "a CPU"
         return [replace(plain, verdict=NOT_RUN, scale=other,
                         reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
     verdicts = []
-    for form, tests in forms.items():
+    for (form, subject), tests in forms.items():
         findings = tuple(replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words)
                          for test in tests)
-        verdicts.append(replace(plain, form=form, scale=scale, at=reach(tests),
+        verdicts.append(replace(plain, form=form, subject=subject, scale=scale, at=reach(tests),
                                 narrow=too_narrow(tests, suites)).concluded(findings))
     return verdicts
 
@@ -66,7 +70,7 @@ def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleF
     except NoMeasurement as missing:
         return RuleFinding(str(rule), NOT_RUN, reason=str(missing))
     except ScoreRefused as refusal:
-        refused: Judgement = UNMEASURABLE if refusal.both else REFUTED
+        refused: Judgement = UNMEASURABLE if refusal.both else INVALID
         cells = tuple(r.id for r in runs[0].results if any(row.status == "audit_failed" for row in r.rows))
         return RuleFinding(str(rule), refused, reason=f"no score: {refusal}", cells=cells)
     verdict, settling = decide(rule, measured)

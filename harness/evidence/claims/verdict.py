@@ -1,12 +1,15 @@
 """What a verdict on a claim is, and the finding on each of its rules. (no torch)
 
-| verdict      | meaning                                                                             |
-|--------------|-------------------------------------------------------------------------------------|
-| confirmed    | the whole interval lies where the claim says; of several rules all do               |
-| refuted      | the whole interval lies elsewhere, or the score is of a model that failed its audit |
-| inconclusive | neither; `further` says how many more repetitions would decide                      |
-| unmeasurable | no measurement decides it, and why                                                  |
-| not run      | what is missing: a GPU, data, time                                                  |
+| verdict      | meaning                                                                                     |
+|--------------|---------------------------------------------------------------------------------------------|
+| confirmed    | the whole interval lies where the claim says; of several rules all do                       |
+| refuted      | the whole interval lies elsewhere                                                           |
+| inconclusive | neither; `power` says what so many repetitions would see                                    |
+| undecided    | the controls do not separate: what must show the effect does not, or what cannot seems to   |
+| invalid      | the number cannot be had: the model failed its audit                                        |
+| unmeasurable | no measurement decides it, and why; or both sides failed their audit                        |
+| not a claim  | a definition, a design, a statement about others: nothing that a measurement decides        |
+| not run      | what is missing: a GPU, data, time                                                          |
 """
 
 from __future__ import annotations
@@ -18,10 +21,14 @@ from typing import Literal, get_args
 
 from ...untrusted import Finite
 from ..format import format_value
+from .claim import SUBJECTS
 
-Judgement = Literal["confirmed", "refuted", "inconclusive", "unmeasurable", "not run"]
+Judgement = Literal[
+    "confirmed", "refuted", "inconclusive", "undecided", "invalid", "unmeasurable", "not a claim", "not run"]
 VERDICTS: tuple[Judgement, ...] = get_args(Judgement)
-CONFIRMED, REFUTED, INCONCLUSIVE, UNMEASURABLE, NOT_RUN = VERDICTS
+CONFIRMED, REFUTED, INCONCLUSIVE, UNDECIDED, INVALID, UNMEASURABLE, NOT_A_CLAIM, NOT_RUN = VERDICTS
+WORST_FIRST = (REFUTED, INVALID, NOT_RUN, UNMEASURABLE, UNDECIDED, INCONCLUSIVE, CONFIRMED)
+TOLD = {UNDECIDED: "undecided here", NOT_A_CLAIM: "not a claim that a measurement decides"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class RuleFinding:
 def worst(findings: Sequence[RuleFinding]) -> Judgement:
     """One rule that fails refutes; all must hold to confirm."""
     found = {finding.verdict for finding in findings}
-    return next(one for one in (REFUTED, NOT_RUN, UNMEASURABLE, INCONCLUSIVE, CONFIRMED) if one in found)
+    return next(one for one in WORST_FIRST if one in found)
 
 
 @dataclass(frozen=True)
@@ -75,24 +82,26 @@ class Verdict:
     findings: tuple[RuleFinding, ...] = ()
     at: str = ""                            # the sizes and budgets that it holds at
     narrow: str = ""                        # why its findings do not decide
+    subject: str = SUBJECTS[0]              # whose system is judged
+    composed: bool = False                  # the quote is stitched from several places
 
     @property
     def told(self) -> str:
         """With the scale that it holds at: "refuted at 100k parameters and 300k bytes of text"."""
-        return " ".join(filter(None, (self.verdict, self.at)))
+        return " ".join(filter(None, (TOLD.get(self.verdict, self.verdict), self.at)))
 
     def concluded(self, findings: Sequence[RuleFinding]) -> Verdict:
-        """What follows from the findings. A score that was refused refutes however narrow the tests are."""
+        """What follows from the findings."""
         verdict = worst(findings)
-        refused = any(one.verdict == REFUTED and one.value is None for one in findings)
-        if self.narrow and verdict in (CONFIRMED, REFUTED) and not refused:
+        if self.narrow and verdict in (CONFIRMED, REFUTED):
             verdict = INCONCLUSIVE
         return replace(self, verdict=verdict, findings=tuple(findings))
 
     @property
     def name(self) -> str:
-        """The claim with its form and scale: "wave-quality · by default · cpu"."""
-        return " · ".join(filter(None, (self.claim, self.form, self.scale)))
+        """The claim with its form, subject and scale: "wave-quality · by default · our redesign · cpu"."""
+        redesign = "our redesign" * (self.subject != SUBJECTS[0])
+        return " · ".join(filter(None, (self.claim, self.form, redesign, self.scale)))
 
     @property
     def place(self) -> str:
