@@ -67,6 +67,8 @@ quantity = "counts.vocabulary_parameters"
 of = "toy:dim=4"
 to = "toy:dim=8"
 below = 0.6
+positive = "toy:dim=2"
+negative = "toy:dim=8"
 quick = true
 """), ("same-time", "clocks", """
 [[claim.test]]
@@ -143,6 +145,14 @@ def test_a_verdict_cites_cells_that_exist_and_its_interval(reproduced):
         assert all((out / "cells" / f"{cell}.json").exists() for cell in record["cells"])
     finding, = verdicts["planted-false"]["findings"]
     assert 0.9 < finding["low"] <= 1 <= finding["high"] < 1.1
+
+
+def test_controls_are_measured_beside_the_claim(reproduced):
+    out, _, verdicts = reproduced
+    finding = verdicts["planted-true"]["findings"][1]
+    assert [finding[role]["verdict"] for role in ("positive", "negative")] == ["confirmed", "refuted"]
+    assert finding["positive"]["value"] == 0.25 and finding["positive"]["name"] == "toy:dim=2"
+    assert set(finding["positive"]["cells"]) < set(verdicts["planted-true"]["cells"])
 
 
 def test_the_reason_of_a_refused_score_is_the_leak(reproduced):

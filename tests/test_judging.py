@@ -10,12 +10,10 @@ from synthetic import SUITES, documents, failed, group, row, run, scored, timed,
 from harness import Cell
 from harness.errors import FileError
 from harness.evidence.claims.claim import Claim, ClaimTest, Quantity, Rule
-from harness.evidence.claims.judging import further_repetitions, judge_claim, judge_rule
-from harness.evidence.claims.measurement import Measurement
+from harness.evidence.claims.judging import judge_claim, judge_rule
 from harness.evidence.claims.table import markdown
 from harness.evidence.claims.verdict import RuleFinding
 from harness.evidence.claims.verdict_file import FILE, load_verdicts, save_verdicts
-from harness.evidence.statistics.intervals import Estimate
 
 BY_NAME = {suite.name: suite for suite in SUITES}
 BITS = Quantity("perplexity", "bits_per_byte", "score")
@@ -84,7 +82,7 @@ def test_a_difference_below_the_noise_floor_is_told_by_nobody():
     base = np.exp(generator.normal(0, 0.001, 12))
     results = [timed("baseline", base, base * 1.1), timed("ssm", base * 0.95)]
     finding, = found(run(*results), rule(quantity=SECONDS))
-    assert finding.verdict == "inconclusive" and "further rounds" in finding.further
+    assert finding.verdict == "inconclusive" and finding.power.startswith("in 80 % of runs 12 rounds see a distance")
 
 
 # Kinds
@@ -103,8 +101,8 @@ def test_what_was_measured_once_decides_nothing(one):
                   for plugin, value in (("ssm", 9000.0), ("baseline", 1.0))))
     finding, = found(peaks, rule(quantity=Quantity("memory", "peak_bytes", "train"),
                                  **{"at": 0 if one.get("kind") == "slope" else 256} | one))
-    assert (finding.verdict, finding.low, finding.further) == (
-        "inconclusive", None, "no interval: at least 2 further repetitions")
+    assert (finding.verdict, finding.low, finding.power) == (
+        "inconclusive", None, "no interval: it was measured once")
 
 
 @pytest.mark.parametrize(("ours", "theirs", "confirms", "threshold", "verdict", "words"), [
@@ -228,27 +226,6 @@ def test_several_lengths_need_one_named():
     assert clear.verdict == "refuted"
 
 
-# Further repetitions
-
-def test_the_promised_rounds_would_settle_it():
-    """With as many rounds as are asked for the interval clears the threshold, with two fewer it does not."""
-    value, half = 1.04, 0.06
-    estimate = Estimate(value, value - half, value + half, 20)
-    words = further_repetitions(Measurement(estimate, estimate, repeats="rounds"), -np.inf, 1.0)
-    more = int(words.split()[1])
-    assert words == f"about {more} further rounds"
-    assert half * np.sqrt(20 / (20 + more)) < 0.04 <= half * np.sqrt(20 / (18 + more))
-
-
-@pytest.mark.parametrize(("value", "n", "words"), [
-    (1.0, 5, "it lies at the threshold"), (1.04, 1, "at least 2 further seeds"),
-    (1.00001, 5, "more than 1000 further seeds"),
-])
-def test_what_no_reasonable_number_settles_is_told(value, n, words):
-    estimate = Estimate(value, value - 0.1, value + 0.1, n)
-    assert further_repetitions(Measurement(estimate, estimate, repeats="seeds"), -np.inf, 1.0) == words
-
-
 # Claims
 
 CLAIM = Claim("ours", "better", "a paper", "Abstract", "It is not.")
@@ -347,10 +324,15 @@ def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
 
 
 def test_a_finding_in_words():
-    assert RuleFinding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio").words == "1.042 ± 0.010×"
-    undecided = RuleFinding(
-        "r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", further="about 3 further seeds")
-    assert undecided.words == "2.0 ± 1.0; about 3 further seeds"
+    assert RuleFinding("r", "confirmed", "", 1.0416, 1.03, 1.05, "ratio", uncontrolled="exact").words == (
+        "1.042 ± 0.010×")
+    one = RuleFinding("r", "inconclusive", "", 2.0, 1.0, 3.0, "value", "bits/byte", power="in 80 % of runs")
+    assert one.words == "2.0 ± 1.0; in 80 % of runs; without controls"
+
+
+def test_an_interval_keeps_its_asymmetry():
+    assert RuleFinding("r", "confirmed", "", 0.91, 0.57, 0.98).number == "0.910 [0.570, 0.980]"
+    assert RuleFinding("r", "refuted", "", 13e6, 13e6, 13e6).number == "13 M"
 
 
 def test_a_refuted_claim_says_what_that_means_and_how_it_was_tested():

@@ -21,19 +21,23 @@ from typing import Literal, get_args
 
 from ...untrusted import Finite
 from ..format import format_value
-from .claim import SUBJECTS
+from .claim import SOURCE, SUBJECTS
 
 Judgement = Literal[
     "confirmed", "refuted", "inconclusive", "undecided", "invalid", "unmeasurable", "not a claim", "not run"]
 VERDICTS: tuple[Judgement, ...] = get_args(Judgement)
 CONFIRMED, REFUTED, INCONCLUSIVE, UNDECIDED, INVALID, UNMEASURABLE, NOT_A_CLAIM, NOT_RUN = VERDICTS
 WORST_FIRST = (REFUTED, INVALID, NOT_RUN, UNMEASURABLE, UNDECIDED, INCONCLUSIVE, CONFIRMED)
+SKEWED = 1.5                                # the longer arm of an interval over the shorter, from which ± misleads
 TOLD = {UNDECIDED: "undecided here", NOT_A_CLAIM: "not a claim that a measurement decides"}
 
 
 @dataclass(frozen=True)
 class RuleFinding:
-    """What became of one rule under a protocol: the number with its 95 % interval, its cells, what would settle it."""
+    """What became of one rule under a protocol: the number with its 95 % interval, its cells, and what it depends on.
+
+    `positive` and `negative` are the findings of its controls, told by `name`: what they have in the rule's place.
+    """
 
     rule: str
     verdict: Judgement
@@ -45,19 +49,80 @@ class RuleFinding:
     unit: str = ""
     how: str = ""
     reason: str = ""
-    further: str = ""
     cells: tuple[str, ...] = ()
     p: Finite | None = None                 # of the number lying at its threshold; None: exact, or not measured
     alone: Judgement | None = None          # what it would be by itself, where others of its source take that back
+    sensitivity: str = ""                   # at which threshold its verdict turns
+    power: str = ""                         # what so many repetitions would see, of one that is inconclusive
+    because: str = ""                       # why the threshold is what it is
+    positive: RuleFinding | None = None
+    negative: RuleFinding | None = None
+    uncontrolled: str = ""                  # why no control is needed
+    name: str = ""
 
     @property
-    def words(self) -> str:
+    def number(self) -> str:
         """The number with its interval, or why there is none."""
         if self.value is None or math.isinf(self.value):
             return self.reason
         unit = "x" if self.scale == "ratio" else self.unit
-        text = format_value(self.value, unit, self.low, self.high)
-        return "; ".join(filter(None, [text, self.reason if self.alone else "", self.further]))
+        if self.low is None or self.high is None or self._symmetric:
+            return format_value(self.value, unit, self.low, self.high)
+        return f"{format_value(self.value, unit)} [{format_value(self.low, unit)}, {format_value(self.high, unit)}]"
+
+    @property
+    def _symmetric(self) -> bool:
+        """Whether ± tells the interval: its arms differ by less than half of the shorter."""
+        value, low, high = (one or 0.0 for one in (self.value, self.low, self.high))
+        arms = sorted((value - low, high - value))
+        return arms[1] <= SKEWED * arms[0] or arms[1] <= 0
+
+    @property
+    def words(self) -> str:
+        """The number, and what qualifies it."""
+        if self.value is None or math.isinf(self.value):
+            return self.reason
+        return "; ".join(filter(None, [self.number, self.reason if self.alone else "", self.power, self.controls]))
+
+    @property
+    def controls(self) -> str:
+        """ "positive control ssm 0.75 ± 0.03, negative control baseline 0.00 ± 0.02 does not separate"."""
+        roles = (("positive", self.positive, CONFIRMED), ("negative", self.negative, REFUTED))
+        found = [f"{role} control {one.name} {one.number}" + " does not separate" * (one.verdict != wanted)
+                 for role, one, wanted in roles if one]
+        lacking = [role for role, one, _ in roles if not one]
+        if found and lacking:
+            found.append(f"without a {lacking[0]} control")
+        return ", ".join(found) or ("" if self.uncontrolled else "without controls")
+
+    @property
+    def threshold(self) -> str:
+        """Why the threshold is what it is."""
+        return "the source's own number" if self.because == SOURCE else self.because or "without a stated reason"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the number rests on, by heading; what is not known is left out."""
+        controls = self.controls + f"uncontrolled: {self.uncontrolled}" * bool(self.uncontrolled)
+        measured = self.value is not None
+        return {heading: text for heading, text in {
+            "protocol": self.protocol, "method": self.how, "threshold": self.threshold,
+            "turns": self.sensitivity, "power": self.power,
+            "controls": controls * measured}.items() if text}
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """Its cells and those of its controls."""
+        return tuple(dict.fromkeys(cell for one in (self, self.positive, self.negative) if one for cell in one.cells))
+
+
+def beside_controls(finding: RuleFinding) -> RuleFinding:
+    """Undecided where its controls do not separate: what is measured says nothing of the claim, whatever it is."""
+    separate = all(one.verdict == wanted for one, wanted in (
+        (finding.positive, CONFIRMED), (finding.negative, REFUTED)) if one)
+    if separate or finding.verdict not in (CONFIRMED, REFUTED, INCONCLUSIVE):
+        return finding
+    return replace(finding, verdict=UNDECIDED, power="")
 
 
 def worst(findings: Sequence[RuleFinding]) -> Judgement:
@@ -109,6 +174,11 @@ class Verdict:
         return ", ".join(filter(None, (self.source, self.section)))
 
     @property
+    def quoted(self) -> str:
+        """The source's words, and whether they were put together."""
+        return f"“{self.quote}”" + " (composed)" * self.composed
+
+    @property
     def effect(self) -> str:
         return "; ".join(filter(None, [*(finding.words for finding in self.findings), self.narrow])) or self.reason
 
@@ -122,4 +192,4 @@ class Verdict:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.cells))
+        return tuple(dict.fromkeys(cell for finding in self.findings for cell in finding.everything))

@@ -11,8 +11,9 @@ from .figures import cite
 
 MEANING = (
     "Confirmed: the whole 95 % interval lies where the rule says; of several rules all hold. Refuted: the whole "
-    "interval lies elsewhere, or the score is of a model that failed its audit. Inconclusive: neither. Unmeasurable "
-    "and not run: no number, and why. A verdict is about the protocol that stands beside it.")
+    "interval lies elsewhere. Inconclusive: neither. Undecided: the controls do not separate, so the protocol tells "
+    "nothing here. Invalid: the model failed its audit, there is no number. Unmeasurable, not a claim, not run: why. "
+    "Their system and our redesign of it are two subjects. A verdict is about the protocol that stands beside it.")
 
 
 def verdict_section(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Section:
@@ -45,19 +46,19 @@ def verdict_counts(verdicts: Sequence[Verdict]) -> Paragraph:
 
 
 def claim_cell(verdict: Verdict) -> TableCell:
-    return TableCell((TextSpan(verdict.name, "strong"), TextSpan(f"“{verdict.quote}”", line=True),
+    return TableCell((TextSpan(verdict.name, "strong"), TextSpan(verdict.quoted, line=True),
                       TextSpan(", ".join(filter(None, [verdict.place, verdict.at])), "muted", line=True)))
 
 
 def justification(verdict: Verdict) -> Iterator[TextSpan]:
-    """Of every rule: its words with the threshold, the number with its interval, protocol and method; then the rest."""
+    """Of every rule: its words, the number with its interval, all that it rests on; then the rest."""
     for finding in verdict.findings:
         yield TextSpan(finding.rule, "rule", line=True)
         yield TextSpan(number_words(finding), "strong", line=True)
         if len(verdict.findings) > 1:
             yield TextSpan(f" {finding.verdict}", badge(finding.verdict))
-        if words := "; ".join(filter(None, (finding.protocol, finding.how, finding.further))):
-            yield TextSpan(words, "muted", line=True)
+        for heading, text in finding.facts.items():
+            yield TextSpan(f"{heading}: {text}", "muted", line=True)
     if verdict.narrow:
         yield TextSpan(verdict.narrow, line=True)
     if verdict.reason or not verdict.findings:
