@@ -148,7 +148,7 @@ def test_a_verdict_cites_cells_that_exist_and_its_interval(reproduced):
 
 
 def test_controls_are_measured_beside_the_claim(reproduced):
-    out, _, verdicts = reproduced
+    _, _, verdicts = reproduced
     finding = verdicts["planted-true"]["findings"][1]
     assert [finding[role]["verdict"] for role in ("positive", "negative")] == ["confirmed", "refuted"]
     assert finding["positive"]["value"] == 0.25 and finding["positive"]["name"] == "toy:dim=2"

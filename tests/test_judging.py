@@ -159,6 +159,32 @@ def test_a_slope_of_counted_values_is_exact():
     assert (finding.verdict, finding.low, finding.high) == ("confirmed", 0, 0)
 
 
+def test_counts_that_bend_are_told_by_their_end():
+    """64 + T bytes grow with an exponent that comes near 1: a straight line through all lengths would hide that."""
+    results = [weighed("ssm", "state_bytes_per_sequence", 64.0 + n, seq_len=n) for n in (32, 64, 4096, 8192)]
+    quantity = Quantity("memory", "state_bytes_per_sequence", "train")
+    finding, = found(run(*results), rule("slope", quantity, to="", threshold=0.9))
+    assert finding.verdict == "refuted" and finding.value == pytest.approx(0.989, abs=0.001)
+    assert "local slopes go from 0.42 to 0.99" in finding.how
+
+
+def test_a_slope_is_judged_beside_the_anchors_of_its_groups():
+    """Each length has a clock of its own: alone its slope is inconclusive, over the anchors confirmed."""
+    generator, results = np.random.default_rng(5), []
+    for length, clock in ((256, 1.0), (512, 1.4), (1024, 0.9)):
+        for role, base in (("time", 1e-3 * length**2), ("anchor", 1.0)):
+            one = timed("ssm", base * clock * np.exp(generator.normal(0, 0.01, 9)), seq_len=length)
+            if role == "anchor":
+                cell = {**one.cell, "id": f"anchor {length}", "protocol": {"role": role}}
+                one = replace(one, cell=cell, rows=[], raw={role: one.raw["train"]})
+            results.append(one)
+    one = rule("slope", SECONDS, to="", confirms="above", threshold=1.8)
+    alone, = found(run(*(result for result in results if "train" in result.raw)), one)
+    beside, = found(run(*results), one)
+    assert (alone.verdict, beside.verdict) == ("inconclusive", "confirmed")
+    assert "drift" in alone.how and "over an anchor in every group" in beside.how
+
+
 def test_cases_of_one_cell_are_paired_by_round():
     cell, generator = Cell("kernels", "ssm"), np.random.default_rng(4)
     drift = np.exp(np.cumsum(generator.normal(0, 0.1, 11)))

@@ -9,7 +9,7 @@ import pytest
 
 from harness.evidence.claims.claim import Quantity, Rule
 from harness.evidence.claims.judging import decide
-from harness.evidence.claims.measurement import Measurement
+from harness.evidence.claims.measured import Measurement
 from harness.evidence.claims.sensitivity import power_of, sensitivity
 from harness.evidence.statistics.detectable import (
     chi_square_quantile,

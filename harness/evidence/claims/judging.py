@@ -14,7 +14,8 @@ from dataclasses import replace
 from ...reading import Run
 from ...suite import Suite
 from .claim import Claim, ClaimTest, Rule
-from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
+from .measured import Measurement, NoMeasurement, ScoreRefused
+from .measurement import measure
 from .scope import reach, too_narrow
 from .sensitivity import power_of, sensitivity
 from .verdict import (

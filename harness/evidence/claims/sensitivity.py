@@ -7,7 +7,7 @@ import math
 from ..format import format_value
 from ..statistics.detectable import confirmable_margin, detectable_effect
 from .claim import Rule
-from .measurement import Measurement
+from .measured import Measurement
 
 
 def sensitivity(rule: Rule, measured: Measurement) -> str:
