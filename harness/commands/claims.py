@@ -246,11 +246,12 @@ def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
         print_objects("verdict", (
             {**asdict(verdict), "effect": verdict.effect, "cells": verdict.cells} for verdict in verdicts))
         return
-    from ..evidence.claims.table import cells, count_line
+    from ..evidence.claims.table import cells, counts
 
-    print_listing([Entry((one.name, one.told, f"“{one.quote}”"), tuple(filter(None, [*one.lines, cells(one)])))
+    print_listing([Entry((one.name, one.told, one.quoted), tuple(filter(None, [*one.lines, cells(one)])))
                    for one in verdicts])
-    print(count_line(verdicts))
+    for line in counts(verdicts):
+        print_text(line)
     print(f"{directory}/verdicts.json, cells/; harness report {directory} shows them with their rows")
 
 

@@ -28,7 +28,6 @@ Judgement = Literal[
 VERDICTS: tuple[Judgement, ...] = get_args(Judgement)
 CONFIRMED, REFUTED, INCONCLUSIVE, UNDECIDED, INVALID, UNMEASURABLE, NOT_A_CLAIM, NOT_RUN = VERDICTS
 WORST_FIRST = (REFUTED, INVALID, NOT_RUN, UNMEASURABLE, UNDECIDED, INCONCLUSIVE, CONFIRMED)
-SKEWED = 1.5                                # the longer arm of an interval over the shorter, from which ± misleads
 TOLD = {UNDECIDED: "undecided here", NOT_A_CLAIM: "not a claim that a measurement decides"}
 
 
@@ -65,17 +64,7 @@ class RuleFinding:
         """The number with its interval, or why there is none."""
         if self.value is None or math.isinf(self.value):
             return self.reason
-        unit = "x" if self.scale == "ratio" else self.unit
-        if self.low is None or self.high is None or self._symmetric:
-            return format_value(self.value, unit, self.low, self.high)
-        return f"{format_value(self.value, unit)} [{format_value(self.low, unit)}, {format_value(self.high, unit)}]"
-
-    @property
-    def _symmetric(self) -> bool:
-        """Whether ± tells the interval: its arms differ by less than half of the shorter."""
-        value, low, high = (one or 0.0 for one in (self.value, self.low, self.high))
-        arms = sorted((value - low, high - value))
-        return arms[1] <= SKEWED * arms[0] or arms[1] <= 0
+        return format_value(self.value, "x" if self.scale == "ratio" else self.unit, self.low, self.high)
 
     @property
     def words(self) -> str:
@@ -172,6 +161,11 @@ class Verdict:
     def place(self) -> str:
         """Where the claim stands: "seed 003, Performance Characteristics"."""
         return ", ".join(filter(None, (self.source, self.section)))
+
+    @property
+    def command(self) -> str:
+        """What measures it again."""
+        return f"harness reproduce {self.claim}" + f" --scale {self.scale}" * (self.scale not in ("", "cpu"))
 
     @property
     def quoted(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..claims.verdict import REFUTED, VERDICTS, RuleFinding, Verdict
+from ..claims.claim import SUBJECTS
+from ..claims.verdict import REFUTED, TOLD, VERDICTS, RuleFinding, Verdict
 from .citation import CitedRow
 from .document import Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import cite
@@ -39,10 +40,15 @@ def rank(verdict: Verdict) -> int:
 
 
 def verdict_counts(verdicts: Sequence[Verdict]) -> Paragraph:
-    """A badge for every verdict that was given, which leads to the first of its kind."""
-    names = [one.verdict for one in in_order(verdicts)]
-    return Paragraph(tuple(TextSpan(f"{names.count(name)} {name}", badge(name), f"#verdict-{names.index(name) + 1}")
-                           for name in dict.fromkeys(names)))
+    """Of either subject a badge for every verdict that was given, which leads to the first of its kind."""
+    ranked, spans = in_order(verdicts), list[TextSpan]()
+    for subject, whose in zip(SUBJECTS, ("the published systems", "our redesigns"), strict=True):
+        own = [(one.verdict, number) for number, one in enumerate(ranked, 1) if one.subject == subject]
+        spans += [TextSpan(f"of {whose}: ", line=True)] * bool(own)
+        for name in dict.fromkeys(name for name, _ in own):
+            numbers = [number for other, number in own if other == name]
+            spans.append(TextSpan(f"{len(numbers)} {TOLD.get(name, name)}", badge(name), f"#verdict-{numbers[0]}"))
+    return Paragraph(tuple(spans))
 
 
 def claim_cell(verdict: Verdict) -> TableCell:
@@ -65,6 +71,8 @@ def justification(verdict: Verdict) -> Iterator[TextSpan]:
         yield TextSpan(verdict.reason or "no rule was tried", line=True)
     if verdict.verdict == REFUTED and verdict.failure:
         yield TextSpan(verdict.failure, "failed", line=True)
+    if verdict.findings:
+        yield TextSpan(f"again: {verdict.command}", "muted", line=True)
 
 
 def number_words(finding: RuleFinding) -> str:
