@@ -75,8 +75,9 @@ def claims_drawing(system: str, claims: Sequence[Claim], verdicts: Sequence[Verd
                 places.append((name, SUBJECTS.index(verdict.subject), point))
     if not places:
         return None
-    label = Label("as far towards the claim as stated at 1, further to the right; ● published, ▲ redesign", "x")
-    return dots(places, title=f"{system}: how near its claims come", label=label, width=760)
+    label = Label("times what is claimed; right of 1 it is surpassed", "x")
+    title = f"{system}: how near its claims come (● published system, ▲ our redesign)"
+    return dots(places, title=title, label=label, width=760)
 
 
 def _beside_claimed(rule: Rule | None, finding: RuleFinding) -> Point | None:
