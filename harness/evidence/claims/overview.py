@@ -41,7 +41,7 @@ def overview(registry: Registry, claims: dict[str, Claim], verdicts: Sequence[Ve
 def _section(registry: Registry, system: str, claims: Sequence[Claim], verdicts: Sequence[Verdict]) -> Iterator[str]:
     sources = ", ".join(dict.fromkeys(claim.source for claim in claims))
     summary = registry.models[system].summary if system in registry.models else ""
-    yield from (f"## {system}", "", f"{sources}. Our model of it: {summary}.", "")
+    yield from (f"## {system}", "", f"{sources}." + f" Our model of it: {summary}." * bool(summary), "")
     yield from (f"- {line}" for line in counts(verdicts))
     if claims_drawing(system, claims, verdicts):
         yield from ("", f"![{system}: measured over claimed]({system}.svg)")
