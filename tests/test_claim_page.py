@@ -63,7 +63,8 @@ def test_the_command_shows_the_page_from_a_run(command, tmp_path, width):
 
 def test_the_command_as_json_without_verdicts_and_for_what_there_is_not(command, tmp_path):
     done = command("claim", "wave-memory", "--results", tmp_path, "--json")
-    assert json.loads(done.stdout.splitlines()[0])["heading"] == "wave-memory"
+    record, = map(json.loads, done.stdout.splitlines())
+    assert (record["kind"], record["id"], record["verdicts"]) == ("claim", "wave-memory", [])
     done = command("claim", "wave-memry")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
     assert "unknown claim 'wave-memry'; did you mean 'wave-memory'" in done.stderr

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .claims import complete_claims, known_claims
+from .claims import claim_record, complete_claims, known_claims
 from .listing import Entry, print_listing, print_text
 from .options import Json, PluginFiles, load_registry, print_objects
 
@@ -35,11 +35,10 @@ def claim(
     chosen, = select(known, [name])
     folder = results or reference_claims()
     verdicts = [one for one in load_verdicts(folder) if one.claim == name]
-    parts = page(chosen, verdicts)
     if as_json:
-        print_objects("part", ({"heading": part.heading, "facts": part.facts} for part in parts))
+        print_objects("claim", [claim_record(chosen, verdicts)])
         return
-    for part in parts:
+    for part in page(chosen, verdicts):
         print_text(part.heading)
         print_listing([Entry((f"  {heading}", text)) for heading, text in part.facts])
         print()

@@ -56,9 +56,7 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
     for verdict in load_verdicts(reference_claims()):
         verdicts.setdefault(verdict.claim, []).append(verdict)
     if as_json:
-        print_objects("claim", ({**asdict(claim), "tests": [
-            {**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests],
-            "verdicts": [asdict(verdict) for verdict in verdicts.get(claim.id, [])]} for claim in chosen))
+        print_objects("claim", (claim_record(claim, verdicts.get(claim.id, ())) for claim in chosen))
     else:
         from ..evidence.claims.claim import tests_in_words
 
@@ -66,6 +64,14 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
                              (*tests_in_words(claim), *verdict_lines(verdicts.get(claim.id, ())))) for claim in chosen])
         print_text(f"{format_number(len(chosen), 'claim')}; harness reproduce ID tests one")
     raise typer.Exit(FileError.exit_code if problems else 0)
+
+
+def claim_record(claim: Claim, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """A claim for machines: its tests with their rules in words, and its verdicts."""
+    tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind,
+              **{role: str(rule) if rule else "" for role, rule in (
+                  ("positive", test.positive), ("negative", test.negative))}} for test in claim.tests]
+    return {**asdict(claim), "tests": tests, "verdicts": [asdict(verdict) for verdict in verdicts]}
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:

@@ -23,7 +23,7 @@ def verdict_section(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Se
     first: dict[str, CitedRow] = {}
     for row in rows:
         first.setdefault(row.cell_id, row)
-    table = [[plain(one.verdict, badge(one.verdict), order=rank(one)), claim_cell(one),
+    table = [[plain(TOLD.get(one.verdict, one.verdict), badge(one.verdict), order=rank(one)), claim_cell(one),
               TableCell(tuple(justification(one))), TableCell(tuple(cell_links(one, first)))] for one in ranked]
     headings = ["verdict", "claim", "rule, what was measured", "cells"]
     return Section("verdicts", "Claims and verdicts", MEANING, [
