@@ -151,7 +151,8 @@ def test_controls_are_measured_beside_the_claim(reproduced):
     _, _, verdicts = reproduced
     finding = verdicts["planted-true"]["findings"][1]
     assert [finding[role]["verdict"] for role in ("positive", "negative")] == ["confirmed", "refuted"]
-    assert finding["positive"]["value"] == 0.25 and finding["positive"]["name"] == "toy:dim=2"
+    assert finding["positive"]["value"] < 0.3 < 0.6 < finding["negative"]["value"]
+    assert finding["positive"]["name"] == "toy:dim=2"
     assert set(finding["positive"]["cells"]) < set(verdicts["planted-true"]["cells"])
 
 
