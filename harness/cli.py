@@ -8,6 +8,7 @@ import typer
 
 from .commands.audit import audit
 from .commands.check import check
+from .commands.claim import claim
 from .commands.claims import claims, reproduce
 from .commands.compare import compare
 from .commands.doctor import doctor
@@ -45,7 +46,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claims, compare, gguf_export, gguf_import, generate, lr, merge, power, report, reproduce, rescore,
-    show, submit, train, watch,
+    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lr, merge, power, report, reproduce,
+    rescore, show, submit, train, watch,
 ):
     app.command()(command)

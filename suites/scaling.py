@@ -1,7 +1,8 @@
 """Scaling: time and memory of a training step against length; local slopes, a fitted exponent, the crossover.
 
 One timing group per length; peaks in processes of their own. What failed (out of memory, timeout) takes part as a
-bound: the largest length that fits is a result.
+bound: the largest length that fits is a result. The first model at the shortest length is timed again in every group,
+as an anchor: what the machine does between lengths is in its time too.
 """
 
 from __future__ import annotations
@@ -29,34 +30,41 @@ SHORT = 8
 
 
 def plan(request: Request) -> Iterator[Cell]:
-    for seq_len in request.seq_lens or SEQ_LENS:
+    lengths = request.seq_lens or SEQ_LENS
+    for seq_len in lengths:
         corpus = str(request.corpora[0][1])
         shape = {"seq_len": seq_len, "batch_size": request.batch_size or BATCH_SIZE, "corpus": corpus}
+        rounds = {"rounds": request.rounds or ROUNDS}
         for choice in request.models:
             yield request.cell("scaling", choice, **shape, protocol={"role": "memory"})
         members = [
-            request.cell("scaling", choice, **shape, protocol={"role": "time", "rounds": request.rounds or ROUNDS})
+            request.cell("scaling", choice, **shape, protocol={"role": "time", **rounds})
             for choice in request.models
         ]
+        if len(lengths) > 1:
+            anchor = request.cell("scaling", request.models[0], **{**shape, "seq_len": min(lengths)},
+                                  protocol={"role": timing.ANCHOR, **rounds})
+            members.append(replace(anchor, control=False))
         group = timing_group(members)
         yield from (replace(cell, group=group) for cell in members)
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
-    (time_step if cell.get("role") == "time" else weigh_step)(cell, bench)
+    (weigh_step if cell.get("role") == "memory" else time_step)(cell, bench)
 
 
 def time_step(cell: Cell, bench: Workbench) -> None:
     model = bench.build()
     step = bench.train_step(model)
     seconds = bench.time(lambda pair: step(*pair), inputs=bench.batch, check=bench.training_check(step))
-    bench.raw["train"] = seconds
-    median = stats.median_interval(seconds)
+    median, anchor = stats.median_interval(seconds), cell.get("role") == timing.ANCHOR
+    bench.raw[timing.ANCHOR if anchor else "train"] = seconds
     limit = {}
     if rate := bench.limits.get(f"gemm_{cell.dtype}_flops_per_s"):
         flops = bench.flops(model, cell.batch_size, cell.seq_len, "train")
         limit = {"limit": flops.value / rate, "limit_kind": "compute"}
-    bench.row("step_time_s", median.value, "s", "lower", phase="train", ci_low=median.low, ci_high=median.high, **limit)
+    bench.row("anchor_time_s" if anchor else "step_time_s", median.value, "s", "lower", phase="train",
+              ci_low=median.low, ci_high=median.high, **limit)
     bench.vouch(model)
 
 
@@ -76,7 +84,8 @@ def weigh_step(cell: Cell, bench: Workbench) -> None:
 def conclude(results: Sequence[CellResult]) -> list[Row]:
     """Ratios per length; slopes, exponents and crossovers over lengths."""
     timed = [r for r in results if r.cell["protocol"].get("role") == "time"]
-    return timing.ratio_rows(timed, ("train",)) + timing.scaling_rows(timed)
+    anchors = [r for r in results if r.cell["protocol"].get("role") == timing.ANCHOR]
+    return timing.ratio_rows(timed, ("train",)) + timing.scaling_rows([*timed, *anchors])
 
 
 def compared(row: Row) -> ByRound | ByValue | Counted | None:

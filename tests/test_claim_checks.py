@@ -48,6 +48,8 @@ def test_what_is_built_in_passes():
     ("ssm:layers=2", "smm", "named", "did you mean 'ssm'"),
     ("ssm:layers=2", "ssm:layer=2", "named", "did you mean 'layers'"),
     ('to = "baseline"', 'to = "base"', "named", "unknown plugin 'base'"),
+    ("below", 'positive = "wve"\nbelow', "named", "did you mean 'wave'"),
+    ("below", 'negative_quantity = "memory.peek_bytes"\nbelow', "named", "did you mean 'peak_bytes'"),
     ("memory.peak", "memry.peak", "named", "did you mean 'memory'"),
     ("memory.peak_bytes", "memory.peek_bytes", "named", "did you mean 'peak_bytes'"),
 ])

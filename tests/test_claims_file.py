@@ -75,6 +75,45 @@ def test_the_two_sides_may_have_protocols_of_their_own(parse):
     assert (theirs.plugins, dict(theirs.flags)) == (("baseline",), {"params": "20k"})
 
 
+def test_controls_are_the_rule_with_another_in_its_place(parse):
+    given = 'positive = "ssm:layers=2"\nnegative = "baseline:layers=2"\nbecause = "source"\nsubject = "redesign"\n'
+    test = parse(CLAIM + TEST + given)[0].tests[0]
+    assert [str(rule) for rule in test.rules] == [
+        f"memory.peak_bytes@train of {of} / baseline < 0.5" for of in ("ssm", "ssm:layers=2", "baseline:layers=2")]
+    assert test.plugins == ("ssm", "baseline", "ssm:layers=2", "baseline:layers=2")
+    assert (test.because, test.subject, test.uncontrolled) == ("source", "redesign", "")
+
+
+def test_a_control_may_be_another_quantity_of_the_same_plugin(parse):
+    given = 'positive_quantity = "kernels.time_s:a"\nnegative = "baseline"\nnegative_quantity = "kernels.time_s:b"\n'
+    test = parse(CLAIM + TEST.replace("memory.peak_bytes@train", "kernels.time_s:c") + given)[0].tests[0]
+    assert [str(rule) for rule in test.rules[1:]] == [
+        "kernels.time_s:a of ssm / baseline < 0.5", "kernels.time_s:b of baseline / baseline < 0.5"]
+
+
+def test_controls_of_a_protocol_are_those_of_its_tests_unless_they_say_otherwise(parse):
+    shared = '[protocol.p]\npositive = "wave"\nnegative = "baseline:layers=2"\n[protocol.q]\nuncontrolled = "exact"\n'
+    def read(protocol, more=""):
+        return parse(shared + CLAIM + TEST.replace("kind", f'protocol = "{protocol}"\n{more}\nkind'))[0].tests[0]
+
+    assert [rule.of for rule in read("p").rules] == ["ssm", "wave", "baseline:layers=2"]
+    assert [rule.of for rule in read("p", 'positive = "brain"').rules] == ["ssm", "brain", "baseline:layers=2"]
+    assert (read("p", 'uncontrolled = "exact"').rules[1:], read("q").uncontrolled) == ((), "exact")
+    assert read("q", 'positive = "wave"').uncontrolled == ""
+
+
+def test_the_controls_are_measured_on_both_sides_of_two_protocols(parse):
+    shared = '[protocol.a]\nparams = "10k"\n[protocol.b]\nparams = "20k"\n'
+    test = TEST.replace("kind", 'protocol = "a"\nto_protocol = "b"\npositive = "wave"\nkind')
+    ours, theirs = parse(shared + CLAIM + test.replace('to = "baseline"', ""))[0].tests[0].sides
+    assert ours.plugins == theirs.plugins == ("ssm", "wave")
+
+
+def test_a_quote_may_be_composed_and_no_claim_has_a_reason(parse):
+    claim, = parse(CLAIM + 'composed = true\nno_claim = "it is a definition"\n')
+    assert (claim.composed, claim.no_claim, claim.tests) == (True, "it is a definition", ())
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("[[claim", ["is not TOML"]),
     ("claim = 3\n", ["claim", "must be a list, not an integer"]),
@@ -96,6 +135,13 @@ def test_the_two_sides_may_have_protocols_of_their_own(parse):
     (CLAIM + TEST.replace("kind", 'protocol = "none"\nkind'), ["claim 'ours', protocol", "[protocol.none]"]),
     (CLAIM + TEST + 'scale = "tpu"\n', ["claim 'ours', scale", "cpu or gpu"]),
     (CLAIM + TEST + "sedes = 3\n", ["claim 'ours', sedes", "did you mean 'seeds'"]),
+    (CLAIM + 'no_claim = "why"\nunmeasurable = "why"\n', ["test", "got unmeasurable and no_claim"]),
+    (CLAIM + 'composed = "yes"\nno_claim = "why"\n', ["composed", "must be true or false"]),
+    (CLAIM + TEST + 'subject = "ours"\n', ["claim 'ours', subject", "published or redesign", "'ours'"]),
+    (CLAIM + TEST + 'positive = "ssm"\n', ["positive: must be another than `of`, which is 'ssm'"]),
+    (CLAIM + TEST + 'positive = "wave"\nnegative = "wave"\n', ["negative: is the positive control"]),
+    (CLAIM + TEST + 'positive_quantity = "fast"\n', ["positive_quantity", "SUITE.METRIC"]),
+    (CLAIM + TEST + 'negative = "wave"\nuncontrolled = "exact"\n', ["uncontrolled: beside negative"]),
     ("[protocol.x]\nsedes = 3\n", ["protocol 'x', sedes", "did you mean 'seeds'"]),
 ])
 def test_a_malformed_file_is_one_line_with_the_place_and_the_mend(parse, text, words):
@@ -124,6 +170,16 @@ def test_every_claim_of_the_seeds_is_entered(built_in):
     assert counts == {"000": 6, "001": 32, "003": 8, "004": 10}
     assert len(select(built_in, source="seed 002")) >= 10
     assert all(claim.quote and claim.section and claim.failure for claim in built_in.values())
+
+
+UNREVISED = {"brain", "goldenratio", "phasefield", "phaserotator", "quantum", "superposition", "wave"}
+
+
+def test_our_own_claims_have_reasons_and_controls(built_in):
+    """Every threshold says why it is what it is; every test has both controls, or says why it needs none."""
+    tests = [(claim.id, test) for claim in built_in.values() if claim.origin not in UNREVISED for test in claim.tests]
+    assert [name for name, test in tests if not test.because] == []
+    assert [name for name, test in tests if not (test.uncontrolled or (test.positive and test.negative))] == []
 
 
 def test_files_that_a_claim_refers_to_exist(built_in):

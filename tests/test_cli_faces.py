@@ -70,7 +70,7 @@ def test_a_wrong_option_names_the_nearest_and_where_to_look(command, arguments, 
     (("corpora", "pydoc"), {"corpus"}), (("doctor",), {"machine"}), (("claims",), {"claim"}), (("show", DEMO), {"row"}),
     (("run", "--suite", "counts", "--plugins", "ssm", "--dry-run"), {"cell"}),
     (("compare", DEMO, "--plugins", "baseline,phasefield"), {"comparison", "growth", "tuning", "rule"}),
-    (("reproduce", "wave-speed", "--dry-run"), {"cell"}),
+    (("reproduce", "wave-speed", "--dry-run"), {"cell"}), (("claim", "wave-speed"), {"claim"}),
 ], ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_json_is_an_object_a_line_that_tells_its_kind(command, arguments, kinds):
     done = command(*arguments, "--json")

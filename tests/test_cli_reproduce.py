@@ -67,6 +67,8 @@ quantity = "counts.vocabulary_parameters"
 of = "toy:dim=4"
 to = "toy:dim=8"
 below = 0.6
+positive = "toy:dim=2"
+negative = "toy:dim=8"
 quick = true
 """), ("same-time", "clocks", """
 [[claim.test]]
@@ -126,13 +128,13 @@ def reproduced(command, files, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("claim", "verdict"), [
-    ("same-score", "confirmed"), ("planted-false", "refuted"), ("planted-true", "confirmed"), ("leaky", "refuted")])
+    ("same-score", "confirmed"), ("planted-false", "refuted"), ("planted-true", "confirmed"), ("leaky", "invalid")])
 def test_a_control_gets_the_verdict_it_must(reproduced, claim, verdict):
     """Each finding; the claims are of one rung and text, which decides none about quality but a leak."""
     _, done, verdicts = reproduced
     assert done.returncode == 0, done.stderr
     assert {finding["verdict"] for finding in verdicts[claim]["findings"]} == {verdict}
-    assert verdicts[claim]["verdict"] == ("refuted" if claim == "leaky" else "inconclusive")
+    assert verdicts[claim]["verdict"] == ("invalid" if claim == "leaky" else "inconclusive")
     assert verdicts[claim]["at"] == "at 2k parameters and 8k bytes of text"
     assert verdicts[claim]["cells"] and verdicts[claim]["scale"] == "cpu"
 
@@ -143,6 +145,15 @@ def test_a_verdict_cites_cells_that_exist_and_its_interval(reproduced):
         assert all((out / "cells" / f"{cell}.json").exists() for cell in record["cells"])
     finding, = verdicts["planted-false"]["findings"]
     assert 0.9 < finding["low"] <= 1 <= finding["high"] < 1.1
+
+
+def test_controls_are_measured_beside_the_claim(reproduced):
+    _, _, verdicts = reproduced
+    finding = verdicts["planted-true"]["findings"][1]
+    assert [finding[role]["verdict"] for role in ("positive", "negative")] == ["confirmed", "refuted"]
+    assert finding["positive"]["value"] < 0.3 < 0.6 < finding["negative"]["value"]
+    assert finding["positive"]["name"] == "toy:dim=2"
+    assert set(finding["positive"]["cells"]) < set(verdicts["planted-true"]["cells"])
 
 
 def test_the_reason_of_a_refused_score_is_the_leak(reproduced):
@@ -168,7 +179,7 @@ def test_the_report_shows_the_verdicts(command, files, reproduced, tmp_path):
 def test_equal_clocks_do_not_differ_by_a_factor(command, files, tmp_path):
     done = command("reproduce", "same-time", "--out", tmp_path / "out", *files)
     assert done.returncode == 0, done.stderr
-    assert "refuted" in done.stdout and "1 refuted" in done.stdout.splitlines()
+    assert "of 1 claim about the published systems, in 1 form: 1 refuted" in done.stdout.splitlines()
 
 
 def test_what_cannot_be_run_says_what_is_missing(command, files, tmp_path):

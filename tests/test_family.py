@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.evidence.claims.family import corrected
-from harness.evidence.claims.measurement import Measurement
+from harness.evidence.claims.measured import Measurement
 from harness.evidence.claims.verdict import RuleFinding, Verdict
 from harness.evidence.claims.verdict_file import load_verdicts, save_verdicts
 from harness.evidence.statistics.student import Student, student_mean

@@ -184,3 +184,48 @@ def test_largest_fit_stops_at_the_first_failure():
     assert growth.largest_fit([1, 2, 4, 8], [True, True, False, True]).high == 4
     assert growth.largest_fit([1, 2], [True, True]).high is None
     assert growth.largest_fit([1, 2], [False, False]).value == 0
+
+
+# Bent growth, and what the machine does between lengths
+
+SHORT = [128, 256, 512, 1024]
+V2 = {128: 2.1e-2, 256: 3.45e-2, 512: 8.85e-2, 1024: 0.395}                # seconds of a step of v2 as published
+
+
+def test_where_a_constant_hides_growth_the_exponent_is_that_of_the_power_term():
+    """Local slopes of 0.72, 1.36 and 2.16 have a straight slope of 1.76: the system is quadratic and more."""
+    generator = np.random.default_rng(0)
+    costs = timings(V2.__getitem__, generator, noise=0.02, lengths=SHORT)
+    found, words = growth.growth_exponent(SHORT, costs)
+    assert growth.exponent(SHORT, costs).value < 1.8 < 2.2 < found.low < found.value < 2.5
+    assert words.startswith("p of a + b T^p, since local slopes rise from 0.")
+
+
+def test_what_is_straight_keeps_its_slope_and_what_falls_its_end():
+    generator = np.random.default_rng(1)
+    straight, words = growth.growth_exponent(LENGTHS, timings(lambda t: 1e-6 * t**1.5, generator))
+    assert straight.low < 1.5 < straight.high and words == "slope of T 2048-8192"
+    costs = timings(lambda t: t**2 / (1 + t / 512), generator, lengths=LENGTHS)
+    falling, words = growth.growth_exponent(LENGTHS, costs)
+    assert falling == growth.local_slopes(LENGTHS, costs)[-1] and "fall" in words
+
+
+def test_the_told_exponent_covers_though_a_constant_is_under_it():
+    generator, held = np.random.default_rng(2), 0
+    for _ in range(30):
+        found, _ = growth.growth_exponent(SHORT, timings(lambda t: 2e-2 + 3.6e-7 * t**2, generator, lengths=SHORT))
+        held += found.low <= 2 <= found.high
+    assert held >= 27
+
+
+def test_drift_between_lengths_lies_in_the_interval():
+    """Where each length has a clock of its own, intervals of rounds alone are far too narrow."""
+    generator = np.random.default_rng(3)
+    held = dict.fromkeys((0.0, growth.DRIFT), 0)
+    for _ in range(100):
+        clocks = dict(zip(SHORT, np.exp(generator.normal(0, growth.DRIFT, len(SHORT))), strict=True))
+        costs = timings(lambda t, clocks=clocks: t**1.5 * clocks[t], generator, lengths=SHORT)
+        for drift in held:
+            found = growth.exponent(SHORT, costs, drift=drift)
+            held[drift] += found.low <= 1.5 <= found.high
+    assert held[0.0] < 50 and held[growth.DRIFT] >= 89

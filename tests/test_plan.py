@@ -15,6 +15,7 @@ from harness.reading import read_table
 from harness.registry import load
 from harness.run.cells import Request
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
+from harness.run.request import RunOptions, make_request
 from harness.store import CellResult, Row, Store
 from harness.suite import Suite
 
@@ -101,6 +102,23 @@ def test_a_timing_group_is_measured_whole(registry, tmp_path):
     (tmp_path / "cells" / f"{lost.id}.json").unlink()
     assert {cell.id for cell in make_plan(registry, ["rounds"], asked, store, False).missing} == {
         cell.id for cell in planned.cells}
+
+
+def test_every_group_of_scaling_holds_the_same_anchor(registry):
+    """The first model at the shortest length, whatever else is timed; of one length there is nothing to anchor."""
+    def groups(lengths):
+        options = RunOptions(plugins="toy,toy:dim=4", device="cpu", seq_len=lengths)
+        plan = make_plan(registry, ("scaling",), make_request(registry, options), None, False)
+        found = {}
+        for cell in plan.cells:
+            if cell.group:
+                found.setdefault(cell.group, []).append((cell.get("role"), cell.label, cell.seq_len))
+        return list(found.values())
+
+    found = groups("32,16,64")
+    assert [[one for one in group if one[0] == "anchor"] for group in found] == [[("anchor", "toy", 16)]] * 3
+    assert [len(group) for group in found] == [3] * 3
+    assert [role for group in groups("32") for role, _, _ in group] == ["time"] * 2
 
 
 def test_a_group_with_an_unavailable_member_is_finished(registry, tmp_path):

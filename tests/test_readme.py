@@ -19,6 +19,7 @@ from tools.readme import (
     DEMO,
     PAGES,
     REFERENCE,
+    claim_plots,
     picture_part,
     recorded_scores,
     render,
@@ -44,6 +45,11 @@ def test_generated_parts_are_current(page, registry):
 
 def test_recorded_scores_are_current(registry):
     assert recorded_scores(registry, ROOT) == (ROOT / CLAIMS / FILE).read_text(encoding="utf-8"), "run `make readme`"
+
+
+def test_the_plots_of_the_claims_are_current(registry):
+    for name, text in claim_plots(registry, ROOT).items():
+        assert (ROOT / CLAIMS / name).read_text(encoding="utf-8") == text, "run `make readme`"
 
 
 def test_a_changed_result_would_be_noticed(registry):

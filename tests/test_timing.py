@@ -6,7 +6,7 @@ from types import MappingProxyType
 import pytest
 
 from harness import Cell
-from harness.evidence.comparison.timing import CONTROL, ratio_rows, scaling_rows
+from harness.evidence.comparison.timing import ANCHOR, CONTROL, ratio_rows, scaling_rows
 from harness.run.executors import CONTROL as EXECUTORS_CONTROL
 from harness.store import CellResult, Row
 
@@ -106,6 +106,24 @@ def test_slopes_and_exponents_are_those_of_the_cost():
         assert all(row.value == pytest.approx(power, abs=0.1) for row in slopes)
         assert only(rows, "exponent", plugin=plugin).value == pytest.approx(power, abs=0.05)
         assert only(rows, "fitted_exponent", plugin=plugin).value == pytest.approx(power, abs=0.1)
+
+
+def test_anchors_cancel_what_the_machine_did_between_lengths():
+    """Four groups whose clocks differ by up to a factor of two: beside the anchor of each the slope is exact again."""
+    clocks = dict(zip(LENGTHS, (1.0, 1.6, 0.8, 1.3), strict=True))
+    members = series("linear", lambda n: 1e-4 * n * clocks[n])
+    for n, member in zip(LENGTHS, members, strict=True):
+        member.cell["group"] = f"group of {n}"
+    plain = only(scaling_rows(members), "exponent")
+    anchors = [result("linear", f"group of {n}", LENGTHS[0], anchor=rounds(1e-4 * LENGTHS[0] * clocks[n], seed=n + 7))
+               for n in LENGTHS]
+    for anchor in anchors:
+        anchor.cell["protocol"] = {"role": ANCHOR}
+    rows = scaling_rows([*members, *anchors])
+    found = only(rows, "exponent")
+    assert abs(plain.value - 1) > 0.1 and plain.ci_low < 1 < plain.ci_high                  # widened, and so not wrong
+    assert found.value == pytest.approx(1, abs=0.05) and found.ci_high - found.ci_low < 0.2
+    assert {row.seq_len for row in rows if row.metric == "local_slope"} == {256, 512, 1024}
 
 
 def test_the_crossover_is_where_the_costs_meet():

@@ -15,7 +15,10 @@ from pathlib import Path
 
 from harness.conformance.scaffold import MODEL, SPEC
 from harness.errors import FileError
-from harness.evidence.claims.table import count_line, markdown
+from harness.evidence.claims.claim import Claim
+from harness.evidence.claims.file import load_claims
+from harness.evidence.claims.overview import by_system, claims_drawing, overview
+from harness.evidence.claims.table import counts
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.comparison import recorded
@@ -149,15 +152,30 @@ def verdicts_of(directory: Path) -> list[Verdict]:
     return verdicts
 
 
+def known_claims(registry: Registry) -> dict[str, Claim]:
+    claims, problems = load_claims(registry)
+    if problems:
+        raise FileError("; ".join(problems))
+    return claims
+
+
 def count_part(registry: Registry, root: Path) -> str:
-    """How many claims became of what."""
-    verdicts = verdicts_of(root / CLAIMS)
-    return f"{len({one.claim for one in verdicts})} claims in {len(verdicts)} forms: {count_line(verdicts)}."
+    """What became of the claims, of either subject."""
+    claims = known_claims(registry)
+    found = "; ".join(counts([one for one in verdicts_of(root / CLAIMS) if one.claim in claims]))
+    return f"{found[:1].upper()}{found[1:]}."
 
 
 def verdicts_part(registry: Registry, root: Path) -> str:
-    """The same, and every verdict in a table."""
-    return f"{count_part(registry, root)}\n\n{markdown(verdicts_of(root / CLAIMS))}"
+    """Every verdict, by system."""
+    return overview(registry, known_claims(registry), verdicts_of(root / CLAIMS))
+
+
+def claim_plots(registry: Registry, root: Path) -> dict[str, str]:
+    """The plots of that page by file name."""
+    systems = by_system(known_claims(registry), verdicts_of(root / CLAIMS))
+    drawn = {name: claims_drawing(name, *found) for name, found in systems.items()}
+    return {f"{name}.svg": drawing.standalone() + "\n" for name, drawing in drawn.items() if drawing}
 
 
 def scaffold_part(registry: Registry, root: Path) -> str:
@@ -220,6 +238,8 @@ def main() -> None:
         path = root / page
         path.write_text(render(path.read_text(encoding="utf-8"), parts, root, registry), encoding="utf-8")
     (root / CLAIMS / recorded.FILE).write_text(recorded_scores(registry, root), encoding="utf-8")
+    for name, text in claim_plots(registry, root).items():
+        (root / CLAIMS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,7 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
     for verdict in load_verdicts(reference_claims()):
         verdicts.setdefault(verdict.claim, []).append(verdict)
     if as_json:
-        print_objects("claim", ({**asdict(claim), "tests": [
-            {**asdict(test), "rule": str(test.rule), "kind": test.rule.kind} for test in claim.tests],
-            "verdicts": [asdict(verdict) for verdict in verdicts.get(claim.id, [])]} for claim in chosen))
+        print_objects("claim", (claim_record(claim, verdicts.get(claim.id, ())) for claim in chosen))
     else:
         from ..evidence.claims.claim import tests_in_words
 
@@ -68,10 +66,18 @@ def claims(source: Source = "", plugin: OfPlugin = "", plugin_file: PluginFiles 
     raise typer.Exit(FileError.exit_code if problems else 0)
 
 
+def claim_record(claim: Claim, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """A claim for machines: its tests with their rules in words, and its verdicts."""
+    tests = [{**asdict(test), "rule": str(test.rule), "kind": test.rule.kind,
+              **{role: str(rule) if rule else "" for role, rule in (
+                  ("positive", test.positive), ("negative", test.negative))}} for test in claim.tests]
+    return {**asdict(claim), "tests": tests, "verdicts": [asdict(verdict) for verdict in verdicts]}
+
+
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """ "by default, cpu: refuted: 0.9 ± 0.5×". That a claim is unmeasurable it says itself."""
+    """ "by default, cpu: refuted: 0.9 ± 0.5×". Why a claim has no test it says itself."""
     return ["-> " + ": ".join(filter(None, [", ".join(filter(None, [one.form, one.scale])), one.told, one.effect]))
-            for one in verdicts if one.verdict != "unmeasurable"]
+            for one in verdicts if one.findings or one.verdict == "not run"]
 
 
 def known_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
@@ -103,7 +109,7 @@ def reproduce(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Measure what claims say, and give verdicts: confirmed, refuted, inconclusive, unmeasurable, not run.
+    """Measure what claims say, and give verdicts, from confirmed to not run.
 
     Only cells that the directory has not are measured; verdicts are written beside them and `harness report` shows
     them. Exit code 0 where every claim that this scale tests has a verdict, 1 where some were not run, 130 where it was
@@ -246,11 +252,12 @@ def show(verdicts: Sequence[Verdict], directory: Path, as_json: bool) -> None:
         print_objects("verdict", (
             {**asdict(verdict), "effect": verdict.effect, "cells": verdict.cells} for verdict in verdicts))
         return
-    from ..evidence.claims.table import cells, count_line
+    from ..evidence.claims.table import cells, counts
 
-    print_listing([Entry((one.name, one.told, f"“{one.quote}”"), tuple(filter(None, [*one.lines, cells(one)])))
+    print_listing([Entry((one.name, one.told, one.quoted), tuple(filter(None, [*one.lines, cells(one)])))
                    for one in verdicts])
-    print(count_line(verdicts))
+    for line in counts(verdicts):
+        print_text(line)
     print(f"{directory}/verdicts.json, cells/; harness report {directory} shows them with their rows")
 
 

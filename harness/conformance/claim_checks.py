@@ -41,8 +41,7 @@ def _named(registry: Registry, claims: list[Claim]) -> str:
     models, quantities = set[str](), set[str]()
     for claim in claims:
         for test in claim.tests:
-            names = {*test.plugins, test.rule.of, test.rule.other[0]}
-            for name in names:
+            for name in test.plugins:
                 try:
                     selector = parse_selector(name)
                     spec = registry.model(selector)
@@ -50,8 +49,8 @@ def _named(registry: Registry, claims: list[Claim]) -> str:
                         make_config(spec, dict(selector.options))
                 except HarnessError as error:
                     raise CheckFailed(f"claim {claim.id!r}: {error}") from None
-            models |= names
-            for quantity in (test.rule.quantity, test.rule.other[1]):
+            models |= set(test.plugins)
+            for quantity in (one for rule in test.rules for one in (rule.quantity, rule.other[1])):
                 _made(registry, claim.id, quantity)
                 quantities.add(str(quantity))
     return f"{len(models)} forms of plugins, {len(quantities)} quantities"

@@ -1,6 +1,6 @@
 """What a claim is: the words of a source, the protocols that test it, the rules that decide. (no torch)
 
-How they are written down: claim_file.py. What becomes of them: verdict.py.
+How they are written down: file.py. What becomes of them: verdict.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ KINDS = {
     "equality": "QUANTITY of `of` over that of `to`, the same within `margin`", "count": "QUANTITY of `of`, exact",
 }
 SCALES = ("cpu", "gpu")
+SUBJECTS = ("published", "redesign")        # whose system is judged: the one of the source, or ours after it
+SOURCE = "source"                           # in the place of a reason: the threshold is the source's own number
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class ClaimTest:
-    """One rule and the protocol that measures it. `plugins` take part; `flags` are those of `harness run`."""
+    """One rule and the protocol that measures it. `plugins` take part; `flags` are those of `harness run`.
+
+    `because` says why its threshold is what it is. The controls are the rule with another model or quantity in its
+    place: of `positive` it must be confirmed, of `negative` refuted; `uncontrolled` says why neither is needed.
+    """
 
     rule: Rule
     form: str = ""
@@ -75,10 +81,21 @@ class ClaimTest:
     plugins: tuple[str, ...] = ()
     flags: tuple[tuple[str, Any], ...] = ()
     to_flags: tuple[tuple[str, Any], ...] | None = None     # of what it is compared with, where they differ
+    subject: str = SUBJECTS[0]
+    because: str = ""
+    positive: Rule | None = None
+    negative: Rule | None = None
+    uncontrolled: str = ""
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rule, then those of its controls."""
+        return tuple(rule for rule in (self.rule, self.positive, self.negative) if rule)
 
     @property
     def suites(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([self.rule.quantity.suite, self.rule.other[1].suite]))
+        return tuple(dict.fromkeys(
+            suite for rule in self.rules for suite in (rule.quantity.suite, rule.other[1].suite)))
 
     @property
     def words(self) -> str:
@@ -93,13 +110,18 @@ class ClaimTest:
         """What measures `of`, and what measures `to`: one and the same, unless their protocols differ."""
         if self.to_flags is None:
             return self, self
-        ours = replace(self, plugins=(self.rule.of,), to_flags=None)
-        return ours, replace(ours, plugins=(self.rule.other[0],), flags=self.to_flags)
+        ours = replace(self, plugins=tuple(dict.fromkeys(rule.of for rule in self.rules)), to_flags=None)
+        others = tuple(dict.fromkeys(rule.other[0] for rule in self.rules))
+        return ours, replace(ours, plugins=others, flags=self.to_flags)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a source says. `origin` is the plugin whose file holds it; `unmeasurable` why nothing can test it, or ""."""
+    """What a source says. `origin` is the plugin whose file holds it.
+
+    `unmeasurable` says why nothing can test it, `no_claim` why it is nothing that a measurement decides; else "".
+    `composed`: the quote is stitched from several places.
+    """
 
     id: str
     quote: str
@@ -110,10 +132,13 @@ class Claim:
     detail: str = ""
     unmeasurable: str = ""
     origin: str = ""
+    composed: bool = False
+    no_claim: str = ""
 
 
 def tests_in_words(claim: Claim) -> list[str]:
     """How a claim is tested, a line a test; or why it cannot be."""
-    lines = [f"unmeasurable: {claim.unmeasurable}"] if claim.unmeasurable else []
-    return lines + [", ".join(filter(None, [test.form, test.scale, "quick" * test.quick])) + f": {test.rule}"
-                    for test in claim.tests]
+    untested = (("unmeasurable", claim.unmeasurable), ("not a claim", claim.no_claim))
+    return [f"{word}: {why}" for word, why in untested if why] + [
+        ", ".join(filter(None, [test.form, "our redesign" * (test.subject != SUBJECTS[0]), test.scale,
+                                "quick" * test.quick])) + f": {test.rule}" for test in claim.tests]

@@ -20,9 +20,13 @@
     of = "wave"
     to = "baseline"
     below = 1.01                                    # what confirms: below, above, or equals with a margin
+    because = "source"                              # why this threshold; "source": it is the source's own number
+    subject = "published"                           # whose system `of` is: the source's, or our "redesign" of it
+    positive = "ssm"                                # controls: in the place of `of` one must show the effect,
+    negative = "baseline:layers=1"                  # the other cannot
 
-A claim that no measurement decides says so: `unmeasurable = "WHY"` in the place of tests. Tests of one form and scale
-are one verdict: all must hold.
+A claim without a test says why: `unmeasurable = "WHY"`, or `no_claim = "WHY"` of a definition, a design, a statement
+about others. Tests of one form, subject and scale are one verdict: all must hold.
 """
 
 from __future__ import annotations
@@ -31,83 +35,16 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from msgspec import Struct
-
 from ...errors import FileError, HarnessError, one_line, unknown
 from ...registry import Registry
-from ...untrusted import LARGEST_TEXT, Finite, Malformed, held_to, parse_toml, read_bounded
+from ...untrusted import LARGEST_TEXT, Malformed, held_to, parse_toml, read_bounded
 from ..comparison.gate import PHASES
-from .claim import KINDS, SCALES, Claim, ClaimTest, Quantity, Rule
+from .claim import KINDS, SCALES, SUBJECTS, Claim, ClaimTest, Quantity, Rule
+from .fields import CONTROLS, FLAGS, ClaimsTable, ClaimTable, ProtocolTable, TestTable
 
 DIRECTIONS = ("below", "above", "equals")
 CLAIM = ("id", "quote", "source", "section", "failure")
-
-
-class FlagsTable(Struct, forbid_unknown_fields=True):
-    """What a protocol fixes: flags of `harness run`."""
-
-    params: str = ""
-    size: str = ""
-    state_bytes: str = ""
-    seq_len: str | int = ""
-    batch_size: int = 0
-    budget: str = ""
-    lr: Finite = 0.0
-    seeds: int = 1
-    rounds: int = 0
-    corpus: str = ""
-    tokenizer: str = ""
-    dtype: str = ""
-    unaudited: bool = False
-
-
-class ProtocolTable(FlagsTable, forbid_unknown_fields=True):
-    """[protocol.NAME]: the flags, and where and of what they are measured."""
-
-    scale: str = "cpu"
-    quick: bool = False
-    plugins: list[str] = []
-
-
-class TestTable(ProtocolTable, forbid_unknown_fields=True):
-    """[[claim.test]]: a rule; what it says of the protocol goes before what the named one says."""
-
-    form: str = ""
-    protocol: str = ""
-    to_protocol: str = ""
-    kind: str = ""
-    quantity: str = ""
-    of: str = ""
-    to: str = ""
-    to_quantity: str = ""
-    at: int = 0
-    below: Finite = 0.0
-    above: Finite = 0.0
-    equals: Finite = 0.0
-    margin: Finite = 0.0
-
-
-class ClaimTable(Struct, forbid_unknown_fields=True):
-    """[[claim]]."""
-
-    id: str = ""
-    quote: str = ""
-    source: str = ""
-    section: str = ""
-    failure: str = ""
-    detail: str = ""
-    unmeasurable: str = ""
-    test: list[dict[str, Any]] = []
-
-
-class ClaimsTable(Struct, forbid_unknown_fields=True):
-    """The whole file."""
-
-    claim: list[dict[str, Any]] = []
-    protocol: dict[str, dict[str, Any]] = {}
-
-
-FLAGS = FlagsTable.__struct_fields__
+UNTESTED = ("unmeasurable", "no_claim")
 
 
 def load_claims(registry: Registry) -> tuple[dict[str, Claim], list[str]]:
@@ -165,11 +102,13 @@ def _claim(entry: Mapping[str, Any], protocols: Mapping[str, Any], origin: str) 
             raise Malformed(name, "is missing; every claim has id, quote, source, section and failure")
     if any(sign.isspace() or sign in ",:" for sign in entry["id"]):
         raise Malformed("id", f"{entry['id']!r} must be one word without commas and colons, such as wave-quality")
-    tests, why = entry.get("test", []), entry.get("unmeasurable", "")
-    if bool(tests) == bool(why):
-        raise Malformed("test", "give either [[claim.test]] tables or unmeasurable = \"WHY\"")
-    return Claim(**{name: entry[name] for name in CLAIM}, detail=entry.get("detail", ""), unmeasurable=why,
-                 tests=tuple(_test(test, protocols) for test in tests), origin=origin)
+    told = [name for name in ("test", *UNTESTED) if entry.get(name)]
+    if len(told) != 1:
+        raise Malformed("test", "give [[claim.test]] tables, or unmeasurable = \"WHY\", or no_claim = \"WHY\" (a "
+                        f"definition, a design, a statement about others); got {' and '.join(told) or 'none'}")
+    return Claim(**{name: entry[name] for name in CLAIM}, detail=entry.get("detail", ""), origin=origin,
+                 tests=tuple(_test(test, protocols) for test in entry.get("test", [])),
+                 composed=entry.get("composed", False), **{name: entry.get(name, "") for name in UNTESTED})
 
 
 def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
@@ -178,16 +117,48 @@ def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
         name = entry.get(key, "")
         if name and name not in protocols:
             raise Malformed(key, f"there is no [protocol.{name}]; known: {', '.join(protocols) or 'none'}")
-    given = {**protocols.get(entry.get("protocol", ""), {}), **entry}
-    if given.get("scale", "cpu") not in SCALES:
-        raise Malformed("scale", f"must be {' or '.join(SCALES)}, not {given['scale']!r}")
+    given = _overridden(protocols.get(entry.get("protocol", ""), {}), entry)
+    for key, known in (("scale", SCALES), ("subject", SUBJECTS)):
+        if given.get(key, known[0]) not in known:
+            raise Malformed(key, f"must be {' or '.join(known)}, not {given[key]!r}")
     rule = _rule(entry)
-    plugins = given.get("plugins") or list(dict.fromkeys([rule.of, rule.other[0]]))
+    positive, negative = (_control(given, role, rule) for role in ("positive", "negative"))
+    if positive and positive == negative:
+        raise Malformed("negative", "is the positive control; it must be what cannot show the effect")
+    rules = [one for one in (rule, positive, negative) if one]
+    plugins = [*(given.get("plugins") or ()), *(name for one in rules for name in (one.of, one.other[0]))]
     if "to_protocol" in entry and not rule.compares:
         raise Malformed("to_protocol", f"a {rule.kind} is of one plugin under one protocol")
     other = _flags({**protocols[entry["to_protocol"]], **entry}) if "to_protocol" in entry else None
-    return ClaimTest(rule, given.get("form", ""), given.get("scale", "cpu"), given.get("quick", False), tuple(plugins),
-                     _flags(given), other)
+    return ClaimTest(rule, given.get("form", ""), given.get("scale", "cpu"), given.get("quick", False),
+                     tuple(dict.fromkeys(plugins)), _flags(given), other, given.get("subject", SUBJECTS[0]),
+                     given.get("because", ""), positive, negative, given.get("uncontrolled", ""))
+
+
+def _overridden(protocol: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol with what the test says before it. Controls, and why there are none, replace each other."""
+    for fields in (protocol, entry):
+        if fields.get("uncontrolled") and (both := next((name for name in CONTROLS if fields.get(name)), "")):
+            raise Malformed("uncontrolled", f"beside {both}: a test has controls, or says why it needs none")
+    kept = dict(protocol)
+    if entry.get("uncontrolled"):
+        kept = {name: value for name, value in protocol.items() if name not in CONTROLS}
+    elif any(entry.get(name) for name in CONTROLS):
+        kept.pop("uncontrolled", None)
+    return {**kept, **entry}
+
+
+def _control(given: Mapping[str, Any], role: str, rule: Rule) -> Rule | None:
+    """The rule with the control in its place; None where there is none."""
+    of, quantity = given.get(role, ""), given.get(f"{role}_quantity", "")
+    if not (of or quantity):
+        return None
+    if quantity:
+        _quantity(given, f"{role}_quantity")
+    control = _rule({**given, "of": of or rule.of, "quantity": quantity or str(rule.quantity)})
+    if control == rule:
+        raise Malformed(role, f"must be another than `of`, which is {rule.of!r} with {rule.quantity}")
+    return control
 
 
 def _flags(given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

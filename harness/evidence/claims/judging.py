@@ -1,7 +1,8 @@
 """Judging a claim: an interval wholly beyond its threshold confirms it, one wholly short refutes it. (no torch)
 
 A claim that two things are the same is judged by the equivalence test at 5 %: an interval that reaches beyond the
-margin does not confirm it.
+margin does not confirm it. The controls of a test are judged by the same rule, and where they do not separate nothing
+is decided.
 """
 
 from __future__ import annotations
@@ -12,49 +13,70 @@ from dataclasses import replace
 
 from ...reading import Run
 from ...suite import Suite
-from ..statistics.student import CONFIDENCE, normal_quantile, student_t
 from .claim import Claim, ClaimTest, Rule
-from .measurement import Measurement, NoMeasurement, ScoreRefused, measure
+from .measured import Measurement, NoMeasurement, ScoreRefused
+from .measurement import measure
 from .scope import reach, too_narrow
+from .sensitivity import power_of, sensitivity
 from .verdict import (
     CONFIRMED,
     INCONCLUSIVE,
+    INVALID,
+    NOT_A_CLAIM,
     NOT_RUN,
     REFUTED,
     UNMEASURABLE,
     Judgement,
     RuleFinding,
     Verdict,
+    beside_controls,
 )
-
-MOST = 1_000                               # repetitions beyond which none are promised
 
 Sides = tuple[Run, Run]                     # cells that measure a test's plugin, and what it is compared with
 Measurements = Callable[[ClaimTest], Sides | str]       # of a test, or what is missing of them
 
 
 def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: dict[str, Suite]) -> list[Verdict]:
-    """A verdict for every form in which the claim is tested at this scale; one that says why where it is not."""
-    plain = Verdict(claim.id, claim.quote, claim.source, UNMEASURABLE, reason=claim.unmeasurable,
-                    failure=claim.failure, section=claim.section)
-    if claim.unmeasurable:
+    """A verdict for every form and subject of which the claim is tested at this scale; one that says why where it is
+    not."""
+    plain = Verdict(claim.id, claim.quote, claim.source, NOT_A_CLAIM if claim.no_claim else UNMEASURABLE,
+                    reason=claim.no_claim or claim.unmeasurable, failure=claim.failure, section=claim.section,
+                    composed=claim.composed)
+    if plain.reason:
         return [plain]
-    forms: dict[str, list[ClaimTest]] = {}
+    forms: dict[tuple[str, str], list[ClaimTest]] = {}
     for test in claim.tests:
         if test.scale == scale:
-            forms.setdefault(test.form, []).append(test)
+            forms.setdefault((test.form, test.subject), []).append(test)
     if not forms:
         other = next(test.scale for test in claim.tests)
         device = "an NVIDIA GPU" if other == "gpu" else "a CPU"
         return [replace(plain, verdict=NOT_RUN, scale=other,
                         reason=f"needs {device}: harness reproduce {claim.id} --scale {other}")]
     verdicts = []
-    for form, tests in forms.items():
-        findings = tuple(replace(judge_rule(test.rule, measurements(test), suites), protocol=test.words)
-                         for test in tests)
-        verdicts.append(replace(plain, form=form, scale=scale, at=reach(tests),
+    for (form, subject), tests in forms.items():
+        findings = tuple(judge_test(test, measurements(test), suites) for test in tests)
+        verdicts.append(replace(plain, form=form, subject=subject, scale=scale, at=reach(tests),
                                 narrow=too_narrow(tests, suites)).concluded(findings))
     return verdicts
+
+
+def judge_test(test: ClaimTest, runs: Sides | str, suites: dict[str, Suite]) -> RuleFinding:
+    """The finding of a test beside those of its controls."""
+    finding = replace(judge_rule(test.rule, runs, suites), protocol=test.words, because=test.because,
+                      uncontrolled=test.uncontrolled)
+    if isinstance(runs, str):
+        return finding
+    positive, negative = (
+        replace(judge_rule(rule, runs, suites), name=_in_its_place(rule, test.rule)) if rule else None
+        for rule in (test.positive, test.negative))
+    return beside_controls(replace(finding, positive=positive, negative=negative))
+
+
+def _in_its_place(control: Rule, rule: Rule) -> str:
+    """What a control has in the place of the rule's own."""
+    names = ((control.of, rule.of), (str(control.quantity), str(rule.quantity)))
+    return " ".join(own for own, other in names if own != other)
 
 
 def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleFinding:
@@ -66,15 +88,15 @@ def judge_rule(rule: Rule, runs: Sides | str, suites: dict[str, Suite]) -> RuleF
     except NoMeasurement as missing:
         return RuleFinding(str(rule), NOT_RUN, reason=str(missing))
     except ScoreRefused as refusal:
-        refused: Judgement = UNMEASURABLE if refusal.both else REFUTED
+        refused: Judgement = UNMEASURABLE if refusal.both else INVALID
         cells = tuple(r.id for r in runs[0].results if any(row.status == "audit_failed" for row in r.rows))
         return RuleFinding(str(rule), refused, reason=f"no score: {refusal}", cells=cells)
-    verdict, settling = decide(rule, measured)
-    estimate = measured.estimate
+    verdict, estimate = decide(rule, measured), measured.estimate
     reason = f"infinitely more: {measured.how}" if math.isinf(estimate.value) else ""       # a file has no infinity
-    return RuleFinding(str(rule), verdict, "", estimate.value, estimate.low, estimate.high,
-                   "ratio" if measured.ratio else "value", measured.unit, measured.how, reason, settling,
-                   measured.cells, _p_value(rule, measured))
+    return RuleFinding(
+        str(rule), verdict, "", estimate.value, estimate.low, estimate.high, "ratio" if measured.ratio else "value",
+        measured.unit, measured.how, reason, measured.cells, _p_value(rule, measured),
+        sensitivity=sensitivity(rule, measured), power=power_of(rule, measured) if verdict == INCONCLUSIVE else "")
 
 
 def _p_value(rule: Rule, measured: Measurement) -> float | None:
@@ -83,19 +105,17 @@ def _p_value(rule: Rule, measured: Measurement) -> float | None:
     return max((p for p in found if p is not None), default=None)
 
 
-def decide(rule: Rule, measured: Measurement) -> tuple[Judgement, str]:
-    """The verdict, and what would settle an inconclusive one."""
+def decide(rule: Rule, measured: Measurement) -> Judgement:
+    """Where the interval lies beside the zone that confirms."""
     estimate, low, high = measured.estimate, *_zone(rule, measured.ratio)
     tested = measured.tight if rule.confirms == "equals" else estimate
     if estimate.low is None or estimate.high is None or tested.low is None or tested.high is None:
-        return INCONCLUSIVE, "no interval: at least 2 further repetitions"
+        return INCONCLUSIVE
     closed = rule.confirms == "equals" or math.isinf(tested.high)               # more than any threshold lies above it
     if (low <= tested.low and tested.high <= high) if closed else (low < tested.low and tested.high < high):
-        return CONFIRMED, ""
+        return CONFIRMED
     outside = (estimate.high < low or estimate.low > high) if closed else (estimate.high <= low or estimate.low >= high)
-    if outside:
-        return REFUTED, ""
-    return INCONCLUSIVE, further_repetitions(replace(measured, estimate=tested), low, high)
+    return REFUTED if outside else INCONCLUSIVE
 
 
 def _zone(rule: Rule, ratio: bool) -> tuple[float, float]:
@@ -109,31 +129,3 @@ def _zone(rule: Rule, ratio: bool) -> tuple[float, float]:
         ends = sorted((threshold / (1 + margin), threshold * (1 + margin)))
         return ends[0], ends[1]
     return -margin, margin                  # two numbers that have no ratio, such as accuracies
-
-
-def further_repetitions(measured: Measurement, low: float, high: float) -> str:
-    """How many more repetitions would draw the interval off the nearest end of the zone, if its value stays.
-
-    Intervals shrink with the root of their number, and with Student's t where they are few.
-    """
-    estimate, n = measured.estimate, measured.estimate.n
-    assert estimate.low is not None and estimate.high is not None
-    scale = math.log if measured.ratio else float
-    ends = [scale(end) for end in (low, high) if math.isfinite(end) and (end > 0 or not measured.ratio)]
-    value = scale(estimate.value)
-    nearest = min(ends, key=lambda end: abs(value - end))
-    half = abs(value - scale(estimate.low if nearest < value else estimate.high))
-    distance, repeats = abs(value - nearest), measured.repeats or "repetitions"
-    if not distance or not half:
-        return "it lies at the threshold"
-    if n < 2:
-        return f"at least 2 further {repeats}"
-    for wanted in range(n + 1, MOST):
-        if half * math.sqrt(n / wanted) * _t(wanted, repeats) / _t(n, repeats) < distance:
-            return f"about {wanted - n} further {repeats}"
-    return f"more than {MOST} further {repeats}"
-
-
-def _t(n: int, repeats: str) -> float:
-    few = repeats.startswith("seeds") and n < 60
-    return student_t(CONFIDENCE, n - 1) if few else normal_quantile(CONFIDENCE)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 
 from ...reading import Run
@@ -19,59 +19,15 @@ from ...store import Row
 from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
 from ..comparison.effect import ALPHA, Incomparable, effect
 from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of
-from ..format import DEVIATION
-from ..statistics import growth
 from ..statistics import intervals as stats
 from ..statistics.contrast import ratio_of
 from ..statistics.intervals import Estimate
-from ..statistics.student import CONFIDENCE, normal_quantile, student_difference, student_mean, student_t, t_p_value
+from ..statistics.student import student_difference, student_mean
 from .claim import Quantity, Rule
+from .measured import Measurement, NoMeasurement, ScoreRefused, is_exact, rounds_of
+from .slope import slope_of
 
 NAMED = 4                                   # metrics that are named where the one asked for is not among them
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """`estimate` with its 95 % interval, noise included; `tight` is that of the equivalence test.
-
-    `ratio`: of two numbers, else a difference or the number itself, in `unit`. `estimate.n` counts `repeats`.
-    """
-
-    estimate: Estimate
-    tight: Estimate
-    ratio: bool = False
-    unit: str = ""
-    repeats: str = ""
-    how: str = ""
-    cells: tuple[str, ...] = ()
-    degrees: float = 0.0                    # of freedom; 0: one less than its repetitions
-
-    def p_of(self, threshold: float) -> float | None:
-        """Two-sided, of the number being `threshold`, as its interval tells it; None of what is exact, or has none."""
-        low, high = self.estimate.low, self.estimate.high
-        if low is None or high is None or low == high or (self.ratio and min(low, threshold) <= 0):
-            return None
-        scale = math.log if self.ratio else float
-        degrees = self.degrees or (self.estimate.n - 1 if self.estimate.n > 1 else math.inf)
-        t = student_t(CONFIDENCE, degrees) if math.isfinite(degrees) else normal_quantile(CONFIDENCE)
-        value, at = scale(self.estimate.value), scale(threshold)
-        half = abs(scale(low if at < value else high) - value)
-        if not half or math.isinf(half):
-            return None
-        distance = abs(value - at) / half * t
-        return t_p_value(distance, degrees) if math.isfinite(degrees) else math.erfc(distance / math.sqrt(2))
-
-
-class NoMeasurement(Exception):
-    """There is no number: what is missing."""
-
-
-class ScoreRefused(Exception):
-    """The number was refused: the model failed its audit. `both`: so did what it is compared with."""
-
-    def __init__(self, reason: str, both: bool = False):
-        super().__init__(reason)
-        self.both = both
 
 
 def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measurement:
@@ -90,7 +46,7 @@ def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measu
             raise found
     assert isinstance(readings, list) and isinstance(others, list)
     if rule.kind == "slope":
-        return _slope(readings)
+        return slope_of(readings, run)
     if not rule.compares:
         return _alone(readings, exact=rule.kind == "count")
     cells = tuple(dict.fromkeys(r.result.id for r in [*readings, *others]))
@@ -143,7 +99,7 @@ def _alone(readings: Sequence[Reading], exact: bool) -> Measurement:
         cells[reading.result.id] = reading
     values = [r.row.value or 0.0 for r in cells.values()]
     first, names = next(iter(cells.values())), tuple(cells)
-    if exact or (len(values) == 1 and _exact(first)):
+    if exact or (len(values) == 1 and is_exact(first)):
         value = fmean(values)
         span = Estimate(value, min(values), max(values), len(values))
         return Measurement(span, Estimate(value, value, value, 1), False, first.row.unit, "", "counted", names)
@@ -151,49 +107,13 @@ def _alone(readings: Sequence[Reading], exact: bool) -> Measurement:
         student = student_mean(values)
         return Measurement(student.interval(), student.interval(1 - 2 * ALPHA), False, first.row.unit, "seeds",
                            f"{len(values)} seeds", names)
-    row, rounds = first.row, _rounds(first)
+    row, rounds = first.row, rounds_of(first)
     if row.ci_low is not None and row.ci_high is not None:
         own = Estimate(values[0], row.ci_low, row.ci_high, len(rounds) or 1)
         repeats = "rounds" if rounds else "documents"
         return Measurement(own, own, False, row.unit, repeats, "the interval of its row", names)
     own = Estimate(values[0], None, None, 1)
     return Measurement(own, own, False, row.unit, "seeds", "one value, no spread", names)
-
-
-def _exact(reading: Reading) -> bool:
-    return isinstance(reading.compared, Counted) or reading.row.unit == DEVIATION
-
-
-def _rounds(reading: Reading) -> list[float]:
-    how = reading.compared
-    return reading.result.rounds(how.key) if isinstance(how, ByRound) else []
-
-
-def _slope(readings: Sequence[Reading]) -> Measurement:
-    """The exponent over the longest lengths: from rounds resampled, exact where it is of counts."""
-    by_length = {reading.row.seq_len or 0: reading for reading in readings}
-    lengths = sorted(by_length)
-    values = [by_length[length].row.value or 0.0 for length in lengths]
-    if len(lengths) > 1 and not any(values) and all(map(_exact, by_length.values())):
-        flat = Estimate(0.0, 0.0, 0.0, 1)
-        names = tuple(reading.result.id for reading in by_length.values())
-        return Measurement(flat, flat, False, "", "", "counted: zero at every length", names)
-    if len(lengths) < 2 or min(values) <= 0:
-        raise NoMeasurement("growth with length needs positive values at two lengths")
-    chosen = [by_length[length] for length in lengths[-3:]]
-    names, words = tuple(r.result.id for r in chosen), f"T {lengths[-3:][0]}-{lengths[-1]}"
-    rounds = [_rounds(r) for r in chosen]
-    if all(rounds):
-        found = growth.exponent(lengths[-3:], rounds)
-        return Measurement(found, found, False, "", "rounds", f"{words}, {found.n} rounds each", names)
-    x = [math.log(length) for length in lengths[-3:]]
-    x = [at - fmean(x) for at in x]
-    spread = sum(at * at for at in x)
-    slope = sum(at * math.log(r.row.value or 1.0) for at, r in zip(x, chosen, strict=True)) / spread
-    exact = all(map(_exact, chosen))
-    end, how = (slope, "counted") if exact else (None, "one value each, no spread")
-    found = Estimate(slope, end, end, 1)
-    return Measurement(found, found, False, "", "", f"{words}, {how}", names)
 
 
 # Two
@@ -226,7 +146,7 @@ def _plain_ratio(rule: Rule, readings: Sequence[Reading], others: Sequence[Readi
     ratio = ratio_of(x, y)
     if ratio is None:
         raise NoMeasurement(f"{rule.quantity} has no ratio: {x:g} and {y:g}; its claim needs a difference")
-    end = ratio if all(map(_exact, [*readings, *others])) else None
+    end = ratio if all(map(is_exact, [*readings, *others])) else None
     own = Estimate(ratio, end, end, 1)
     return Measurement(own, own, True, "x", "seeds", f"{x:g} to {y:g}")
 
@@ -260,7 +180,7 @@ def _widened(estimate: Estimate, floor: float, ratio: bool) -> Estimate:
 def _paired_cases(readings: Sequence[Reading], others: Sequence[Reading]) -> Measurement | None:
     """Two cases of one cell by their rounds."""
     top, bottom = readings[0], others[0]
-    x, y = _rounds(top), _rounds(bottom)
+    x, y = rounds_of(top), rounds_of(bottom)
     if len(readings) + len(others) > 2 or top.result.id != bottom.result.id or not x or len(x) != len(y):
         return None
     if top.row.better == "higher":

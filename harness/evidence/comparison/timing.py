@@ -7,7 +7,8 @@ Ratios are paired by round with the baseline of the same group. Beside each stan
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..statistics import growth
 from ..statistics import intervals as stats
 
 CONTROL = "control:"
+ANCHOR = "anchor"           # rounds of one program at one length, repeated in every timing group
 COMMON = ("cell_id", "suite", "plugin", "options", "family", "code", "params", "params_embedding", "corpus",
           "corpus_sha256", "tokenizer", "seq_len", "batch_size", "device", "dtype", "seed")
 
@@ -59,12 +61,14 @@ def ratio_rows(results: Sequence[CellResult], phases: Sequence[str]) -> list[Row
 def scaling_rows(results: Sequence[CellResult], phase: str = "train") -> list[Row]:
     """Local slopes, the exponent at the long end, a + b T^p, the largest length that fits, crossovers to the baseline.
 
-    Only cells that differ in plugin and length alone are set against each other.
+    Only cells that differ in plugin and length alone are set against each other. Anchors among the results, one program
+    at one length in every group, cancel what the machine did between lengths.
     """
+    anchors = {r.cell["group"]: r for r in results if r.rounds(ANCHOR)}
     rows = []
     for series in _series(results).values():
         for members in series.values():
-            rows += _growth_rows(members, phase)
+            rows += _growth_rows(members, anchors, phase)
         base = next((name for name, members in series.items() if any(CONTROL + phase in r.raw for r in members)), None)
         for name, members in series.items():
             if base not in (None, name):
@@ -106,31 +110,48 @@ def _series(results: Sequence[CellResult]) -> dict[tuple[Any, ...], dict[str, li
     beside = {group: tuple(sorted((member.label, repr([member.cell.get(name) for name in EDITION]))
                                   for member in members)) for group, members in groups.items()}
     table: dict[tuple[Any, ...], dict[str, list[CellResult]]] = {}
-    for result in sorted((r for r in results if r.cell["seq_len"]), key=lambda r: r.cell["seq_len"]):
+    measured = [r for r in results if r.cell["seq_len"] and r.cell["protocol"].get("role") != ANCHOR]
+    for result in sorted(measured, key=lambda r: r.cell["seq_len"]):
         common = (*(result.cell[key] for key in SAME), beside.get(result.cell["group"]))
         table.setdefault(common, {}).setdefault(result.label, []).append(result)
     return table
 
 
-def _growth_rows(members: Sequence[CellResult], phase: str) -> list[Row]:
+def anchored(members: Sequence[CellResult], anchors: Mapping[str, CellResult],
+             phase: str) -> tuple[list[list[float]], float]:
+    """The rounds of each member over those of the anchor in its group, times the median of all anchors, and the drift
+    between groups that is left: none. As they are, with the drift that was seen, where a group has no anchor."""
+    rounds = [r.rounds(phase) for r in members]
+    beside = [anchors[group].rounds(ANCHOR) if (group := r.cell["group"]) in anchors else [] for r in members]
+    if not all(len(own) == len(other) for own, other in zip(rounds, beside, strict=True)):
+        return rounds, growth.DRIFT
+    unit = statistics.median([seconds for other in beside for seconds in other])
+    return [[own / other * unit for own, other in zip(*pair, strict=True)]
+            for pair in zip(rounds, beside, strict=True)], 0.0
+
+
+def _growth_rows(members: Sequence[CellResult], anchors: Mapping[str, CellResult], phase: str) -> list[Row]:
     measured = [r for r in members if r.rounds(phase)]
-    lengths, costs = [r.cell["seq_len"] for r in measured], [r.rounds(phase) for r in measured]
+    if not measured:
+        return []
+    lengths, (costs, drift) = [r.cell["seq_len"] for r in measured], anchored(measured, anchors, phase)
+    slopes = growth.local_slopes(lengths, costs, drift=drift)
     rows = []
-    for (shorter, longer), slope in zip(pairwise(measured), growth.local_slopes(lengths, costs), strict=True):
+    for (shorter, longer), slope in zip(pairwise(measured), slopes, strict=True):
         rows.append(derived_row(
             longer, "local_slope", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
             unit=f"from T={shorter.cell['seq_len']}"))
     if len(measured) >= 2:
-        slope = growth.exponent(lengths, costs)
+        slope = growth.exponent(lengths, costs, drift=drift)
         rows.append(derived_row(
             measured[-1], "exponent", slope.value, better="lower", phase=phase, ci_low=slope.low, ci_high=slope.high,
             unit=f"T {lengths[max(0, len(lengths) - 3)]}-{lengths[-1]}"))
     if len(measured) >= 3:
-        fit = growth.fit_power(lengths, costs, _bounds(members, phase))
+        fit = growth.fit_power(lengths, costs, _bounds(members, phase), drift=drift)
         rows.append(derived_row(
             measured[-1], "fitted_exponent", fit.p, better="lower", phase=phase, ci_low=fit.p_low, ci_high=fit.p_high,
             unit=f"{fit.a:.3g} + {fit.b:.3g} T^p s"))
-    if len(members) > len(measured) and measured:
+    if len(members) > len(measured):
         largest = growth.largest_fit(
             [r.cell["seq_len"] for r in members], [bool(r.rounds(phase)) for r in members])
         rows.append(derived_row(

@@ -149,13 +149,13 @@ def verdict_table(directory: Path | str) -> pandas.DataFrame:
     """The verdicts beside a run, a row per rule: what the claim says and where, the rule with its threshold, the number
     with its interval, the cells, and of a refuted claim what that means. Raises FileError."""
     columns = ["claim", "form", "scale", "verdict", "rule", "protocol", "value", "low", "high", "unit", "how", "reason",
-               "quote", "source", "section", "failure", "cells"]
+               "because", "sensitivity", "controls", "subject", "quote", "source", "section", "failure", "cells"]
     records = []
     for one in load_verdicts(Path(directory)):
         told = {**vars(one), "failure": one.failure if one.verdict == REFUTED else "", "cells": ()}
         for finding in one.findings:
             unit = "x" if finding.scale == "ratio" else finding.unit
-            records.append({**vars(finding), **told, "unit": unit, "cells": finding.cells,
-                            "reason": "; ".join(filter(None, (finding.reason, finding.further)))})
+            records.append({**vars(finding), **told, "unit": unit, "cells": finding.cells, "controls": finding.controls,
+                            "reason": "; ".join(filter(None, (finding.reason, finding.power)))})
         records += [told] * (not one.findings)
     return pandas.DataFrame(records, columns=columns)

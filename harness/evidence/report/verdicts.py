@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..claims.verdict import REFUTED, VERDICTS, RuleFinding, Verdict
+from ..claims.claim import SUBJECTS
+from ..claims.verdict import REFUTED, TOLD, VERDICTS, RuleFinding, Verdict
 from .citation import CitedRow
 from .document import Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import cite
 
 MEANING = (
     "Confirmed: the whole 95 % interval lies where the rule says; of several rules all hold. Refuted: the whole "
-    "interval lies elsewhere, or the score is of a model that failed its audit. Inconclusive: neither. Unmeasurable "
-    "and not run: no number, and why. A verdict is about the protocol that stands beside it.")
+    "interval lies elsewhere. Inconclusive: neither. Undecided: the controls do not separate, so the protocol tells "
+    "nothing here. Invalid: the model failed its audit, there is no number. Unmeasurable, not a claim, not run: why. "
+    "Their system and our redesign of it are two subjects. A verdict is about the protocol that stands beside it.")
 
 
 def verdict_section(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Section:
@@ -21,7 +23,7 @@ def verdict_section(rows: Sequence[CitedRow], verdicts: Sequence[Verdict]) -> Se
     first: dict[str, CitedRow] = {}
     for row in rows:
         first.setdefault(row.cell_id, row)
-    table = [[plain(one.verdict, badge(one.verdict), order=rank(one)), claim_cell(one),
+    table = [[plain(TOLD.get(one.verdict, one.verdict), badge(one.verdict), order=rank(one)), claim_cell(one),
               TableCell(tuple(justification(one))), TableCell(tuple(cell_links(one, first)))] for one in ranked]
     headings = ["verdict", "claim", "rule, what was measured", "cells"]
     return Section("verdicts", "Claims and verdicts", MEANING, [
@@ -38,32 +40,39 @@ def rank(verdict: Verdict) -> int:
 
 
 def verdict_counts(verdicts: Sequence[Verdict]) -> Paragraph:
-    """A badge for every verdict that was given, which leads to the first of its kind."""
-    names = [one.verdict for one in in_order(verdicts)]
-    return Paragraph(tuple(TextSpan(f"{names.count(name)} {name}", badge(name), f"#verdict-{names.index(name) + 1}")
-                           for name in dict.fromkeys(names)))
+    """Of either subject a badge for every verdict that was given, which leads to the first of its kind."""
+    ranked, spans = in_order(verdicts), list[TextSpan]()
+    for subject, whose in zip(SUBJECTS, ("the published systems", "our redesigns"), strict=True):
+        own = [(one.verdict, number) for number, one in enumerate(ranked, 1) if one.subject == subject]
+        spans += [TextSpan(f"of {whose}: ", line=True)] * bool(own)
+        for name in dict.fromkeys(name for name, _ in own):
+            numbers = [number for other, number in own if other == name]
+            spans.append(TextSpan(f"{len(numbers)} {TOLD.get(name, name)}", badge(name), f"#verdict-{numbers[0]}"))
+    return Paragraph(tuple(spans))
 
 
 def claim_cell(verdict: Verdict) -> TableCell:
-    return TableCell((TextSpan(verdict.name, "strong"), TextSpan(f"“{verdict.quote}”", line=True),
+    return TableCell((TextSpan(verdict.name, "strong"), TextSpan(verdict.quoted, line=True),
                       TextSpan(", ".join(filter(None, [verdict.place, verdict.at])), "muted", line=True)))
 
 
 def justification(verdict: Verdict) -> Iterator[TextSpan]:
-    """Of every rule: its words with the threshold, the number with its interval, protocol and method; then the rest."""
+    """Of every rule: its words, the number with its interval, all that it rests on; then the rest."""
     for finding in verdict.findings:
         yield TextSpan(finding.rule, "rule", line=True)
         yield TextSpan(number_words(finding), "strong", line=True)
         if len(verdict.findings) > 1:
             yield TextSpan(f" {finding.verdict}", badge(finding.verdict))
-        if words := "; ".join(filter(None, (finding.protocol, finding.how, finding.further))):
-            yield TextSpan(words, "muted", line=True)
+        for heading, text in finding.facts.items():
+            yield TextSpan(f"{heading}: {text}", "muted", line=True)
     if verdict.narrow:
         yield TextSpan(verdict.narrow, line=True)
     if verdict.reason or not verdict.findings:
         yield TextSpan(verdict.reason or "no rule was tried", line=True)
     if verdict.verdict == REFUTED and verdict.failure:
         yield TextSpan(verdict.failure, "failed", line=True)
+    if verdict.findings:
+        yield TextSpan(f"again: {verdict.command}", "muted", line=True)
 
 
 def number_words(finding: RuleFinding) -> str:

@@ -3,7 +3,8 @@
 Costs come as one sequence of rounds per length. Intervals resample the rounds within each length; below five rounds a
 median resampled is too narrow, and there is none. A straight line through log-log points is no exponent: a fixed
 overhead hides the growth at short lengths, so slopes are local, the exponent is that of the longest lengths, and the
-fit has a constant of its own.
+fit has a constant of its own. What the machine did between lengths, that were timed apart, is in every slope: `drift`
+is the standard deviation of the log of that, and lies inside the intervals.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 RESAMPLES = 1000
 MIN_ROUNDS = 5
 MAX_EXPONENT = 4.0
+DRIFT = 0.22                # of identical code timed in two groups: 36.5 and 49.9 ms on a shared machine
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Crossover:
     kind: str
 
 
-def exponent(lengths: Sequence[int], costs: Sequence[Sequence[float]], window: int = 3, seed: int = 0) -> Estimate:
+def exponent(lengths: Sequence[int], costs: Sequence[Sequence[float]], window: int = 3, seed: int = 0,
+             drift: float = 0.0) -> Estimate:
     """The slope of log cost on log length over the `window` longest lengths.
 
     There a fixed overhead hides least; fitted over all lengths it passes for a small exponent.
@@ -57,15 +60,55 @@ def exponent(lengths: Sequence[int], costs: Sequence[Sequence[float]], window: i
 
     if min(len(lengths), window) < 2:
         raise ValueError("a slope needs two lengths")
-    medians = _medians([[math.log(c) for c in rounds] for rounds in costs[-window:]], seed)
+    medians = _log_medians(costs[-window:], seed, drift)
     x = np.log(lengths[-window:]) - np.mean(np.log(lengths[-window:]))
     slopes = medians @ x / (x @ x)
     return Estimate(float(slopes[0]), *_limits(slopes[1:], costs[-window:]), min(map(len, costs[-window:])))
 
 
-def local_slopes(lengths: Sequence[int], costs: Sequence[Sequence[float]], seed: int = 0) -> list[Estimate]:
+def local_slopes(lengths: Sequence[int], costs: Sequence[Sequence[float]], seed: int = 0,
+                 drift: float = 0.0) -> list[Estimate]:
     """The slope of log cost on log length between each length and the next."""
-    return [exponent(lengths[i:i + 2], costs[i:i + 2], 2, seed) for i in range(len(lengths) - 1)]
+    return [exponent(lengths[i:i + 2], costs[i:i + 2], 2, seed, drift) for i in range(len(lengths) - 1)]
+
+
+def growth_exponent(lengths: Sequence[int], costs: Sequence[Sequence[float]], drift: float = 0.0,
+                    seed: int = 0) -> tuple[Estimate, str]:
+    """The exponent with which costs grow, and how it was told.
+
+    Where local slopes agree within noise it is the slope of the longest lengths. Where they rise a constant hides the
+    growth, and it is p of a + b T^p; where they fall it is the slope at the end.
+    """
+    bend, first, last = _bend(lengths, costs, drift, seed)
+    words = f"local slopes {'rise' if bend > 0 else 'fall'} from {first:.2f} to {last:.2f}"
+    if bend > 0:
+        fit = fit_power(lengths, costs, drift=drift, seed=seed)
+        return Estimate(fit.p, fit.p_low, fit.p_high, min(map(len, costs))), f"p of a + b T^p, since {words}"
+    if bend < 0:
+        return exponent(lengths, costs, 2, seed, drift), f"the end, since {words}"
+    return exponent(lengths, costs, seed=seed, drift=drift), f"slope of T {lengths[-3:][0]}-{lengths[-1]}"
+
+
+def _bend(lengths: Sequence[int], costs: Sequence[Sequence[float]], drift: float,
+          seed: int) -> tuple[int, float, float]:
+    """1 where the last local slope is above the first beyond noise, -1 below, else 0; and both."""
+    import numpy as np
+
+    slopes = np.diff(_log_medians(costs, seed, drift)) / np.diff(np.log(lengths))             # (R, L - 1)
+    rise = slopes[:, -1] - slopes[:, 0]
+    low, high = _limits(rise[1:], costs)
+    if len(lengths) < 3 or low is None or high is None or low <= 0 <= high:
+        return 0, float(slopes[0, 0]), float(slopes[0, -1])
+    return (1 if rise[0] > 0 else -1), float(slopes[0, 0]), float(slopes[0, -1])
+
+
+def _log_medians(costs: Sequence[Sequence[float]], seed: int, drift: float, resamples: int = RESAMPLES) -> ndarray:
+    """Medians of log cost, the resampled ones each with a drift of their own. (1 + resamples, L)"""
+    import numpy as np
+
+    medians = _medians([[math.log(cost) for cost in rounds] for rounds in costs], seed, resamples)
+    medians[1:] += np.random.default_rng(seed + 1).normal(0, 1, medians[1:].shape) * drift
+    return medians
 
 
 def _medians(samples: Sequence[Sequence[float]], seed: int, resamples: int = RESAMPLES) -> ndarray:
@@ -89,7 +132,7 @@ def _limits(replicates: ndarray, costs: Sequence[Sequence[float]]) -> tuple[floa
 
 
 def fit_power(lengths: Sequence[int], costs: Sequence[Sequence[float]], censored: Mapping[int, float] | None = None,
-              resamples: int = 400, seed: int = 0) -> PowerFit:
+              resamples: int = 400, seed: int = 0, drift: float = 0.0) -> PowerFit:
     """Fit cost = a + b T^p with a, b >= 0 and 0 <= p <= 4 to the medians of the rounds, by relative least squares.
 
     `censored` maps a length that did not finish to what is known to lie below its cost (a timeout in the unit of the
@@ -103,7 +146,7 @@ def fit_power(lengths: Sequence[int], costs: Sequence[Sequence[float]], censored
     bounds = dict(censored or {})
     longest = max([*lengths, *bounds])
     x = np.array([*lengths, *bounds]) / longest                                 # (L,)
-    medians = _medians([*costs, *([bound] for bound in bounds.values())], seed, resamples)
+    medians = np.exp(_log_medians([*costs, *([bound] for bound in bounds.values())], seed, drift, resamples))
     measured = np.arange(len(x)) < len(lengths)
     p, step = np.full((len(medians), 1), MAX_EXPONENT / 2), MAX_EXPONENT / 80
     for points in (40, 10, 10):                                                # each stage refines the one before
