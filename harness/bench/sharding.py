@@ -1,7 +1,7 @@
 """Weights, gradients and optimiser shared out among processes (FSDP2), for a model that is larger than a device.
 
-Every process keeps its part of each tensor; a block's weights are gathered while it computes. On disk tensors are whole,
-so that a run's weights do not tell how many processes trained them.
+Every process keeps its part of each tensor; a block's weights are gathered while it computes. On disk tensors are
+whole, so that a run's weights do not tell how many processes trained them.
 """
 
 from __future__ import annotations
