@@ -21,8 +21,8 @@ SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let w
 
 @dataclass(frozen=True)
 class Built:
-    """A model with the facts of its building. `note` says how a parameter target was missed, or ""; `counted` are the
-    parameters that its size was solved with, None where nothing was solved."""
+    """A model with the facts of its building. `note` says how a parameter target was missed and what the model has to
+    tell, or ""; `counted` are the parameters that its size was solved with, None where nothing was solved."""
 
     model: LanguageModel
     config: Any
@@ -56,6 +56,7 @@ def build(
     if vocabulary:
         model.read_vocabulary(vocabulary)
     model = model.to(device)
+    note = "; ".join(filter(None, [note, model.note()]))
     return Built(model, config, count_parameters(model), note, counted)
 
 

@@ -42,6 +42,10 @@ class LanguageModel(nn.Module):
         """Told once, after building: the bytes that each token stands for, b"" for specials. For models that look at
         the text of a token; whatever they make of it belongs into buffers that are not saved."""
 
+    def note(self) -> str:
+        """What a reader of its rows is to know, "" for nothing."""
+        return ""
+
     def auxiliary_losses(self) -> dict[str, Tensor]:
         """Further terms of the loss of the last forward, already weighted by the plugin's own config."""
         return {}
