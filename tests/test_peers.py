@@ -1,11 +1,11 @@
 """Other people's models behind the interface: configs from the table, caches as states, the recurrent networks."""
 
 import inspect
-import json
 
 import pytest
 import torch
-from harness.plugins.peers.config import OWN, PeerConfig, architectures
+from harness.plugins.peers.architectures import ARCHITECTURES
+from harness.plugins.peers.config import OWN, PeerConfig
 from laws import in_pieces
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -16,6 +16,7 @@ from harness.errors import UsageError
 from harness.model import count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
+from harness.run.identity import model_digest
 
 MODELS, VOCAB, LENGTH = load().models, 37, 21
 CUTS = ([9, 12], [20], [5, 6, 7, 8])
@@ -43,8 +44,8 @@ def split_error(model):
 
 
 def test_the_table_has_forty_architectures_and_more():
-    assert len(architectures()) >= 60
-    assert all(entry.get("finding") for entry in architectures().values() if "read" in entry)
+    assert len(ARCHITECTURES) >= 60
+    assert all(entry.get("finding") for entry in ARCHITECTURES.values() if "read" in entry)
 
 
 @pytest.mark.parametrize("arch", SAMPLE)
@@ -65,7 +66,7 @@ def test_a_peer_keeps_the_split_law(arch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", sorted(set(architectures()) - set(SAMPLE)))
+@pytest.mark.parametrize("arch", sorted(set(ARCHITECTURES) - set(SAMPLE)))
 def test_every_architecture_of_the_table_keeps_the_split_law(arch):
     assert split_error(make(arch)) < 1e-4
 
@@ -114,7 +115,7 @@ def test_sizes_are_solved_for_with_finer_knobs(arch, knob):
 def test_the_table_names_fields_that_its_configs_have():
     """A field that a newer release renamed would be dropped without a word."""
     kinds = pytest.importorskip("transformers").CONFIG_MAPPING
-    unknown = {(arch, name) for arch, entry in architectures().items() for name in entry.keys() - {*OWN}
+    unknown = {(arch, name) for arch, entry in ARCHITECTURES.items() for name in entry.keys() - {*OWN}
                if name not in inspect.signature(kinds[arch]).parameters}
     assert not unknown
 
@@ -139,5 +140,21 @@ def test_a_recurrent_network_trains_in_bfloat16(name):
     assert losses[-1] < losses[0] - 0.3
 
 
-def test_options_can_be_kept_as_json():
-    assert json.loads(json.dumps(PeerConfig().names))["d"] == 128
+@pytest.mark.parametrize(("name", "package"), [("mingru", "minGRU_pytorch"), ("mambapy", "mambapy")])
+def test_a_package_of_its_own_passes_the_audit_and_says_how_it_is_read(name, package):
+    pytest.importorskip(package)
+    built = build(MODELS[name], {}, VOCAB, params=12_000)
+    report = audit(built.model, [17], jitter=0.02)
+    assert report.passed, report.summary()
+    assert "token" in built.note
+
+
+def test_versions_of_what_a_peer_requires_are_part_of_its_identity(monkeypatch):
+    from harness.run import digest
+
+    def version_is(version):
+        monkeypatch.setattr(digest, "version", lambda package: version)
+        return model_digest(load(), MODELS["transformers"], {}), model_digest(load(), MODELS["gru"], {})
+
+    (old, gru), (new, same) = version_is("5.24.0"), version_is("5.25.0")
+    assert old != new and gru == same

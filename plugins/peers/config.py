@@ -1,26 +1,18 @@
-"""Options of `transformers`, and the table of its architectures. (no torch)"""
+"""Options of `transformers`. (no torch)"""
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
+
+from .architectures import ARCHITECTURES
 
 Read = Literal["auto", "whole", "single", "none"]
 
 OWN = ("step", "omit", "read", "finding")               # keys of an entry that are no fields of a config
 DEFAULTS = {"state": ("n", 16), "window": ("window", 32), "chunk": ("chunk", 16)}     # option: its name there, default
-
-
-@cache
-def architectures() -> Mapping[str, dict[str, Any]]:
-    """The table, by `model_type`."""
-    return tomllib.loads((files(__package__) / "architectures.toml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class PeerConfig:
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise ValueError(f"{option}={value} must be at least 1")
-            if value is not None and self.arch in architectures() and not self.uses(name):
+            if value is not None and self.arch in ARCHITECTURES and not self.uses(name):
                 raise ValueError(f"arch={self.arch} has no {option}")
 
     def uses(self, name: str) -> bool:
@@ -55,7 +47,7 @@ class PeerConfig:
 
     @property
     def entry(self) -> dict[str, Any]:
-        return architectures().get(self.arch, {})
+        return ARCHITECTURES.get(self.arch, {})
 
     @property
     def width_step(self) -> int:

@@ -1,7 +1,7 @@
 """A causal language model of transformers behind the harness's interface: from its config class, randomly initialised.
 
 Notable:
-- nothing is downloaded: the config of an architecture is filled from the options and the table beside this file;
+- nothing is downloaded: the config of an architecture is filled from the options and the table of architectures;
 - the cache is the state; positions of a chunk after a state are given, for some models begin anew without them;
 - in training no cache is made, for nobody asks for a state there.
 """
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from harness import LanguageModel
 
+from .architectures import ARCHITECTURES
 from .cache import packed, unpacked
-from .config import OWN, PeerConfig, architectures, unknown_architecture
+from .config import OWN, PeerConfig, unknown_architecture
 
 CACHES = ("cache", "past_key_values", "cache_params", "state")      # what the argument is called, newest first
 
@@ -89,7 +90,7 @@ def _settings(config: PeerConfig, vocab_size: int) -> Any:
         raise ValueError(unknown_architecture(arch, sorted(CAUSAL)))
     kind = CONFIG_MAPPING[arch]
     fields = {name: getattr(kind, name, None) for name in inspect.signature(kind).parameters}
-    if arch not in architectures() and (fields.get("is_decoder") is False or fields.get("is_encoder_decoder")):
+    if arch not in ARCHITECTURES and (fields.get("is_decoder") is False or fields.get("is_encoder_decoder")):
         raise ValueError(f"{arch} is built as an encoder: each of its positions sees later tokens")
     renamed, entry = getattr(kind, "attribute_map", {}), config.entry
     common = {
