@@ -7,10 +7,8 @@ import torch
 from harness.plugins.peers.architectures import ARCHITECTURES
 from harness.plugins.peers.config import OWN, PeerConfig
 from laws import in_pieces
-from torch import nn
 from torch.utils import _pytree as pytree
 
-from harness.audit.auditor import audit
 from harness.build import build
 from harness.errors import UsageError
 from harness.model import count_parameters, state_bytes
@@ -118,35 +116,6 @@ def test_the_table_names_fields_that_its_configs_have():
     unknown = {(arch, name) for arch, entry in ARCHITECTURES.items() for name in entry.keys() - {*OWN}
                if name not in inspect.signature(kinds[arch]).parameters}
     assert not unknown
-
-
-@pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_a_recurrent_network_is_that_of_pytorch_and_passes_its_audit(name):
-    model = build(MODELS[name], {}, VOCAB, params=12_000).model.eval()
-    x, kinds = model.embedding(tokens()), {"gru": nn.GRU, "lstm": nn.LSTM}
-    cells = kinds[name](x.shape[-1], x.shape[-1], model.config.layers, batch_first=True)
-    cells.load_state_dict(model.cells.state_dict())
-    torch.testing.assert_close(model(tokens())[0], model.head(model.norm(cells(x)[0])))
-    report = audit(model, [17], jitter=0.02)
-    assert report.passed, report.summary()
-
-
-@pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_a_recurrent_network_trains_in_bfloat16(name):
-    from harness.bench.train import TrainStep
-
-    step = TrainStep(build(MODELS[name], {}, VOCAB, params=12_000).model.train(), lr=1e-2, dtype="bfloat16")
-    losses = [float(step(tokens()[:, :-1], tokens()[:, 1:])) for _ in range(12)]
-    assert losses[-1] < losses[0] - 0.3
-
-
-@pytest.mark.parametrize(("name", "package"), [("mingru", "minGRU_pytorch"), ("mambapy", "mambapy")])
-def test_a_package_of_its_own_passes_the_audit_and_says_how_it_is_read(name, package):
-    pytest.importorskip(package)
-    built = build(MODELS[name], {}, VOCAB, params=12_000)
-    report = audit(built.model, [17], jitter=0.02)
-    assert report.passed, report.summary()
-    assert "token" in built.note
 
 
 def test_versions_of_what_a_peer_requires_are_part_of_its_identity(monkeypatch):

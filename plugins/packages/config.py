@@ -13,3 +13,17 @@ class StackConfig:
     def __post_init__(self) -> None:
         if min(self.dim, self.layers) < 1:
             raise ValueError("dim and layers must be at least 1")
+
+
+@dataclass(frozen=True)
+class AttentionConfig(StackConfig):
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heads < 1 or self.dim % self.width_step:
+            raise ValueError(f"dim={self.dim} must be a multiple of 2 * heads, heads={self.heads}")
+
+    @property
+    def width_step(self) -> int:
+        return 2 * self.heads

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness import LanguageModel, TokenHistory
 
-from .config import StackConfig
+from .config import AttentionConfig, StackConfig
 
 
 class MinGRU(LanguageModel):
@@ -52,3 +52,25 @@ class ParallelMamba(TokenHistory):
 
     def logits(self, tokens: Tensor) -> Tensor:
         return self.head(self.norm(self.inner(self.embedding(tokens))))
+
+
+class XTransformer(LanguageModel):
+    """The decoder of x-transformers with rotary embedding and a gated MLP. The state is the keys and values so far."""
+
+    def __init__(self, config: AttentionConfig, vocab_size: int):
+        super().__init__(config, vocab_size)
+        package, head = importlib.import_module("x_transformers.x_transformers"), config.dim // config.heads
+        self.inner = package.TransformerWrapper(
+            num_tokens=vocab_size, max_seq_len=4096, use_abs_pos_emb=False, attn_layers=package.Decoder(
+                dim=config.dim, depth=config.layers, heads=config.heads, attn_dim_head=head, attn_flash=True,
+                rotary_pos_emb=True, rotary_emb_dim=head, use_rmsnorm=True, ff_glu=True, ff_swish=True))
+        self.layers, self.attention = package.LayerIntermediates, package.Intermediates
+
+    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        cache = state and self.layers(
+            attn_intermediates=[self.attention(cached_kv=tuple(pair)) for pair in state["kv"]],
+            cache_length=state["length"])
+        logits, after = self.inner(tokens, return_intermediates=True, cache=cache, cache_age=tokens.shape[1],
+                                   input_not_include_cache=True)
+        pairs = [list(one.cached_kv) for one in after.attn_intermediates if one.cached_kv is not None]
+        return logits, {"length": (state["length"] if state else 0) + tokens.shape[1], "kv": pairs}

@@ -19,11 +19,14 @@ from typing import Any
 PLAIN = (                                       # the common fields say it all
     "llama", "qwen3", "nanochat", "bitnet", "diffllama", "gpt_neox", "mistral", "olmo", "olmo2", "qwen2", "granite",
     "helium", "stablelm", "persimmon", "phi", "phi3", "smollm3", "gemma", "glm4", "starcoder2", "bloom", "mpt",
-    "cohere", "glm", "seed_oss", "arcee", "apertus", "ernie4_5", "hunyuan_v1_dense", "nemotron", "falcon",
+    "cohere", "glm", "seed_oss", "arcee", "apertus", "ernie4_5", "hunyuan_v1_dense", "nemotron",
     "internlm3", "jais2", "lfm3",
 )
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {name: {} for name in PLAIN} | {
+    "falcon": {
+        "ffn_hidden_size": "w",
+    },
     "olmo3": {
         "sliding_window": "window",
     },
@@ -47,13 +50,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {name: {} for name in PLAIN} | {
         "sliding_window": "window",
     },
     "gpt2": {
-        "n_positions": 1024,
+        "n_positions": 1024, "n_inner": "w",
     },
     "gptj": {
-        "n_positions": 1024, "rotary_dim": "d // h",
+        "n_positions": 1024, "rotary_dim": "d // h", "n_inner": "w",
     },
     "codegen": {
-        "n_positions": 1024, "rotary_dim": "d // h",
+        "n_positions": 1024, "rotary_dim": "d // h", "n_inner": "w",
     },
     "opt": {
         "ffn_dim": "w", "word_embed_proj_dim": "d", "max_position_embeddings": 1024,
