@@ -63,6 +63,7 @@ class XTransformer(LanguageModel):
         self.inner = package.TransformerWrapper(
             num_tokens=vocab_size, max_seq_len=4096, use_abs_pos_emb=False, attn_layers=package.Decoder(
                 dim=config.dim, depth=config.layers, heads=config.heads, attn_dim_head=head, attn_flash=True,
+                ff_mult=(config.hidden or 4 * config.dim) / config.dim,
                 rotary_pos_emb=True, rotary_emb_dim=head, use_rmsnorm=True, ff_glu=True, ff_swish=True))
         self.layers, self.attention = package.LayerIntermediates, package.Intermediates
 
