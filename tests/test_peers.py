@@ -10,7 +10,7 @@ from laws import in_pieces
 from torch.utils import _pytree as pytree
 
 from harness.build import build
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.model import count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
@@ -88,7 +88,7 @@ def test_the_state_of_attention_grows_and_that_of_a_recurrence_does_not():
     ("megatron-bert", "megatron-bert is built as an encoder"), ("lama", "did you mean llama"),
 ])
 def test_what_is_no_causal_model_is_refused_with_the_reason(arch, words):
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(HarnessError, match=words):
         make(arch)
 
 

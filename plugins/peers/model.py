@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import LanguageModel
+from harness import LanguageModel, Unsupported, UsageError
 
 from .architectures import ARCHITECTURES
 from .cache import packed, unpacked
@@ -64,7 +64,7 @@ class Peer(LanguageModel):
         output = self.inner(input_ids=tokens, use_cache=True, **given)
         cache = next((output[name] for name in CACHES if output.get(name) is not None), None)
         if cache is None:
-            raise ValueError(f"{self.config.arch} gives no cache back; read=none reads the text anew for every token")
+            raise Unsupported(f"{self.config.arch} gives no cache back; read=none reads the text anew for every token")
         return output.logits, {"length": start + tokens.shape[1], "cache": packed(cache, self._empty(tokens))}
 
     def _empty(self, tokens: Tensor) -> Any:
@@ -81,17 +81,17 @@ class Peer(LanguageModel):
 
 
 def _settings(config: PeerConfig, vocab_size: int) -> Any:
-    """The config of transformers. Raises ValueError for what is no causal language model."""
+    """The config of transformers. Raises UsageError for an unknown architecture, Unsupported for an encoder."""
     from transformers import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
 
     arch = config.arch
     if arch not in CAUSAL:
-        raise ValueError(unknown_architecture(arch, sorted(CAUSAL)))
+        raise UsageError(unknown_architecture(arch, sorted(CAUSAL)))
     kind = CONFIG_MAPPING[arch]
     fields = {name: getattr(kind, name, None) for name in inspect.signature(kind).parameters}
     if arch not in ARCHITECTURES and (fields.get("is_decoder") is False or fields.get("is_encoder_decoder")):
-        raise ValueError(f"{arch} is built as an encoder: each of its positions sees later tokens")
+        raise Unsupported(f"{arch} is built as an encoder: each of its positions sees later tokens")
     renamed, entry = getattr(kind, "attribute_map", {}), config.entry
     common = {
         "vocab_size": vocab_size, "hidden_size": config.dim, "num_hidden_layers": config.layers,
