@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from .errors import AuditFailed, UsageError
+from .meta import constant_parameters
 from .model import LanguageModel, ParameterCount, count_parameters
 from .options import make_config
-from .sizing import constant_parameters, match_parameters, match_state
+from .sizing import match_parameters, match_state
 from .specs import ModelSpec, resolve
 
 SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let width_step of the config give the "
@@ -20,8 +21,8 @@ SIZE_TO_BLAME = ("its default size works, one that is solved for does not: let w
 
 @dataclass(frozen=True)
 class Built:
-    """A model with the facts of its building. `note` says how a parameter target was missed, or ""; `counted` are the
-    parameters that its size was solved with, None where nothing was solved."""
+    """A model with the facts of its building. `note` says how a parameter target was missed and what the model has to
+    tell, or ""; `counted` are the parameters that its size was solved with, None where nothing was solved."""
 
     model: LanguageModel
     config: Any
@@ -55,6 +56,7 @@ def build(
     if vocabulary:
         model.read_vocabulary(vocabulary)
     model = model.to(device)
+    note = "; ".join(filter(None, [note, model.note()]))
     return Built(model, config, count_parameters(model), note, counted)
 
 
@@ -70,7 +72,8 @@ def hold_to_count(spec: ModelSpec, built: Built) -> None:
     if type(model).embedding_parameters is LanguageModel.embedding_parameters:
         return
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    constant = constant_parameters(spec, model.config, model.vocab_size)
+    kind = resolve(spec.target)
+    constant = constant_parameters(model, lambda size: kind(model.config, size), model.vocab_size) or set()
     for parameter in model.embedding_parameters():
         if (name := names.get(id(parameter), "a tensor")) in constant or name not in names.values():
             raise AuditFailed(f"embedding_parameters() of {spec.name} yields {name}, which does not grow with the "

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import AuditFailed
+from .meta import constant_parameters
 
 LONGEST_NAME = 32                       # characters of a key of a state
 
@@ -41,6 +42,10 @@ class LanguageModel(nn.Module):
         """Told once, after building: the bytes that each token stands for, b"" for specials. For models that look at
         the text of a token; whatever they make of it belongs into buffers that are not saved."""
 
+    def note(self) -> str:
+        """What a reader of its rows is to know, "" for nothing."""
+        return ""
+
     def auxiliary_losses(self) -> dict[str, Tensor]:
         """Further terms of the loss of the last forward, already weighted by the plugin's own config."""
         return {}
@@ -50,8 +55,12 @@ class LanguageModel(nn.Module):
         return {}
 
     def embedding_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that grow with the vocabulary; by default those with a dimension of that size."""
-        return (p for p in self.parameters() if self.vocab_size in p.shape)
+        """Parameters that grow with the vocabulary: by default those that are another size in a model of a larger one,
+        and where none can be built, those with a dimension of that size."""
+        constant = constant_parameters(self, lambda size: type(self)(self.config, size), self.vocab_size)
+        if constant is None:
+            return (p for p in self.parameters() if self.vocab_size in p.shape)
+        return (p for name, p in self.named_parameters() if name not in constant)
 
 
 class TokenHistory(LanguageModel):
@@ -124,8 +133,18 @@ class ParameterCount:
         return self.total - self.embedding
 
 
-def count_parameters(model: LanguageModel) -> ParameterCount:
+def table_names(model: LanguageModel) -> set[str]:
+    """Of the parameters that grow with the vocabulary."""
+    tables = {id(parameter) for parameter in model.embedding_parameters()}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in tables}
+
+
+def count_parameters(model: LanguageModel, tables: set[str] | None = None) -> ParameterCount:
+    """Its parameters, and of them those that grow with the vocabulary: `tables` by name, where they are known."""
     def reals(parameters: Iterator[nn.Parameter]) -> int:
         return sum(p.numel() * (2 if p.is_complex() else 1) for p in {id(p): p for p in parameters}.values())
 
-    return ParameterCount(reals(model.parameters()), reals(model.embedding_parameters()))
+    if tables is None:
+        return ParameterCount(reals(model.parameters()), reals(model.embedding_parameters()))
+    named = (parameter for name, parameter in model.named_parameters() if name in tables)
+    return ParameterCount(reals(model.parameters()), reals(named))

@@ -137,14 +137,41 @@ def width_of(config: Any) -> str:
     return next((name for name in ("dim", "width") if name in names), "")
 
 
+def solved_fields(config: Any) -> list[str]:
+    """The fields that a size is solved for, from coarse to fine: the width, then its `knobs`, by default `hidden`.
+
+    Raises PluginError for a knob that is no field.
+    """
+    names, knobs = {f.name for f in fields(config)}, getattr(config, "knobs", None)
+    if knobs is None:
+        knobs = ["hidden"] if "hidden" in names else []
+    for name in knobs:
+        if name not in names:
+            raise PluginError(f"knobs of {type(config).__name__} names {name!r}, which is none of its fields")
+    return [*filter(None, [width_of(config)]), *knobs]
+
+
 def step_of(config: Any, name: str) -> int:
-    """In multiples of what a size that is solved for may go: `hidden_step` of the config for `hidden`, `width_step` for
-    its width, 1 where it says nothing. Raises PluginError for what is no such number."""
-    attribute = "hidden_step" if name == "hidden" else "width_step"
-    step = getattr(config, attribute, 1)
-    if not isinstance(step, int) or step < 1:
-        raise PluginError(f"{attribute} of {type(config).__name__} must be a whole number of at least 1, is {step!r}")
-    return step
+    """In multiples of what a size that is solved for may go: `width_step` of the config for its width, `hidden_step`
+    for `hidden`, 1 where it says nothing. Raises PluginError for what is no such number."""
+    return _whole(config, f"{_knob(config, name)}_step", 1)
+
+
+def least_of(config: Any, name: str) -> int:
+    """The smallest value that is tried: `width_least` or `hidden_least` of the config, its step where it says nothing.
+    Raises PluginError for what is no such number."""
+    return _whole(config, f"{_knob(config, name)}_least", step_of(config, name))
+
+
+def _knob(config: Any, name: str) -> str:
+    return "width" if name == width_of(config) else name
+
+
+def _whole(config: Any, attribute: str, default: int) -> int:
+    value = getattr(config, attribute, default)
+    if not isinstance(value, int) or value < 1:
+        raise PluginError(f"{attribute} of {type(config).__name__} must be a whole number of at least 1, is {value!r}")
+    return value
 
 
 def make_config(spec: ModelSpec, options: Mapping[str, str], preset: str = "") -> Any:

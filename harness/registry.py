@@ -35,7 +35,8 @@ BUILTIN = (
     "harness.plugins.baseline", "harness.plugins.ssm", "harness.plugins.phasefield",
     "harness.plugins.goldenratio", "harness.plugins.wave",
     "harness.plugins.phaserotator", "harness.plugins.superposition",
-    "harness.plugins.brain", "harness.plugins.quantum",
+    "harness.plugins.brain", "harness.plugins.quantum", "harness.plugins.recurrent",
+    "harness.plugins.peers", "harness.plugins.packages",
 )
 IMPORT_LIMIT_S = 60
 

@@ -6,20 +6,19 @@ Parameters are counted on the meta device. The state is measured: a model of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from .errors import HarnessError, PluginError, Unsupported, UsageError, one_line
-from .model import ParameterCount, count_parameters, state_bytes
-from .options import step_of, width_of
+from .meta import without_storage
+from .model import LanguageModel, ParameterCount, count_parameters, state_bytes, table_names
+from .options import least_of, solved_fields, step_of, width_of
 from .specs import ModelSpec, resolve
 
 WIDEST = 1 << 20
-DRAWS = (Tensor.normal_, Tensor.uniform_, Tensor.random_, Tensor.bernoulli_, Tensor.exponential_)
+DOUBLED = 11                            # doublings from the smallest value, in which its effect has to show
 MOST_PARAMETERS = 20_000_000            # that a state may take: more would not be trained in the time of the others
 
 
@@ -39,7 +38,7 @@ class Match:
 
     @property
     def note(self) -> str:
-        if abs(self.error) <= self.TOLERANCE:
+        if abs(self.count.non_embedding - self.target) <= self.TOLERANCE * self.target:
             return ""
         return f"nearest reachable to {self.target} parameters is {self.count.non_embedding} ({self.error:+.1%})"
 
@@ -48,36 +47,37 @@ class StepRefused(PluginError):
     """A size that was solved for and that the model does not take, although it takes its default."""
 
     def __init__(self, model: str, field: str, value: int, step: int, error: Exception):
-        name = "hidden_step" if field == "hidden" else "width_step"
-        tried = f"multiples of its {name} ({step})" if step > 1 else f"every value, for its config has no {name}"
+        knob = "width" if field in ("dim", "width") else field
+        tried = (f"multiples of its {knob}_step ({step})" if step > 1
+                 else f"every value, for its config has no {knob}_step")
         super().__init__(f"{model} does not take {field}={value} ({one_line(error)}); sizes are solved for in {tried}: "
-                         f"let {name} of the config give the multiple that {field} must be of, such as heads")
+                         f"let {knob}_step of the config give the multiple that {field} must be of, such as heads, and "
+                         f"{knob}_least the smallest that it takes")
 
 
 def match_parameters(spec: ModelSpec, config: Any, fixed: set[str], vocab_size: int, target: int) -> Match:
-    """Solve the width (`dim` or `width`), then `hidden` if there is one, for `target` non-embedding parameters.
+    """Solve the width (`dim` or `width`), then its finer knobs, `hidden` if there is one, for `target` non-embedding
+    parameters.
 
     Fields the user fixed are not touched. Raises UsageError where the config has no width, StepRefused where the model
     does not take a size that is tried.
     """
-    width, names = width_of(config), {f.name for f in fields(config)}
-    if not width:
+    if not (width := width_of(config)):
         raise UsageError(f"{spec.name} has no dim or width to match parameters with; use --size or no --params")
 
-    def count(candidate: Any) -> ParameterCount:
-        return count_on_meta(spec, candidate, vocab_size)
+    tables = table_names(_on_meta(spec, config, vocab_size))    # the same at every width
 
     def solved(start: Any, name: str) -> Any:
-        field = Field(spec.name, start, name, lambda candidate: count(candidate).non_embedding)
-        if name == "hidden" and field.value(1) == field.value(2):           # it has no MLP
+        field = Field(spec.name, start, name, lambda candidate: (
+            count_parameters(_on_meta(spec, candidate, vocab_size), tables).non_embedding))
+        if name != width and not field.matters():           # it has no MLP
             return start
         return field.nearest(target, f"{target} parameters")
 
-    if width not in fixed:
-        config = solved(config, width)
-    if "hidden" in names and "hidden" not in fixed:
-        config = solved(config, "hidden")
-    return Match(config, count(config), target)
+    for name in solved_fields(config):
+        if name not in fixed:
+            config = solved(config, name)
+    return Match(config, count_on_meta(spec, config, vocab_size), target)
 
 
 def match_state(
@@ -102,7 +102,7 @@ def match_state(
             return state_bytes(model(torch.zeros(1, seq_len, dtype=torch.int64))[1])
 
     field = Field(spec.name, config, width, size)
-    if not width or field.value(1) == field.value(4):
+    if not width or not field.matters():
         raise Unsupported(f"the state of {spec.name} does not depend on its width")
     found = field.nearest(target, f"a state of {target} bytes")
     reached = size(found)
@@ -111,30 +111,14 @@ def match_state(
     return found, f"nearest reachable to a state of {target} bytes is {reached} ({reached / target - 1:+.1%})"
 
 
-class Unfilled(TorchFunctionMode):
-    """Leaves tensors as they are allocated. Drawing values for tensors without storage costs more than all the rest."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if function in DRAWS or getattr(function, "__module__", "") == nn.init.__name__:
-            return args[0] if args else kwargs["tensor"]
-        return function(*args, **kwargs)
-
-
 def count_on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> ParameterCount:
-    with torch.device("meta"), Unfilled():
-        return count_parameters(resolve(spec.target)(config, vocab_size))
+    return count_parameters(_on_meta(spec, config, vocab_size))
 
 
-def constant_parameters(spec: ModelSpec, config: Any, vocab_size: int) -> set[str]:
-    """The names of parameters that do not grow with the vocabulary; none where no other vocabulary can be had."""
-    try:
-        with torch.device("meta"), Unfilled():
-            small, large = (dict(resolve(spec.target)(config, size).named_parameters())
-                            for size in (vocab_size, 2 * vocab_size + 1))
-    except Exception:                                       # it takes this vocabulary alone
-        return set()
-    return {name for name, parameter in small.items() if name in large and parameter.shape == large[name].shape}
+def _on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> LanguageModel:
+    with without_storage():
+        model: LanguageModel = resolve(spec.target)(config, vocab_size)
+        return model
 
 
 class Field:
@@ -144,6 +128,7 @@ class Field:
     def __init__(self, model: str, config: Any, name: str, size: Callable[[Any], int]):
         self.model, self.config, self.name, self.size = model, config, name, size
         self.step = step_of(config, name)
+        self.first = -(-least_of(config, name) // self.step)            # steps to its smallest value
 
     def at(self, count: int) -> Any:
         return replace(self.config, **{self.name: count * self.step})
@@ -158,12 +143,17 @@ class Field:
             self.size(self.config)                          # what is wrong by default is raised as it is
             raise StepRefused(self.model, self.name, count * self.step, self.step, error) from error
 
+    def matters(self) -> bool:
+        """Whether the size depends on it. What is rounded to a multiple stays as it is for some doublings."""
+        least = self.value(self.first)
+        return any(self.value(self.first << doubled) != least for doubled in range(1, DOUBLED))
+
     def nearest(self, target: int, what: str) -> Any:
         """The config whose size is nearest to the target: doubled until it is exceeded, then bisected.
 
         Raises UsageError beyond WIDEST.
         """
-        low, high = 1, 2
+        low, high = self.first, 2 * self.first
         while self.value(high) < target:
             low, high = high, high * 2
             if high * self.step > WIDEST:

@@ -305,6 +305,46 @@ def test_float64_tells_rounding_from_a_lost_state():
         assert all(2e-3 < f.size < 0.25 for f in report.failures)
 
 
+class Amplified(Steep):
+    """As faint a difference as an audit lets through, of rounding alone; `kept` is the precision of its sums."""
+
+    slope = 1e5
+    kept = staticmethod(lambda x: x)
+
+    def forward(self, tokens, state=None):
+        x = self.embed(tokens)
+        before, count = (torch.zeros_like(self.kept(x[:, :1])), 0) if state is None else state
+        total = before + self.kept(x).cumsum(1)
+        mean = total / torch.arange(count + 1, count + tokens.shape[1] + 1)[:, None]
+        after = self.lossy(total[:, -1:]), count + tokens.shape[1]
+        return self.head(x + self.height * torch.sin(self.slope * mean).to(x.dtype)), after
+
+
+class AlwaysFloat32(Amplified):
+    """Its sums are of float32 in any copy, so that float64 shows the same rounding."""
+
+    kept = staticmethod(lambda x: x.float())
+
+
+class Faint(Diagonal):
+    """Carries a state that is a little off."""
+
+    def forward(self, tokens, state=None):
+        logits, h = super().forward(tokens, state)
+        return logits, h * (1 + 3e-4)
+
+
+def test_float64_convicts_what_is_too_faint_for_float32():
+    """All three differ by more than calls of one shape may and less than calls of different shapes may."""
+    honest, single, faint = (audit(kind(), [100]) for kind in (Amplified, AlwaysFloat32, Faint))
+    for report in (honest, single):
+        assert report.passed, report.summary()
+        assert 1e-4 < max(f.size for f in report.findings if f.check == "split law") < 2e-3
+    failures = [f for f in faint.failures if f.check == "split law"]
+    assert failures and all(1e-4 < f.size < 2e-3 for f in failures)
+    assert "in float64 too, which no rounding explains" in faint.summary()
+
+
 def test_a_large_difference_is_never_called_rounding():
     class Steeper(Steep):
         slope, height = 1e9, 1.0
@@ -347,6 +387,21 @@ def test_cuts_are_inside_and_awkward(length):
 def test_short_lengths_can_be_audited(length):
     assert audit(Attention(), [length]).passed
     assert not audit(WithoutState(), [max(2, length)]).passed
+
+
+class LongTraining(Attention):
+    """Cannot be trained on texts that are shorter than its training is for."""
+
+    def forward(self, tokens, state=None):
+        if torch.is_grad_enabled() and tokens.shape[1] < 32:
+            raise RuntimeError("a kernel for 32 tokens or more")
+        return super().forward(tokens, state)
+
+
+def test_training_at_a_length_that_no_score_has_is_a_warning():
+    longer, short = audit(LongTraining(), [40]), audit(LongTraining(), [20])
+    assert longer.passed and "raises at length 16" in longer.summary()
+    assert short.failures[0].check == "raises" and short.failures[0].length == 20
 
 
 class WithoutState(Attention):

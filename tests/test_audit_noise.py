@@ -1,5 +1,6 @@
 """Training that differs from evaluation by noise passes; training that sees or computes something else never does."""
 
+import dataclasses
 import os
 import random
 
@@ -74,6 +75,29 @@ class RecurrentDropout(Noisy):
         return self.gru(h.flatten(0, 1)[:, None])[0][:, 0].view_as(h)
 
     quiet = noise
+
+
+@dataclasses.dataclass
+class DecidesAnew:
+    """Its constructor forgets what was decided behind it, as configs of libraries do."""
+
+    dropout: float = 0.1
+    slope: float | None = None
+
+    def __post_init__(self):
+        self.slope = None
+
+
+class ChosenLater(Noisy):
+    """Another function where its config is made anew; its noise is drawn inside a kernel."""
+
+    def build(self):
+        self.settings = DecidesAnew()
+        self.settings.slope = 2.0
+
+    def tamper(self, h, x, tokens):
+        h, rate = h * (self.settings.slope or 1.0), self.settings.dropout
+        return torch.native_dropout(h, rate, True)[0] if rate and self.training else h
 
 
 class StochasticDepth(Noisy):
@@ -189,7 +213,7 @@ class CountsSteps(Noisy):
 
 HONEST = [FunctionalDropout, DictDropout, AttentionDropout, RecurrentDropout, StochasticDepth, DepthOfPython,
           DepthOfNumpy, DepthOfItsOwn, LayerDrop, RareDepth, SpectralNorm, SpectralNormHook, SpectralNormAndDropout,
-          WeightNoise, Multiplied, Jitter, WordDropout, Bernoulli, CountsSteps]
+          WeightNoise, Multiplied, Jitter, WordDropout, Bernoulli, CountsSteps, ChosenLater]
 
 
 @pytest.mark.parametrize("kind", HONEST)

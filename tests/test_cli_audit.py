@@ -60,3 +60,12 @@ def test_a_failed_model_is_told_by_what_fails(capsys):
     assert "failed_checks" not in out
     assert "  FAIL  split law: cut at 3" in out
     assert out.endswith("  failed: split law; no score of this model would be believed\n")
+
+
+def test_a_warning_without_a_size_is_a_note(capsys):
+    """Nothing was compared, so no change is "inf std"."""
+    warned = {"metric": "live parameters", "value": float("inf"), "reason": "no gradient reaches 3 numbers in unused"}
+    print_in_full([result("good", {"metric": "determinism", "value": 0.0}, warned)])
+    out = capsys.readouterr().out
+    assert "  note  live parameters        no gradient reaches 3 numbers in unused" in out
+    assert "inf" not in out and "passed" in out

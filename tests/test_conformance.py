@@ -205,6 +205,16 @@ CASCADES = {                            # a line that fails -> those that are sk
 }
 
 
+def test_training_in_bfloat16_is_tried(check, project):
+    """What has no backward pass there passes every other line: they are about float32, or need no gradient."""
+    fault = ("        if torch.is_autocast_enabled('cpu') and torch.is_grad_enabled():\n"
+             "            raise RuntimeError('no kernel for bfloat16')\n")
+    code, lines, _ = check(project(model={SKIP: fault + SKIP}))
+    found = failing(lines)
+    assert code == 1 and set(found) == {"dtype"}
+    assert "a training step in bfloat16 raises RuntimeError: no kernel for bfloat16" in found["dtype"]["detail"]
+
+
 @pytest.mark.parametrize("line", CASCADES)
 def test_what_rests_on_a_failed_line_is_skipped_and_not_accused(check, project, line):
     code, lines, _ = check(project(**FAULTS[line][0]))

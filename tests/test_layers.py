@@ -140,10 +140,12 @@ def test_the_engine_names_no_plugin_and_no_suite():
     strings = {(name, node.value) for name in FILES if not within(name, "harness.plugins", "harness.suites")
                for node in ast.walk(ast.parse(FILES[name].read_text()))
                if isinstance(node, ast.Constant) and node.value in names}
-    # The commands `audit` and `lr` run a suite; versions are noted of packages that a plugin is called after.
+    # The commands `audit` and `lr` run a suite; of packages that a plugin is called after versions are noted, and
+    # loading is watched.
     assert strings <= {
         ("harness.commands.audit", "audit"), ("harness.commands.lr", "transfer"),
-        *(("harness.run.environment", package) for package in ("qiskit", "pennylane"))}
+        *(("harness.run.environment", package) for package in ("qiskit", "pennylane", "transformers")),
+        ("harness.conformance.subjects", "transformers")}
     assert all(within(name, "harness.plugins", "harness.suites", "harness.data") for name in BUILTIN)
 
 

@@ -13,6 +13,7 @@ from harness.executor import Events, Stop
 from harness.importing import module_name
 from harness.reading import read_table
 from harness.registry import load
+from harness.run import plan
 from harness.run.cells import Request
 from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
 from harness.run.request import RunOptions, make_request
@@ -253,3 +254,13 @@ def test_a_suite_declares_the_limits_that_its_source_reads():
         assert suite.limits is not None, name
         assert ("gemm_" in source) == ("compute" in suite.limits), name
         assert ("copy_bytes_per_s" in source) == ("bandwidth" in suite.limits), name
+
+
+@pytest.mark.parametrize(("suite", "load", "told"), [("throughput", 0.9, True), ("throughput", 0.1, False),
+                                                     ("poke", 0.9, False)])
+def test_a_busy_machine_is_told_of_where_times_are_taken(registry, tmp_path, monkeypatch, suite, load, told):
+    facts = plan.environment()
+    monkeypatch.setattr(plan, "environment", lambda: facts | {"now": facts["now"] | {"foreign_load": load}})
+    notes = []
+    perform(registry, Store(tmp_path), [suite], request(registry), Pretend(), notes=notes)
+    assert any("other processes take 90% of this machine" in note for note in notes) is told

@@ -36,6 +36,13 @@ def test_lines_join_the_markers():
     assert all(0x2800 < ord(c) < 0x2900 for c in joined[left + 1:right])
 
 
+@pytest.mark.parametrize("unicode", [True, False])
+def test_twelve_series_have_markers_of_their_own(unicode):
+    text = plot({f"s{i:02}": [(1, i + 1.0), (9, i + 1.0)] for i in range(12)}, width=100, height=30, unicode=unicode)
+    legend = " ".join(line for line in text.splitlines() if " s0" in line or " s1" in line).split()
+    assert len({marker for marker, name in zip(legend[::2], legend[1::2], strict=True)}) == 12
+
+
 def test_every_length_is_ticked_and_labelled():
     text = plot({"a": [(t, t) for t in (128, 256, 512, 1024)]}, width=80, unicode=True)
     axis, labels = next((line, below) for line, below in pairwise(text.splitlines()) if "└" in line)

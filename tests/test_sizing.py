@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness import sizing
 from harness.build import build
 from harness.errors import PluginError, Unsupported, UsageError
-from harness.model import LanguageModel, count_parameters, state_bytes
+from harness.model import LanguageModel, ParameterCount, count_parameters, state_bytes
 from harness.options import make_config
 from harness.registry import load
-from harness.sizing import StepRefused, count_on_meta, match_state
+from harness.sizing import StepRefused, count_on_meta, match_parameters, match_state
 from harness.specs import ModelSpec
 
 MODELS = load().models
@@ -164,3 +164,73 @@ def test_counting_draws_no_values():
         count = count_on_meta(spec, FixedConfig(), VOCAB)
     assert count == count_parameters(Filled(FixedConfig(), VOCAB))
     assert not operations.names & {"normal_", "uniform_"}
+
+
+@dataclass(frozen=True)
+class RoundedConfig:
+    """The MLP is rounded up to 64 channels, no width below 24 is taken, and a third knob is the finest."""
+
+    dim: int = 24
+    hidden: int | None = None
+    state: int = 4
+    knobs, width_step, width_least, hidden_least, state_least = ("hidden", "state"), 8, 24, 10, 2
+
+    def __post_init__(self):
+        if self.dim < 24 or (self.hidden is not None and self.hidden < 10) or self.state < 2:
+            raise ValueError("too small")
+
+
+class Rounded(LanguageModel):
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        self.embed, self.state = nn.Embedding(vocab_size + 3, config.dim), nn.Linear(config.dim, 5 * config.state)
+        self.up = nn.Linear(config.dim, -(-(config.hidden or 4 * config.dim) // 64) * 64)
+
+
+ROUNDED = ModelSpec("rounded", f"{__name__}:Rounded", f"{__name__}:RoundedConfig", "classical", "", "")
+
+
+def test_a_rounded_mlp_is_solved_for_and_a_third_knob_reaches_what_two_do_not():
+    match = match_parameters(ROUNDED, RoundedConfig(), set(), VOCAB, 30_000)
+    two = match_parameters(ROUNDED, RoundedConfig(), {"state"}, VOCAB, 30_000)
+    assert match.config.hidden != RoundedConfig().hidden and match.config.dim % 8 == 0
+    assert abs(match.error) < abs(two.error) and not match.note
+
+
+def test_sizes_begin_at_the_smallest_that_is_taken():
+    """No size below it is tried; what is too small a target gets the smallest."""
+    config = match_parameters(ROUNDED, RoundedConfig(), set(), VOCAB, 100).config
+    assert (config.dim, config.state) == (24, 2)
+
+
+def test_a_miss_of_exactly_the_tolerance_is_no_miss():
+    assert not sizing.Match(None, ParameterCount(29_400, 0), 30_000).note
+    assert sizing.Match(None, ParameterCount(29_399, 0), 30_000).note
+
+
+def test_a_knob_that_is_no_field_is_named():
+    class Unknown(RoundedConfig):
+        knobs = ("depth",)
+
+    with pytest.raises(PluginError, match="knobs of Unknown names 'depth', which is none of its fields"):
+        match_parameters(ROUNDED, Unknown(), set(), VOCAB, 30_000)
+
+
+@pytest.mark.parametrize("name", ["baseline", "ssm"])
+def test_a_width_of_the_size_of_the_vocabulary_is_no_table(name):
+    """At as many channels as there are tokens, every matrix has a dimension of that size."""
+    config = make_config(MODELS[name], {"dim": "64", "hidden": "64"})
+    equal, apart = (count_on_meta(MODELS[name], config, vocab) for vocab in (64, 100))
+    assert equal.embedding == 64 * 64 and apart.embedding == 100 * 64
+    assert equal.non_embedding == apart.non_embedding
+
+
+def test_a_table_with_further_rows_is_a_table():
+    assert count_on_meta(ROUNDED, RoundedConfig(), VOCAB).embedding == (VOCAB + 3) * 24
+
+
+def test_counting_moves_no_random_state():
+    model = Filled(FixedConfig(), VOCAB)
+    before = torch.get_rng_state()
+    count_parameters(model)
+    assert torch.equal(torch.get_rng_state(), before)

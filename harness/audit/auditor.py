@@ -9,12 +9,14 @@ Notable:
   repeat itself, or it moves alone (a leak from the future), or only with the others (a leak across the batch);
 - what is small under bfloat16 may be rounding (a Fourier transform spreads it over time): float32 decides; what stays
   small between calls of different shapes under float32 may be rounding that the model amplifies, as a count of shots
-  does, which jumps: a float64 copy decides, and the report warns of it.
+  does, which jumps: a float64 copy decides, and the report warns of it. It convicts as well: what stays in float64,
+  and is more than rounded weights do, is another function, however faint.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -25,7 +27,7 @@ from torch import Tensor
 from ..model import LanguageModel
 from .findings import AuditReport, Finding
 from .probe import ContractBroken, Difference, Probe, add_noise, spread, untouched
-from .shapes import OTHER_SHAPE, Compare, cut, in_float64, single
+from .shapes import AMPLIFIED, OTHER_SHAPE, Compare, cut, in_float64, of_rounding, single
 from .suffixes import SAME_SHAPE, look, places
 from .texts import STEPS, Texts, split_plans
 from .training import DRAWS, Training, off_its_mean
@@ -55,7 +57,7 @@ def audit(
         model.eval()
         for length in sorted(set(lengths)):
             auditor.scoring(length)
-        auditor.training(sorted({max(2, length) for length in (min(SHORT, *lengths), *lengths)}))
+        auditor.training(sorted({max(2, length) for length in lengths}), max(2, min(SHORT, *lengths)))
     return AuditReport(tuple(auditor.findings), *auditor.dead)
 
 
@@ -77,12 +79,15 @@ class Auditor:
                                      "" if passed else detail, severity))
         return passed
 
-    def guarded(self, check: Callable[[int], bool], length: int) -> bool:
-        """Run a check; a broken contract is its finding. True if it passed."""
+    def guarded(
+        self, check: Callable[[int], bool], length: int, severity: Literal["error", "warning"] = "error",
+    ) -> bool:
+        """Run a check; a broken contract is its finding, of that severity. True if it passed."""
         try:
             return check(length)
         except ContractBroken as broken:
-            return self.record(broken.check, length, Difference(float("inf"), broken.position), 0.0, broken.detail)
+            found = Difference(float("inf"), broken.position)
+            return self.record(broken.check, length, found, 0.0, broken.detail, severity)
 
     def scoring(self, length: int) -> None:
         """Everything that a score at `length` rests on."""
@@ -154,18 +159,23 @@ class Auditor:
                            f"logits at position {worst.position} by up to {worst.size:.2g} std"):
             return False
         return self.judged(
-            "batch independence", length, lambda probe, dtype: single(probe, tokens, dtype), "float32",
+            "batch independence", length, tokens, lambda probe, dtype: single(probe, tokens, dtype), "float32",
             "a batch of one row changes logits at position {found.position} by up to {found.size:.2g} std")
 
-    def judged(self, check: str, length: int, compare: Compare, dtype: str, detail: str) -> bool:
-        """Record how far calls of different shapes are apart, unless a float64 copy shows that it is rounding."""
+    def judged(self, check: str, length: int, tokens: Tensor, compare: Compare, dtype: str, detail: str) -> bool:
+        """Record how far calls of different shapes on `tokens` are apart. Where that may or may not be rounding, a
+        float64 copy decides."""
         found, tolerance = compare(self.probe, dtype), OTHER_SHAPE[dtype]
-        if dtype == "float32" and tolerance < found.size <= (loose := OTHER_SHAPE["bfloat16"]):
+        if dtype == "float32" and SAME_SHAPE < found.size <= (loose := OTHER_SHAPE["bfloat16"]):
             exact = in_float64(self.probe, compare)
-            if exact.size <= SAME_SHAPE:
+            if found.size > tolerance and exact.size <= SAME_SHAPE:
                 tolerance = loose
                 self.record("rounding", length, found, OTHER_SHAPE[dtype], f"of float32 alone: {check} within "
                             f"{found.size:.2g} std, in float64 within {exact.size:.1g}", "warning")
+            elif found.size <= tolerance and SAME_SHAPE < exact.size < math.inf and exact.size > (
+                    AMPLIFIED * of_rounding(self.probe, tokens)):
+                detail = f"logits differ by up to {exact.size:.2g} std, in float64 too, which no rounding explains"
+                return self.record(check, length, exact, SAME_SHAPE, detail)
         return self.record(check, length, found, tolerance, detail.format(found=found))
 
     def split_law(self, length: int) -> bool:
@@ -187,16 +197,18 @@ class Auditor:
         """Compare every plan of cuts with the whole."""
         length = tokens.shape[1] - (STEPS if check == "beyond the length" else 0)
         return self.judged(
-            check, length, lambda probe, dtype: cut(probe, tokens, plans, dtype), dtype,
+            check, length, tokens, lambda probe, dtype: cut(probe, tokens, plans, dtype), dtype,
             "cut at {found.cut}, logits at position {found.position} differ by up to {found.size:.2g} std "
             f"({dtype})")
 
-    def training(self, lengths: Sequence[int]) -> None:
-        """Training is the function that is scored, noise apart, and every gradient is finite."""
+    def training(self, lengths: Sequence[int], short: int) -> None:
+        """Training is the function that is scored, noise apart, and every gradient is finite. A model that cannot be
+        called at a `short` length that no score has is warned of, not failed."""
         live: set[str] = set()
         training = Training(self.probe)
         named = {name: p for name, p in self.probe.model.named_parameters() if p.requires_grad}
-        passed = [self.guarded(lambda n: self.train_step(training, n, named, live), length) for length in lengths]
+        passed = [self.guarded(lambda n: self.train_step(training, n, named, live), length,
+                               "error" if length in lengths else "warning") for length in sorted({short, *lengths})]
         dead = [name for name in named if name not in live]
         if all(passed) and dead:
             self.dead = tuple(dead), sum(named[n].numel() * (2 if named[n].is_complex() else 1) for n in dead)

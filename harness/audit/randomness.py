@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -115,8 +116,8 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
         vars(module).update(rates(attributes))
         for name, value in attributes.items():
             if is_dataclass(value) and not isinstance(value, type):
-                found = rates({f.name: getattr(value, f.name) for f in fields(value) if f.init})
-                vars(module)[name] = replace(value, **found) if found else value
+                found = rates({f.name: getattr(value, f.name) for f in fields(value)})
+                vars(module)[name] = _with(value, found) if found else value
     changed = [(module, name, value) for module, attributes in before for name, value in attributes.items()
                if vars(module)[name] is not value]
     try:
@@ -124,3 +125,12 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
     finally:
         for module, name, value in changed:
             vars(module)[name] = value
+
+
+def _with(config: Any, values: dict[str, float]) -> Any:
+    """A copy of a dataclass that has these values. Its constructor is not called: it may decide other fields anew, such
+    as which attention a model uses."""
+    copied = copy.copy(config)
+    for name, value in values.items():
+        object.__setattr__(copied, name, value)
+    return copied

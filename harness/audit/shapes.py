@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from .probe import ContractBroken, Difference, Probe, spread
 
 OTHER_SHAPE = {"float32": 2e-3, "bfloat16": 0.25}       # tolerances in std, by the dtype of a call
+
+ROUNDING, AMPLIFIED = 2.0**-24, 8               # relative, of float32; times what rounded weights do
 
 Compare = Callable[[Probe, str], Difference]            # of the probe's calls in a dtype
 
@@ -49,3 +52,14 @@ def in_float64(probe: Probe, compare: Compare) -> Difference:
         return compare(probe.in_float64(), "float32")
     except ContractBroken:
         return Difference(float("inf"))
+
+
+def of_rounding(probe: Probe, tokens: Tensor) -> float:
+    """How far weights that are off by a rounding of float32 move the logits of `tokens` (B, T), in std: what a model
+    that computes in float32 whatever its weights are may differ by."""
+    copied = probe.in_float64()
+    before, generator = copied.logits(tokens), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in copied.model.parameters():
+            p.mul_(1 + ROUNDING * (2 * torch.rand(p.shape, generator=generator) - 1).to(p.device))
+    return Difference.between(before, copied.logits(tokens), spread(before), 0.0).size

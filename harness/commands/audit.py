@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -110,6 +111,9 @@ def print_in_full(results: Sequence[CellResult]) -> None:
                 continue
             worst = max((row.value or 0.0 for row in rows), default=0.0)
             notes = "; ".join(dict.fromkeys(row.reason for row in rows if row.reason))
+            if worst == math.inf:                               # nothing was compared: it warns of what it says
+                print(f"  note  {check:<22} {notes}")
+                continue
             print(f"  ok    {check:<22} largest change {worst:.2g} std" + (f"  ({notes})" if notes else ""))
         print(f"  failed: {', '.join(failed)}; no score of this model would be believed" if failed
               else f"  passed: {SHOWN}")

@@ -211,7 +211,15 @@ class _Checks(Lines):
                 self._called(model, self.tokens(2, PREFILL).cpu())
         except Misplaced as error:
             raise CheckFailed(f"{error} ({place(error, self.module)})") from None
-        return "what a call makes leaves bfloat16 as it is"
+        try:
+            self._train_in_bfloat16()
+        except Exception as error:                          # some kernels have no backward pass there
+            raise CheckFailed(f"a training step in bfloat16 raises {self.told(error)}") from None
+        return "what a call makes leaves bfloat16 as it is, and a training step works there"
+
+    def _train_in_bfloat16(self) -> None:
+        step, tokens = TrainStep(self.build(device="cpu").model.train(), lr=1e-3, dtype="bfloat16"), self.tokens(2, 9)
+        step(tokens.cpu()[:, :-1], tokens.cpu()[:, 1:])
 
     @torch.no_grad()
     def _called(self, model: LanguageModel, tokens: Tensor) -> Tensor:

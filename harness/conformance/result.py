@@ -29,7 +29,8 @@ MENDS = {                               # line -> what to do where it fails
     "device": "make tensors on the device of what they meet: zeros_like(x), x.new_zeros(…), device=x.device; what is "
               "kept between calls is a parameter, a buffer (register_buffer), or in the state",
     "dtype": "make tensors in the dtype of what they meet: zeros_like(x), x.new_zeros(…), dtype=x.dtype, or say "
-             "dtype=torch.float32 where that is meant",
+             "dtype=torch.float32 where that is meant; what has no backward pass in bfloat16 belongs under "
+             "torch.autocast(device, enabled=False)",
     "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
     "tokenizer": "let target return a harness.data.tokenizers.Tokenizer, made of what learn returns if there is such",
     "round trip": "map bytes, not characters: what is not UTF-8, blanks, and the names of special tokens are text too",

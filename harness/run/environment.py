@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "triton", "numpy", "numba", "pandas", "pyarrow", "tiktoken", "datasets", "qiskit", "qiskit-aer",
-            "pennylane", "ray")
+            "pennylane", "ray", "transformers")
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
              "asimd", "sve", "sve2", "bf16", "svebf16", "i8mm")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")

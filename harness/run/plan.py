@@ -24,6 +24,7 @@ from .cells import Cell, Choice, Request, unique
 from .environment import environment, environment_id
 from .identity import model_digest, suite_digest, weights_digest
 
+BUSY = 0.25                             # share of the processors' time that others take, of which a run warns
 WRITING = ".writing"                        # in a results directory: held for manifest and tables, by one at a time
 
 
@@ -225,6 +226,10 @@ def _begin(
     environment."""
     where = environment()
     place, device = environment_id(where), plan.request.device
+    busy = where["now"]["foreign_load"] or 0.0
+    if busy > BUSY and any(cell.group or cell.alone for cell in plan.cells):
+        note(f"other processes take {busy:.0%} of this machine's processors: times, exponents and crossovers measured "
+             "beside them are not those of the models")
     for facts in _guarded(registry.manager.hook.harness_environment, note) or ():
         where.update(facts)
     limits = store.manifest().get("limits", {}).get(place, {}).get(device, {})

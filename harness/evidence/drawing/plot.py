@@ -11,7 +11,7 @@ from itertools import pairwise
 from ..format import ASCII, format_value, supports_unicode
 from .axis import Axis
 
-MARKERS, ASCII_MARKERS = "●▲■◆★▼", "o*+x#@"
+MARKERS, ASCII_MARKERS = "●▲■◆★▼○△□◇☆▽", "o*+x#@%&=$~^"
 MISSING, ASCII_MISSING = "✗", "!"
 COLOURS = (36, 33, 35, 32, 34, 31)                             # ANSI: cyan, yellow, magenta, green, blue, red
 BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))     # dot bits, [row][column] of a 2 x 4 cell
