@@ -67,6 +67,13 @@ def test_a_protocol_is_shared_and_a_test_may_differ(parse):
     assert (test.scale, dict(test.flags)) == ("gpu", {"params": "10k", "seeds": 5})
 
 
+def test_several_protocols_are_as_many_tests(parse):
+    shared = '[protocol.a]\nparams = "10k"\n[protocol.b]\nparams = "20k"\n'
+    claim, = parse(shared + CLAIM + TEST.replace("kind", 'protocol = ["a", "b"]\nkind'))
+    assert [dict(test.flags) for test in claim.tests] == [{"params": "10k"}, {"params": "20k"}]
+    assert len({test.rule for test in claim.tests}) == 1
+
+
 def test_the_two_sides_may_have_protocols_of_their_own(parse):
     shared = '[protocol.a]\nparams = "10k"\n[protocol.b]\nparams = "20k"\n'
     claim, = parse(shared + CLAIM + TEST.replace("kind", 'protocol = "a"\nto_protocol = "b"\nkind'))
@@ -133,6 +140,7 @@ def test_a_quote_may_be_composed_and_no_claim_has_a_reason(parse):
     (CLAIM + TEST.replace('kind = "ratio"', 'kind = "bound"'), ["claim 'ours', to", "bound"]),
     (CLAIM + TEST.replace("memory.peak", "peak"), ["claim 'ours', quantity", "SUITE.METRIC"]),
     (CLAIM + TEST.replace("kind", 'protocol = "none"\nkind'), ["claim 'ours', protocol", "[protocol.none]"]),
+    (CLAIM + TEST.replace("kind", 'protocol = ["none"]\nkind'), ["claim 'ours', protocol", "[protocol.none]"]),
     (CLAIM + TEST + 'scale = "tpu"\n', ["claim 'ours', scale", "cpu or gpu"]),
     (CLAIM + TEST + "sedes = 3\n", ["claim 'ours', sedes", "did you mean 'seeds'"]),
     (CLAIM + 'no_claim = "why"\nunmeasurable = "why"\n', ["test", "got unmeasurable and no_claim"]),

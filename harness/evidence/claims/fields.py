@@ -41,12 +41,15 @@ class ProtocolTable(FlagsTable, forbid_unknown_fields=True):
 
 
 class TestTable(ProtocolTable, forbid_unknown_fields=True):
-    """[[claim.test]]: a rule; what it says of the protocol goes before what the named one says."""
+    """[[claim.test]]: a rule; what it says of the protocol goes before what the named one says.
+
+    Several protocols are as many tests.
+    """
 
     form: str = ""
     subject: str = "published"
     because: str = ""
-    protocol: str = ""
+    protocol: str | list[str] = ""
     to_protocol: str = ""
     kind: str = ""
     quantity: str = ""

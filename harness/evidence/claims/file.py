@@ -14,7 +14,7 @@
 
     [[claim.test]]
     form = "by default"                             # which form of the plugin, where several are tested
-    protocol = "quality"
+    protocol = "quality"                            # or several, ["quality", "larger"]: a test of each
     kind = "ratio"                                  # of `quantity` of the plugin `of` over that of `to`
     quantity = "perplexity.bits_per_byte@score"     # SUITE.METRIC[@PHASE]
     of = "wave"
@@ -107,12 +107,21 @@ def _claim(entry: Mapping[str, Any], protocols: Mapping[str, Any], origin: str) 
         raise Malformed("test", "give [[claim.test]] tables, or unmeasurable = \"WHY\", or no_claim = \"WHY\" (a "
                         f"definition, a design, a statement about others); got {' and '.join(told) or 'none'}")
     return Claim(**{name: entry[name] for name in CLAIM}, detail=entry.get("detail", ""), origin=origin,
-                 tests=tuple(_test(test, protocols) for test in entry.get("test", [])),
+                 tests=tuple(one for test in entry.get("test", []) for one in _tests(test, protocols)),
                  composed=entry.get("composed", False), **{name: entry.get(name, "") for name in UNTESTED})
 
 
-def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
+def _tests(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> list[ClaimTest]:
+    """One rule under each of its protocols."""
     held_to(entry, TestTable)
+    named = entry.get("protocol", "")
+    names = [named] if isinstance(named, str) else named
+    if not names:
+        raise Malformed("protocol", "names none; leave it out, or name one of [protocol.NAME]")
+    return [_test({**entry, "protocol": name}, protocols) for name in names]
+
+
+def _test(entry: Mapping[str, Any], protocols: Mapping[str, Any]) -> ClaimTest:
     for key in ("protocol", "to_protocol"):
         name = entry.get(key, "")
         if name and name not in protocols:
