@@ -66,6 +66,7 @@ class Registry:
     named: list[str] = field(default_factory=list)              # the plugins that -p names
     configs: Configs = HERE                                     # of the models
     notes: list[str] = field(default_factory=list)              # what a reader of results is to know of the loading
+    texts: dict[Selector, str] = field(default_factory=dict)    # digests of corpora that were read already
 
     def hold_to_named(self) -> Registry:
         """Raise PluginError where a plugin that -p names did not load: what was asked for is not what would run."""

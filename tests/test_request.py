@@ -31,6 +31,25 @@ def cells(registry, **options):
     return [cell.id for cell in registry.suite("perplexity").plan(request)]
 
 
+def test_a_corpus_is_read_once_for_all_requests_of_a_command_and_files_every_time(monkeypatch, tmp_path):
+    read = []
+    digest = request_module.text_digest
+    monkeypatch.setattr(request_module, "text_digest", lambda *which: (read.append(str(which[1])), digest(*which))[1])
+    path = tmp_path / "text.txt"
+    path.write_text("one\n\ntwo\n")
+    registry = load()
+    for corpus in ("markov,pydoc", "pydoc", f"file:{path}", f"file:{path}"):
+        ask(registry, corpus=corpus)
+    assert read == ["markov", "pydoc", *[f"file:{path}"] * 2]
+
+
+@pytest.mark.parametrize("suite", ["memory", "anatomy"])
+def test_peaks_and_shares_are_measured_once_for_every_seed(registry, suite):
+    plan = registry.suite(suite).plan
+    once, thrice = (list(plan(ask(registry, suite=suite, seq_len="64", seeds=seeds))) for seeds in (1, 3))
+    assert [cell.seed for cell in thrice] == [0, 1, 2] and thrice[:1] == once
+
+
 def test_an_edited_text_is_measured_again(registry, tmp_path):
     text, heldout = tmp_path / "a text.txt", tmp_path / "heldout.txt"
     text.write_text("one\n")

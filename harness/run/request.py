@@ -14,7 +14,8 @@ from ..errors import PluginError, UsageError, unknown
 from ..executor import Executor
 from ..quantities import parse_count, parse_counts
 from ..registry import Registry
-from ..selector import join_selectors, split_selectors, written
+from ..selector import Selector, join_selectors, split_selectors, written
+from ..specs import CorpusSpec
 from .cells import Request
 from .config_file import ConfigFile
 from .executors import LocalExecutor
@@ -86,7 +87,7 @@ def make_request(registry: Registry, options: RunOptions, here: bool = True) -> 
         if options.field and ":field=" not in text:
             text += f":field={written(options.field, ':')}"
         corpora.append(registry.corpus(text))
-    texts = [(str(selector), text_digest(spec, selector)) for spec, selector in corpora]
+    texts = [(str(selector), _digest(registry, spec, selector)) for spec, selector in corpora]
     return Request(
         models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=str(tokenizer),
         tokenizer_code=tokenizer_digest(tokenizer_spec, registry.configs),
@@ -98,6 +99,15 @@ def make_request(registry: Registry, options: RunOptions, here: bool = True) -> 
         budgets=_budgets(options.budget), lr=options.lr,
         rounds=options.rounds, unaudited=options.unaudited,
     )
+
+
+def _digest(registry: Registry, spec: CorpusSpec, selector: Selector) -> str:
+    """Of a corpus, read once for all requests of a command; files, which may change meanwhile, at every request."""
+    if spec.argument == "PATH":
+        return text_digest(spec, selector)
+    if selector not in registry.texts:
+        registry.texts[selector] = text_digest(spec, selector)
+    return registry.texts[selector]
 
 
 def _sizes(text: str) -> tuple[int, ...]:
