@@ -1,7 +1,7 @@
 """Anatomy: the operators of one training step, and what a freshly built model tells of itself.
 
-Shares of time are of one profiled step after one that is not; the profiler's own cost falls on many small operators
-more than on few large ones, so a share of products is a little too low rather than too high.
+Shares of time are of one profiled step after one that is not; every seed is a repeat. The profiler's own cost falls on
+many small operators more than on few large ones, so a share of products is a little too low rather than too high.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ def plan(request: Request) -> Iterator[Cell]:
     for choice in request.models:
         for seq_len in request.seq_lens or (SEQ_LEN,):
             for corpus in [str(selector) for _, selector in request.corpora]:
-                yield request.cell("anatomy", choice, corpus=corpus, seq_len=seq_len, alone=True,
-                                   batch_size=request.batch_size or BATCH_SIZE)
+                for seed in request.seeds:
+                    yield request.cell("anatomy", choice, corpus=corpus, seq_len=seq_len, alone=True, seed=seed,
+                                       batch_size=request.batch_size or BATCH_SIZE)
 
 
 def measure(cell: Cell, bench: Workbench) -> None:

@@ -2,7 +2,7 @@
 
 Peaks are measured in a fresh process per length, over what that process held before the model was built; a small run
 first pays for libraries and compiled kernels. Weights, gradients and optimiser are counted from their tensors,
-activations are what is left of the peak.
+activations are what is left of the peak. Every seed is a repeat with a spread of its own: peaks of one program differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ SHORT = 8
 def plan(request: Request) -> Iterator[Cell]:
     for seq_len in request.seq_lens or SEQ_LENS:
         for choice in request.models:
-            yield request.cell("memory", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE)
+            for seed in request.seeds:
+                yield request.cell("memory", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE,
+                                   seed=seed)
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
