@@ -189,3 +189,14 @@ def test_the_cases_of_a_group_run_and_those_of_ours_agree(make):
     torch.testing.assert_close(results[f"{group} short/published"], results[cases[-1].name], rtol=1e-4, atol=1e-5)
     same = ("modulus/chunked", "modulus/at once") if group == "modulus" else ("real/fused", "real/chunked")
     torch.testing.assert_close(results[same[0]], results[same[1]], rtol=1e-4, atol=1e-5)
+
+
+def test_the_hybrid_of_the_kernels_is_half_wave_heads_and_half_standard_ones():
+    """As published its wave heads see their own chunk alone: all of 48 tokens, the last 64 of 96 not."""
+    for length in (48, 96):
+        results = {case.name: case.run() for case in real_cases("cpu", length=length, short=16)}
+        waves, standard = results["real/chunked"][:, :4], results["real/standard"][:, :4]
+        whole = torch.cat([waves, standard], dim=1)
+        torch.testing.assert_close(results["real/hybrid"], whole, rtol=1e-4, atol=1e-5)
+        near = torch.isclose(results["real/hybrid as published"], whole, rtol=1e-4, atol=1e-5).all(-1).all(1)[0]
+        assert near.tolist() == [True] * min(length, 64) + [False] * (length - 64)
