@@ -1,7 +1,5 @@
 """Claim files: read as written, told in one line where they are malformed; those of the built-in plugins can be run."""
 
-from pathlib import Path
-
 import pytest
 
 from harness.errors import FileError, HarnessError, UsageError
@@ -26,7 +24,6 @@ of = "ssm"
 to = "baseline"
 below = 0.5
 """
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -173,29 +170,6 @@ def test_third_parties_bring_claims_and_a_broken_file_stops_no_other(plugin):
     load()                                  # the registry of other tests
 
 
-def test_every_claim_of_the_seeds_is_entered(built_in):
-    counts = {name: len(select(built_in, source=f"seed {name}")) for name in ("000", "001", "003", "004")}
-    assert counts == {"000": 6, "001": 32, "003": 8, "004": 10}
-    assert len(select(built_in, source="seed 002")) >= 10
-    assert all(claim.quote and claim.section and claim.failure for claim in built_in.values())
-
-
-UNREVISED = {"brain", "goldenratio", "phasefield", "phaserotator", "quantum", "superposition", "wave"}
-
-
-def test_our_own_claims_have_reasons_and_controls(built_in):
-    """Every threshold says why it is what it is; every test has both controls, or says why it needs none."""
-    tests = [(claim.id, test) for claim in built_in.values() if claim.origin not in UNREVISED for test in claim.tests]
-    assert [name for name, test in tests if not test.because] == []
-    assert [name for name, test in tests if not (test.uncontrolled or (test.positive and test.negative))] == []
-
-
-def test_files_that_a_claim_refers_to_exist(built_in):
-    words = [word.strip(",;.") for claim in built_in.values() for word in claim.unmeasurable.split()]
-    files = [word for word in words if word.endswith(".py")]
-    assert files and all((ROOT / file).is_file() for file in files)
-
-
 def test_claims_are_selected_by_id_source_and_plugin(built_in):
     assert [claim.id for claim in select(built_in, ["wave-speed", "wave-speed"])] == ["wave-speed"]
     assert {claim.origin for claim in select(built_in, plugin="brain")} == {"brain"}
@@ -206,26 +180,32 @@ def test_claims_are_selected_by_id_source_and_plugin(built_in):
 
 
 def protocols_of(scale):
-    return {side for claim in load_claims(load())[0].values() for test in claim.tests if test.scale == scale
-            for side in test.sides}
+    """What each protocol fixes, with all plugins that it is of: suites, flags, plugins."""
+    found = {}
+    for claim in load_claims(load())[0].values():
+        for side in (side for test in claim.tests if test.scale == scale for side in test.sides):
+            found.setdefault((side.suites, side.flags), {}).update(dict.fromkeys(side.plugins))
+    return [(suites, dict(flags), list(plugins)) for (suites, flags), plugins in found.items()]
+
+
+def planned(registry, suites, flags, plugins):
+    """Cells, on the text that every Python has: of another one the name is looked up alone."""
+    known = {key: str(value) if key == "seq_len" else value for key, value in flags.items() if key != "corpus"}
+    options = RunOptions(plugins=",".join(plugins), device="cpu", **known)
+    return make_plan(registry, suites, make_request(registry, options), None, False).cells
 
 
 def test_every_protocol_for_a_cpu_can_be_planned(registry):
     """Plugins, options, sizes and lengths of the built-in claims are known; what is missing is a library at most."""
-    for test in sorted(protocols_of("cpu"), key=str):
-        flags = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
-        options = RunOptions(plugins=",".join(test.plugins), device="cpu", **flags)
-        plan = make_plan(registry, test.suites, make_request(registry, options), None, False)
-        assert {cell.suite for cell in plan.cells} == set(test.suites)
+    for suites, flags, plugins in protocols_of("cpu"):
+        assert {cell.suite for cell in planned(registry, suites, flags, plugins)} == set(suites)
+        registry.corpus(flags.get("corpus", "pydoc"))
 
 
 def test_protocols_for_a_gpu_lack_nothing_but_the_gpu_and_the_text(registry):
-    for test in sorted(protocols_of("gpu"), key=str):
-        flags = {key: str(value) if key == "seq_len" else value for key, value in test.flags if key != "corpus"}
-        options = RunOptions(plugins=",".join(test.plugins), device="cpu", **flags)
-        assert make_plan(registry, test.suites, make_request(registry, options), None, False).cells
-        corpus = dict(test.flags).get("corpus")
+    for suites, flags, plugins in protocols_of("gpu"):
+        assert planned(registry, suites, flags, plugins)
         try:
-            registry.corpus(corpus or "pydoc")
+            registry.corpus(flags.get("corpus", "pydoc"))
         except HarnessError as error:
             assert "pip install" in str(error)

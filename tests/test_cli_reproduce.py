@@ -250,7 +250,7 @@ def test_claims_are_listed_and_filtered(command, files, plugin):
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_verdicts_lose_no_word_on_a_narrow_terminal(command, tmp_path, width):
-    reproduce = ("reproduce", "qelm-gguf", "wave-density", "--quick", "-q", "--out", tmp_path / "run")
+    reproduce = ("reproduce", "qelm-seconds", "wave-density", "--quick", "-q", "--out", tmp_path / "run")
     told = [command(*reproduce, COLUMNS=columns) for columns in (str(width), "400")]
     narrow, wide = (done.stdout.splitlines()[:-1] for done in told)             # the last line is a path
     assert "unmeasurable" in " ".join(wide)
