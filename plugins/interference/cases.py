@@ -90,9 +90,10 @@ def _hybrid(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor, *plain: T
 
 
 def _published_hybrid(qa: Tensor, qp: Tensor, ka: Tensor, kp: Tensor, v: Tensor, *plain: Tensor) -> Tensor:
+    whole = standard(*plain)                # first: what chunks free, the allocator keeps for a while
     chunks = zip(*(x.split(CHUNK, dim=-2) for x in (qa, qp, ka, kp, v)), strict=True)
     waves = torch.cat([materialised_cosine(*chunk) for chunk in chunks], dim=-2)
-    return torch.cat([waves, standard(*plain)], dim=1)
+    return torch.cat([waves, whole], dim=1)
 
 
 def _twice(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
