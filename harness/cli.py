@@ -17,6 +17,7 @@ from .commands.lists import corpora, plugins, suites
 from .commands.lr import lr
 from .commands.merge import merge
 from .commands.new import new
+from .commands.plan import plan
 from .commands.power import power
 from .commands.report import report
 from .commands.rescore import rescore
@@ -46,7 +47,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lr, merge, power, report, reproduce,
+    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lr, merge, plan, power, report, reproduce,
     rescore, show, submit, train, watch,
 ):
     app.command()(command)

@@ -165,6 +165,11 @@ def resolve_dtype(name: str, device: str) -> str:
     return "bfloat16" if any(flag in flags for flag in FAST_BFLOAT16) else "float32"
 
 
+def core_count() -> int:
+    """CPUs that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def available_memory() -> int:
     """Bytes that could be had now, 0 where the system does not tell."""
     try:
@@ -199,8 +204,7 @@ def make_executor(
     `notes` are told in every row of a sealed suite. A GPU is never shared, nor its host memory limited. Raises
     UsageError.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    jobs = options.jobs or (1 if request.device == "cuda" else max(1, cores // options.threads))
+    jobs = options.jobs or (1 if request.device == "cuda" else max(1, core_count() // options.threads))
     limit = parse_count(options.memory_limit, "--memory-limit") if options.memory_limit else available_memory()
     if options.memory_limit and limit < LEAST_MEMORY:
         raise UsageError(f"--memory-limit must leave room for PyTorch itself, 1GiB, got {options.memory_limit!r}")
