@@ -91,3 +91,9 @@ def next_token_chances(automaton: Automaton, inputs: np.ndarray, letters: int, l
         chances[place, letters] = end = 1 / (longest - size + 1) if size else 0.0
         chances[place, [letter for letter, _ in automaton[state]]] = (1 - end) / len(automaton[state])
     return chances
+
+
+def automaton_chances(stream: Stream, inputs: np.ndarray, *, letters: int, states: int, longest: int, **_: object,
+                      ) -> np.ndarray:
+    """The same of the text that this stream draws, for the settings of `automaton_text`."""
+    return next_token_chances(drawn_automaton(stream, letters, states), inputs, letters, longest)

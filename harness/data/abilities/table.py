@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...errors import UsageError
 from .associative import BASED_TEST, BASED_TRAIN, FIGURE_2, multi_query_recall
-from .automata import automaton_text
+from .automata import automaton_chances, automaton_text
 from .formal import MODULUS, modular_arithmetic, parity
 from .groups import group_word, multiplication
 from .mad import compression, context_recall, fuzzy_recall, memorisation, selective_copy
@@ -42,6 +44,12 @@ class Ability:
     quick: Size | None = None                               # None: the paper's size alone
     changes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)    # from the paper's size, one at a time
     hidden: bool = False                                    # asks for the hidden state at the last place
+    known: Callable[..., np.ndarray] | None = None          # the chances of what is asked, where they are known
+
+    def chances(self, setting: Setting, part: str, seed: int, index: int, inputs: np.ndarray) -> np.ndarray:
+        """What comes after each of a text's inputs with which chance, (T, vocab): of a task whose chances are known."""
+        assert self.known is not None
+        return self.known(Stream(self.name, part, seed, index), inputs, **setting)
 
     def text(self, setting: Setting, part: str, seed: int, index: int) -> Text:
         """The text `index` of "train" or "test". Raises UsageError where the setting cannot hold its task."""
@@ -163,7 +171,7 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
     Ability("regbench", automaton_text, lambda setting: setting["letters"] + 2,
             lambda setting: 1 / (setting["letters"] + 1),
             alike(5_000, 500, letters=18, states=12, strings=(10, 19), longest=49, length=1024),
-            alike(5_000, 128, letters=8, states=6, strings=(4, 8), longest=15, length=128)),
+            alike(5_000, 128, letters=8, states=6, strings=(4, 8), longest=15, length=128), known=automaton_chances),
     _group("Z60"), _group("A4xZ5"), _group("A5"), _group("S5"),
     _strings("parity", parity, 3, 2),
     _strings("modular-arithmetic", modular_arithmetic, MODULUS + 5, MODULUS),

@@ -1,0 +1,91 @@
+"""A synthetic task at the workbench: texts to practise on, right answers counted, known chances held against.
+
+A training set is read again and again, in a new order each time; its texts are made again when they are due. The loss
+falls on what is asked alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.abilities.stream import IGNORED, Stream, Text
+from ..data.abilities.table import Ability, Setting, Size
+from .state_probes import Forward
+from .train import Batch
+
+
+class Distances(NamedTuple):
+    """How far a model is from the known chances, a mean over what is asked in each text, (N,) float64 each."""
+
+    excess_bits: np.ndarray             # the Kullback-Leibler divergence of the model from them
+    total_variation: np.ndarray
+    allowed: np.ndarray                 # the share of likeliest tokens that can come at all
+
+
+class Exercises:
+    """One task in one size. What is drawn depends on the task, the size and a seed alone, not on the model."""
+
+    def __init__(self, ability: Ability, size: Size, batch_size: int, device: str = "cpu"):
+        self.ability, self.size, self.batch_size, self.device = ability, size, batch_size, device
+
+    def practice(self, seed: int) -> Iterator[Batch]:
+        """Batches without end, (inputs, targets, n_tokens), (B, T) int64 each, every one of texts of one setting."""
+        for epoch in itertools.count():
+            stream, batches = Stream(self.ability.name, "order", seed, epoch), list[tuple[Setting, np.ndarray]]()
+            first = 0                                       # no two settings share an index
+            for texts, setting in self.size.train:
+                order = first + stream.distinct(texts, texts)
+                batches += [(setting, order[at:at + self.batch_size]) for at in range(0, texts, self.batch_size)]
+                first += texts
+            for number in stream.distinct(len(batches), len(batches)):
+                setting, indices = batches[number]
+                inputs, targets = self._stacked(setting, "train", seed, indices)
+                yield inputs, targets, targets.numel()
+
+    def right_answers(self, forward: Forward, setting: Setting, texts: int, seed: int) -> np.ndarray:
+        """The share of right answers in each of `texts` texts to test on, the likeliest token being the answer."""
+        shares = []
+        for indices in self._batches(texts):
+            inputs, targets = self._stacked(setting, "test", seed, indices)
+            answers = forward(inputs.to(self.device), None)[0].argmax(-1).cpu()
+            asked = targets != IGNORED
+            shares.append(((answers == targets) & asked).sum(1).double() / asked.sum(1))
+        return torch.cat(shares).numpy()
+
+    def distances(self, forward: Forward, setting: Setting, texts: int, seed: int) -> Distances:
+        """Of a task whose chances are known; tokens beyond its vocabulary never come."""
+        found = []
+        for indices in self._batches(texts):
+            inputs, targets = self._stacked(setting, "test", seed, indices)
+            logs = forward(inputs.to(self.device), None)[0].cpu().double().log_softmax(-1)
+            for row, index in enumerate(indices.tolist()):
+                asked = targets[row] != IGNORED
+                known = torch.from_numpy(self.ability.chances(setting, "test", seed, index, inputs[row].numpy()))[asked]
+                own, beyond = logs[row, asked].tensor_split([known.shape[1]], -1)
+                lost = torch.where(known > 0, -known * own, 0.0)        # what never comes may have no chance at all
+                excess = (torch.special.xlogy(known, known) + lost).sum(-1) / np.log(2)
+                variation = ((known - own.exp()).abs().sum(-1) + beyond.exp().sum(-1)) / 2
+                likeliest = logs[row, asked].argmax(-1)
+                allowed = torch.nn.functional.pad(known, (0, beyond.shape[1])).gather(-1, likeliest[:, None]) > 0
+                found.append([float(part.double().mean()) for part in (excess, variation, allowed)])
+        return Distances(*np.array(found).T)
+
+    def sample(self, texts: int, seed: int) -> Tensor:
+        """Test texts of every setting one after the other, (N,) int64."""
+        drawn = [self._stacked(setting, "test", seed, np.arange(texts))[0] for _, setting in self.size.test]
+        return torch.cat([inputs.flatten() for inputs in drawn])
+
+    def _batches(self, texts: int) -> Iterator[np.ndarray]:
+        for first in range(0, texts, self.batch_size):
+            yield np.arange(first, min(first + self.batch_size, texts))
+
+    def _stacked(self, setting: Setting, part: str, seed: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
+        texts = [self.ability.text(setting, part, seed, index) for index in indices.tolist()]
+        both = Text(np.stack([text.inputs for text in texts]), np.stack([text.targets for text in texts]))
+        return torch.from_numpy(both.inputs), torch.from_numpy(both.targets)
