@@ -4,6 +4,7 @@ import hashlib
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from harness.data.abilities.stream import IGNORED
 from harness.data.abilities.table import ABILITIES, ability_named, longer, variants
@@ -69,6 +70,11 @@ def test_a_name_that_is_none_is_answered_with_those_there_are():
     assert ability_named("mqar:64x4").paper.test == ((3_000, {"vocab": 8192, "length": 64, "pairs": 4}),)
     with pytest.raises(UsageError, match=r"no task is called 'mqar:65x4'; there are context-recall, .*, parity"):
         ability_named("mqar:65x4")
+
+
+def test_the_page_names_every_task():
+    page = (ROOT / "docs" / "abilities.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in ABILITIES)
 
 
 PINNED = {
