@@ -132,7 +132,8 @@ def _based(length: int, pairs: int) -> Setting:
 def _group(group: str) -> Ability:
     return Ability(group.lower(), group_word, _elements, lambda setting: 1 / _elements(setting),
                    alike(800_000, 200_000, group=group, length=20),
-                   alike(8_000, 256, group=group, length=16))
+                   Size(((100_000, {"group": group, "length": 8}),),
+                        tuple((256, {"group": group, "length": length}) for length in (8, 16))))
 
 
 def _strings(name: str, draw: Callable[..., Text], vocab: int, answers: int) -> Ability:
