@@ -375,4 +375,4 @@ def test_the_hooks_name_what_exists():
     assert resolve(spec.target) is Brain and resolve(spec.config) is BrainConfig
     assert "import torch" not in Path(brain.__file__).with_name("config.py").read_text()
     path, = brain.harness_claims()
-    assert len(parse_claims(path)) == 7
+    assert len(parse_claims(path)) == 8

@@ -166,7 +166,7 @@ def test_the_documented_codes_are_those_of_the_errors():
 
     documented = {int(code) for code in re.findall(r"^\| (\d+) ", errors.__doc__, re.MULTILINE)}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HarnessError)]
-    assert {kind.exit_code for kind in kinds} | {0, 130} == documented
+    assert {kind.exit_code for kind in kinds} | {0, 130, 143} == documented
 
 
 def test_a_dry_run_shows_the_matrix_and_leaves_nothing(invoke, toy, tmp_path):
@@ -285,7 +285,7 @@ def test_a_run_with_a_failure_is_done_and_code_1(first, directory):
     assert "ValueError: a reason in two lines" in first.stderr
     assert "Traceback" not in first.stderr
     assert {path.name for path in directory.iterdir()} == {
-        "cells", "manifest.json", "table.csv", "table.parquet", "worker.log"}
+        ".at-work", ".writing", "cells", "manifest.json", "table.csv", "table.parquet", "worker.log"}
     assert "Traceback" in (directory / "worker.log").read_text()
 
 

@@ -297,10 +297,10 @@ def test_run_scores_trained_weights_without_training_them(folder, command):
     score, = table[table.metric == "bits_per_byte"].itertuples()   # no search, one seed: the weights are what they are
     assert score.bytes_seen == checkpoint.bytes_seen
     assert score.value == pytest.approx(float(checkpoint.metadata["bits_per_byte"]), rel=0.05)
-    weights, = table[table.metric == "weights_bytes"].value
+    weights, = set(table[table.metric == "weights_bytes"].value)         # of both repeats
     assert weights == pytest.approx(checkpoint.weights.stat().st_size, rel=0.2)
     again = command(*arguments, "--dry-run", "--json", cwd=folder)
-    assert [json.loads(line)["missing"] for line in again.stdout.splitlines()] == [False] * 2
+    assert [json.loads(line)["missing"] for line in again.stdout.splitlines()] == [False] * 3
 
 
 @pytest.mark.parametrize(("best", "words"), [

@@ -418,4 +418,4 @@ def test_the_config_needs_no_torch():
 
 def test_claims_quote_their_source():
     path, = phasefield.harness_claims()
-    assert len(parse_claims(path)) == 19
+    assert len(parse_claims(path)) == 23

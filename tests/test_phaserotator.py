@@ -234,4 +234,4 @@ def test_the_hook_names_what_exists_and_the_claims_are_those_of_the_seed():
     assert resolve(spec.target) is PhaseRotatorTransformer and resolve(spec.config) is PhaseRotatorConfig
     assert "import torch" not in Path(phaserotator.__file__).with_name("config.py").read_text()
     claims = parse_claims(phaserotator.harness_claims()[0])
-    assert len(claims) == 10 and {claim.source for claim in claims} == {"seed 004"}
+    assert len(claims) == 12 and {claim.source for claim in claims} == {"seed 004"}

@@ -318,4 +318,4 @@ def test_the_hook_names_what_exists_and_the_claims_are_those_of_the_seed():
     assert resolve(spec.target) is Superposition and resolve(spec.config) is SuperpositionConfig
     assert "import torch" not in Path(superposition.__file__).with_name("config.py").read_text()
     claims = parse_claims(superposition.harness_claims()[0])
-    assert len(claims) == 6 and {claim.source for claim in claims} == {"seed 001"}
+    assert len(claims) == 17 and {claim.source for claim in claims} == {"seed 001"}
