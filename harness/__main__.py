@@ -8,9 +8,6 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
-INTERRUPTED = 130
-TOLD = {INTERRUPTED: "interrupted", 143: "told to end"}
-
 
 def main() -> None:
     from .terminal import text_streams
@@ -22,8 +19,9 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command line and tell what went wrong on standard error; the exit code."""
-    from .errors import FileError, HarnessError
+    from .errors import INTERRUPTED, TERMINATED, FileError, HarnessError
 
+    told = {INTERRUPTED: "interrupted", TERMINATED: "told to end"}
     try:
         if not _here():
             raise FileError("the current folder does not exist any more; go to one that does")
@@ -33,11 +31,11 @@ def _run() -> int:
             code: int = app(standalone_mode=False) or 0
         finally:
             sys.stdout.flush()
-        return _told(TOLD[code], code) if code in TOLD else code
+        return _told(told[code], code) if code in told else code
     except HarnessError as error:
         return _told(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _told(TOLD[INTERRUPTED], INTERRUPTED)
+        return _told(told[INTERRUPTED], INTERRUPTED)
     except BrokenPipeError:                 # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

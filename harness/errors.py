@@ -18,6 +18,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+INTERRUPTED, TERMINATED = 130, 143          # by Ctrl-C, by SIGTERM
 SHORT = 5                               # letters of a name in which two that are swapped are half of it
 
 

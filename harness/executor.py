@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .errors import INTERRUPTED, TERMINATED
 from .run.cells import Cell
 from .specs import ModelSpec
 from .store import CellResult
-
-INTERRUPTED, TERMINATED = 130, 143          # exit codes: by Ctrl-C, by SIGTERM
 
 
 class Interrupted(Exception):

@@ -11,8 +11,8 @@ from conftest import ROOT
 from harness.errors import PluginError, UsageError
 from harness.executor import Events, Stop
 from harness.registry import load
-from harness.run import cluster as module
 from harness.run.cluster import RayExecutor, measured_here
+from harness.run.flags import flags_as_written
 from harness.run.plan import execute, make_plan, only
 from harness.run.request import RunOptions, make_request, pick_executor
 from harness.store import CellResult, Row, Store, cell_text
@@ -57,7 +57,7 @@ def test_a_node_gives_back_the_files_of_its_cells(registry, toy, monkeypatch):
     plan = planned(registry, options_of(toy, seeds=2))
     first, second = plan.cells
     given = CellResult(first.record(), [Row(suite="poke", plugin="toy", metric="pid", value=1.0)])
-    flags = module.flags_as_written(options_of(toy, seeds=2))
+    flags = flags_as_written(options_of(toy, seeds=2))
     said = list(measured_here(flags, [second.id], {first.id: cell_text(given).encode()}, "/no/such/folder"))
     assert [one[0] for one in said] == ["machine", "cell", "end"]
     assert said[1][1] == second.id and second.id.encode() in said[1][2]
@@ -65,7 +65,7 @@ def test_a_node_gives_back_the_files_of_its_cells(registry, toy, monkeypatch):
 
 def test_a_cell_that_is_another_on_a_node_is_told(toy, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    said = list(measured_here(module.flags_as_written(options_of(toy)), ["c123"], {}, "/"))
+    said = list(measured_here(flags_as_written(options_of(toy)), ["c123"], {}, "/"))
     assert [one[0] for one in said] == ["end"]
     assert "which this run has not: another source, text or flag" in said[0][1]
 

@@ -39,10 +39,12 @@ def test_parts_become_one_run(tmp_path):
 def test_merging_again_or_one_more_changes_no_cell(tmp_path):
     one, two = part(tmp_path / "one", ["ssm"]), part(tmp_path / "two", ["brain"])
     merged = merge_runs(REGISTRY, [one], tmp_path / "all")
+    run = merged.manifest()["run_id"]
     before = {path: path.stat().st_mtime_ns for path in merged.cells.iterdir()}
     merge_runs(REGISTRY, [one, two], tmp_path / "all")
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert {result.label for result in merged.results()} == {"ssm", "brain"}
+    assert merged.manifest()["run_id"] == run
 
 
 def test_weights_come_along(tmp_path):

@@ -16,8 +16,8 @@ from conftest import environment
 
 from harness.cli import app
 from harness.errors import PluginError, UsageError
-from harness.run.flags import RunOptions
-from harness.run.slurm import array_of, flags_as_written, parse_wishes, script, submitted
+from harness.run.flags import RunOptions, flags_as_written
+from harness.run.slurm import array_of, parse_wishes, script, submitted
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 RUN = typer.main.get_command(app).commands["run"]
@@ -77,10 +77,11 @@ def test_a_wrong_wish_is_one_line(text):
         parse_wishes(text)
 
 
-def test_without_slurm_one_line_says_so(monkeypatch):
+def test_without_slurm_one_line_says_so_and_nothing_is_left(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PluginError, match="sbatch is not installed here; --dry-run prints the script"):
-        submitted("")
+        submitted("", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("arguments", "words"), [

@@ -51,19 +51,19 @@ def plan(
     jobs = options.jobs or max(1, core_count() // options.threads)
     if as_json:
         print_objects("price", ({
-            "cells": known[kind], "missing": counts[kind], "seconds": price and price.seconds.value,
-            "low": price and price.seconds.low, "high": price and price.seconds.high,
-            "recorded": price.seconds.n if price else 0, "cells_of": kind} for kind, price in found.items()))
+            "cells": known[kind], "missing": counts[kind], "seconds": price and price.value,
+            "low": price and price.low, "high": price and price.high,
+            "recorded": price.n if price else 0, "cells_of": kind} for kind, price in found.items()))
         return
     entries = []
     for kind, price in found.items():
         told = "nothing like it is recorded" if price is None else (
-            f"{span(price.seconds.value)} ({span(price.seconds.low or 0)} to {span(price.seconds.high or 0)}), from "
-            f"{format_number(price.seconds.n, 'recorded cell')}")
+            f"{span(price.value)} ({span(price.low or 0)} to {span(price.high or 0)}), from "
+            f"{format_number(price.n, 'recorded cell')}")
         entries.append(Entry((kind, f"{counts[kind]} of {format_number(known[kind], 'cell')}", told)))
     print_listing(entries)
     alone = {kind_of_cell(cell.record()) for cell in planned.missing if cell.group or cell.alone}
-    total = sum(price.seconds.value / (1 if kind in alone else jobs) for kind, price in found.items() if price)
+    total = sum(price.value / (1 if kind in alone else jobs) for kind, price in found.items() if price)
     unknown = sum(counts[kind] for kind, price in found.items() if price is None)
     print(f"{format_number(len(planned.cells), 'cell')}, {len(cells)} to measure: about {span(total)} here, with "
           f"{format_number(jobs, 'job')}" + f", and {format_number(unknown, 'cell')} without a price" * bool(unknown))

@@ -37,7 +37,7 @@ def submit(
     from ..run.plan import make_plan
     from ..run.request import resolve_device, resolve_dtype
     from ..run.shards import MOST, Shard, sharded
-    from ..run.slurm import LOGS, parse_wishes, script, submitted
+    from ..run.slurm import parse_wishes, script, submitted
     from ..store import Store
 
     if not slurm:
@@ -63,6 +63,5 @@ def submit(
     if dry_run:
         print(text, end="")
         return
-    (Store(directory).directory / LOGS).mkdir(exist_ok=True)
-    print(submitted(text))
+    print(submitted(text, directory))
     print(f"{format_number(sum(left.values()), 'cell')} in {format_number(len(numbers), 'task')} -> {directory}")

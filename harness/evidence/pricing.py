@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..store import CellResult
@@ -24,14 +23,6 @@ NOISE = 0.3                                 # prior guess of the deviation of a 
 DRAWS = 2000
 
 
-@dataclass(frozen=True)
-class Price:
-    """Of cells of one kind: seconds of all of them with a 95 % interval, and how many recorded cells that rests on."""
-
-    cells: int
-    seconds: Estimate
-
-
 def kind_of_cell(cell: Mapping[str, Any]) -> str:
     """ "perplexity/score": what cells are priced together."""
     return "/".join(filter(None, [cell["suite"], cell["protocol"].get("role", "")]))
@@ -39,14 +30,15 @@ def kind_of_cell(cell: Mapping[str, Any]) -> str:
 
 def prices(
     recorded: Iterable[CellResult], cells: Sequence[Mapping[str, Any]], seed: int = 0,
-) -> dict[str, Price | None]:
-    """The price of cells, as `Cell.record()` has them, by kind; None for a kind of which nothing is recorded."""
+) -> dict[str, Estimate | None]:
+    """The seconds that cells, as `Cell.record()` has them, will take together, by kind, with a 95 % interval; `n` is of
+    how many recorded cells that rests. None for a kind of which nothing is recorded."""
     import numpy as np
 
     known = [(result.cell, took) for result in recorded if (took := seconds_of(result))]
     kinds = list(dict.fromkeys(kind_of_cell(cell) for cell, _ in known))
     wanted = [cell for cell in cells if kind_of_cell(cell) in kinds]
-    found: dict[str, Price | None] = {kind_of_cell(cell): None for cell in cells}
+    found: dict[str, Estimate | None] = {kind_of_cell(cell): None for cell in cells}
     if not wanted:
         return found
     plugins = list(dict.fromkeys(str(cell["plugin"]) for cell in [*(cell for cell, _ in known), *wanted]))
@@ -60,7 +52,7 @@ def prices(
         if own:
             low, middle, high = np.quantile(each[own].sum(0), [0.025, 0.5, 0.975])
             count = sum(kind_of_cell(cell) == kind for cell, _ in known)
-            found[kind] = Price(len(own), Estimate(float(middle), float(low), float(high), count))
+            found[kind] = Estimate(float(middle), float(low), float(high), count)
     return found
 
 

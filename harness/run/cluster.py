@@ -27,9 +27,8 @@ from ..specs import ModelSpec
 from ..store import CellResult, Row, Store, cell_text, parse_cell
 from ..untrusted import Malformed, bounded, held_to, parse_json
 from .cells import Cell, base_fields
-from .flags import RunOptions
+from .flags import RunOptions, flags_as_written
 from .shards import units
-from .slurm import flags_as_written
 
 POLL_S = 0.2
 LOST_NODES = 5                              # that a unit may lose before it is given up

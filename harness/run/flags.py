@@ -6,7 +6,7 @@ a flag may not be, and a TOML file sets them by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
 from ..errors import UsageError
@@ -53,6 +53,20 @@ def check(options: Any) -> None:
         value = getattr(options, name)
         if flag.least is not None and flag.most is not None and not flag.least <= value <= flag.most:
             raise UsageError(f"{spelled(name)} must be between {flag.least:,} and {flag.most:,}, got {value}")
+
+
+def flags_as_written(options: Any) -> list[str]:
+    """What of an options class differs from its defaults, as the command line has it."""
+    words: list[str] = []
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, tuple):
+            words += [word for one in value for word in (spelled(field.name), str(one))]
+        else:
+            words += [spelled(field.name)] if value is True else [spelled(field.name), str(value)]
+    return words
 
 
 SUITES = Flag("Suites to run, separated by commas.", complete="suites", metavar="NAMES")

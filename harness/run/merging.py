@@ -28,12 +28,11 @@ def merge_runs(registry: Registry, sources: Sequence[Path], out: Path, argv: Seq
     """
     if out in sources:
         raise UsageError(f"{out} is to be merged into itself; name another with --out")
-    stores = [Store(source, create=False) for source in sources]
+    before = [Store(out)] if out.exists() else []
+    stores = [*before, *(Store(source, create=False) for source in sources)]
     manifests = [store.manifest() for store in stores]
     known = dict[str, Path]()                               # where a cell was found first
     texts = dict[str, str]()
-    if out.exists():
-        stores, manifests = [Store(out), *stores], [Store(out).manifest(), *manifests]
     for store in stores:
         for path in sorted(store.cells.glob("c*.json")):
             text = _read(path)
@@ -49,7 +48,7 @@ def merge_runs(registry: Registry, sources: Sequence[Path], out: Path, argv: Seq
                 if weights.is_dir():
                     write_folder(target.weights / name, {file.name: file.read_bytes() for file in weights.iterdir()})
                 write_atomically(target.cells / path.name, texts[name])
-        run = _together([one for one in manifests if one], argv)
+        run = _together([one for one in manifests if one], argv, manifests[0] if before else {})
         target.write_manifest(run)
         conclude_all(registry, target, run["run_id"])
     return target
@@ -64,15 +63,19 @@ def _read(path: Path) -> str:
     return content.decode()
 
 
-def _together(manifests: Sequence[dict[str, Any]], argv: Sequence[str]) -> dict[str, Any]:
-    """One manifest: every command once, in the order of their time, every machine with its limits."""
+def _together(
+    manifests: Sequence[dict[str, Any]], argv: Sequence[str], kept: dict[str, Any],
+) -> dict[str, Any]:
+    """One manifest: every command once, in the order of their time, every machine with its limits. The run is the one
+    that `kept` is of, or a new one."""
     commands = {str(command): command for one in manifests for command in one["commands"]}
     limits: dict[str, Any] = {}
     for one in manifests:
         for place, devices in one["limits"].items():
             limits.setdefault(place, {}).update(devices)
     return {
-        "schema": SCHEMA, "harness": __version__, "run_id": "r" + uuid.uuid4().hex[:12], "created": now(),
+        "schema": SCHEMA, "harness": __version__, "run_id": kept.get("run_id") or "r" + uuid.uuid4().hex[:12],
+        "created": kept.get("created") or now(),
         "commands": [*sorted(commands.values(), key=lambda command: command.get("at", "")),
                      {"at": now(), "argv": list(argv)}],
         "environments": {place: facts for one in manifests for place, facts in one["environments"].items()},

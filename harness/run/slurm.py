@@ -11,29 +11,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
-from ..errors import PluginError, UsageError, one_line
-from ..executor import TERMINATED
-from .flags import RunOptions, spelled
+from ..errors import TERMINATED, PluginError, UsageError, one_line
+from ..store import Store
+from .flags import RunOptions, flags_as_written
 
 LOGS = "slurm"                              # folder of the tasks' logs, in the results directory
 GRACE_S = 60                                # before the end of its time a task is told
-
-
-def flags_as_written(options: RunOptions) -> list[str]:
-    """What differs from the defaults, as the command line has it."""
-    words: list[str] = []
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, tuple):
-            words += [word for one in value for word in (spelled(field.name), str(one))]
-        else:
-            words += [spelled(field.name)] if value is True else [spelled(field.name), str(value)]
-    return words
 
 
 def array_of(numbers: Sequence[int]) -> str:
@@ -80,10 +65,14 @@ def parse_wishes(text: str) -> list[str]:
     return wishes
 
 
-def submitted(text: str) -> str:
-    """Hand a script to sbatch; what it says. Raises PluginError where it is missing or refuses."""
+def submitted(text: str, directory: Path) -> str:
+    """Hand a script to sbatch; what it says. The tasks' logs lie in the results `directory`.
+
+    Raises PluginError where sbatch is missing or refuses.
+    """
     if shutil.which("sbatch") is None:
         raise PluginError("sbatch is not installed here; --dry-run prints the script")
+    (Store(directory).directory / LOGS).mkdir(exist_ok=True)
     done = subprocess.run(["sbatch"], input=text, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PluginError(f"sbatch refuses: {' '.join(done.stderr.split())}")
