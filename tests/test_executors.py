@@ -13,6 +13,7 @@ from conftest import environment
 
 from harness.executor import Events, Interrupted, Stop
 from harness.registry import load
+from harness.run import executors
 from harness.run.cells import Request
 from harness.run.executors import CONTROL, LocalExecutor
 from harness.run.plan import choose, make_plan
@@ -23,6 +24,9 @@ LIMIT_S = 60.0
 ENDINGS = {                                 # fault -> (status, words of the reason)
     "none": ("ok", ""),
     "exit": ("error", "the worker exited with code 3 in the middle of the cell"),
+    "exit0": ("error", "the worker exited with code 0 in the middle of the cell"),
+    "rubbish": ("error", "the worker says what is no message: it announces more than one can hold"),
+    "daemon": ("error", "the worker died of SIGSEGV"),
     "kill": ("oom", "the worker was killed (SIGKILL)"),
     "segfault": ("error", "the worker died of SIGSEGV"),
     "fork": ("error", "the worker exited with code 5"),
@@ -30,12 +34,12 @@ ENDINGS = {                                 # fault -> (status, words of the rea
 }
 
 
-def perform(toy, folder, suite, selectors, jobs=2, stop=None, timeout=LIMIT_S, **fields):
+def perform(toy, folder, suite, selectors, jobs=2, stop=None, timeout=LIMIT_S, memory=0, **fields):
     """Results by the options of their plugin (or its name), and what the events told of progress."""
     registry = load([toy])
     request = Request(choose(registry, selectors), **fields)
     cells = make_plan(registry, [suite], request, None, False).cells
-    executor = LocalExecutor(Setup((str(toy),), 1, 0, str(folder / "log")), jobs, timeout)
+    executor = LocalExecutor(Setup((str(toy),), 1, memory, str(folder / "log")), jobs, timeout)
     results, told = {}, []
 
     def finished(result):
@@ -80,11 +84,54 @@ def test_every_ending_has_its_status_and_reason(endings, fault):
     assert (last.plugin, last.options, last.family, last.suite) == ("toy", f"fault={fault}", "classical", "poke")
 
 
-def test_a_cell_that_hangs_is_ended(toy, tmp_path):
+@pytest.mark.parametrize("fault", ["hang", "half"])
+def test_a_cell_that_hangs_is_ended(toy, tmp_path, fault):
+    """Also one that stops within a message."""
     started = time.monotonic()
-    results, _ = perform(toy, tmp_path, "poke", ["toy:fault=hang"], timeout=2.0)
-    assert [(row.status, row.reason) for row in results["hang"].rows] == [("timeout", "took longer than 2 s")]
+    results, _ = perform(toy, tmp_path, "poke", [f"toy:fault={fault}"], timeout=2.0)
+    assert [(row.status, row.reason) for row in results[fault].rows] == [("timeout", "took longer than 2 s")]
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what processes hold together is told by Linux")
+def test_a_cell_that_eats_memory_is_ended_whoever_eats_it(toy, tmp_path):
+    """In shared mappings, in parts, in processes that it started; the next cell is measured."""
+    results, _ = perform(toy, tmp_path, "poke", ["toy:fault=children", "toy"], memory=1 << 30)
+    (row,) = results["children"].rows
+    assert row.status == "oom"
+    assert re.fullmatch(r"the worker and what it started held 1\d\d\d MiB, more than the 1024 MiB of --memory-limit",
+                        row.reason)
+    assert [row.status for row in results["toy"].rows] == ["ok"]
+
+
+def test_a_flood_of_output_is_cut_in_the_middle(toy, tmp_path):
+    results, _ = perform(toy, tmp_path, "poke", ["toy:fault=flood"])
+    assert results["flood"].ok
+    log = (tmp_path / "log").read_bytes()
+    assert len(log) < 4 << 20
+    assert log.startswith(b"much output") and re.search(rb"\n\.\.\. 1\d{8} bytes were cut out here \.\.\.\n", log)
+
+
+def test_a_lane_whose_process_was_changed_tells_it_and_is_given_no_other_cell(toy, tmp_path, monkeypatch):
+    started, results = [], []
+
+    class Counted(executors.Worker):
+        def __init__(self, setup):
+            super().__init__(setup)
+            started.append(self)
+
+    monkeypatch.setattr(executors, "Worker", Counted)
+    registry = load([toy])
+    request = Request(choose(registry, ["toy", "toy:fault=state"]), seeds=(0, 1), rounds=5)
+    LocalExecutor(Setup((str(toy),), 1, 0, str(tmp_path / "log")), 1, LIMIT_S).run(
+        make_plan(registry, ["rounds"], request, None, False).cells, registry.models, {},
+        Events(finished=results.append), Stop())
+    told = sorted((row.options, row.status, row.reason) for result in results for row in result.rows)
+    note = ("it changed the working directory and variables of the environment and the file mode mask and the locale "
+            "and signal handlers and the default dtype and the number of threads of its process, which no other cell "
+            "is given")
+    assert told == [("", "ok", "")] * 2 + [("fault=state", "ok", note)] * 2
+    assert len(started) == 2 + 2                        # the lane of "toy" and its control, and twice that of the other
 
 
 def test_rows_before_a_failure_are_kept(endings):
@@ -106,7 +153,7 @@ def test_workers_are_processes_of_their_own_and_all_gone(endings):
 
 def test_what_a_plugin_forked_goes_with_its_worker(endings):
     forked = [int(pid) for pid in re.findall(r"^forked (\d+)$", endings[2], re.MULTILINE)]
-    assert len(forked) == 2
+    assert len(forked) == 3                             # one of them a daemon, whose worker died before it
     assert not any(map(alive, forked))
 
 
@@ -182,13 +229,14 @@ def test_interrupts_are_counted_and_held_back_by_the_shield():
 
 PARENT = """
 import sys, time
+from multiprocessing.connection import wait
 from harness import Cell
 from harness.run.process import Worker
 from harness.run.worker import Setup
 
 if __name__ == "__main__":
     workers = [Worker(Setup((sys.argv[1],))) for _ in range(2)]
-    pids = [worker.receive()[0] and worker.process.pid for worker in workers]
+    pids = [wait([worker.connection]) and worker.receive()[0] and worker.process.pid for worker in workers]
     hang = Cell("rounds", "toy", (("fault", "hang"),), tokenizer="bytes", protocol=(("rounds", 5),))
     workers[0].assign(hang, {"limits": {}, "needs": {}}, 60)
     print(*pids, flush=True)

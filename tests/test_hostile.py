@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from harness import __main__ as entry
 from harness import load_results
 from harness.bench.weights import model_tensors, save
 from harness.build import build
-from harness.checkpoint import BEST, CONFIG, LOG, RunConfig, model_options, to_toml
+from harness.checkpoint import BEST, CONFIG, LOG, RunConfig, learned_digest, model_options, to_toml
 from harness.errors import FileError
 from harness.registry import load
 
@@ -239,6 +240,19 @@ def test_a_fact_of_a_config_may_be_wrong(trained, tmp_path, invoke, at, wrong):
     assert own in text
     (run / CONFIG).write_text(text.replace(own, f"{at} = {wrong}\n"))
     assert len(list(use(invoke, run))) == 3
+
+
+def test_a_tokenizer_of_very_many_prefixes_is_refused_at_once(trained, tmp_path, invoke):
+    """Its digest is right, and the weights beside it are of another vocabulary."""
+    directory, facts, options = trained
+    run = shutil.copytree(directory, tmp_path / "run")
+    learned = {"prefixes": [f"{n:x}" for n in range(300_000)], "roots": [], "suffixes": []}
+    config = RunConfig("id1", "ssm", "morphological", 257, "sha", vocabulary=learned_digest(learned), model=options,
+                       train={"plugin": "ssm", "corpus": "pydoc", "seq_len": 32})
+    config.write(run, learned)
+    begun = time.process_time()
+    code, _, err = invoke("generate", run, "a", "--tokens", "1")
+    assert (code, err.count("\n")) == (4, 1) and time.process_time() - begun < 5, err
 
 
 @pytest.mark.parametrize("line", [

@@ -10,7 +10,7 @@ import pytest
 from harness.executor import Events
 from harness.run.cells import Cell, base_fields
 from harness.run.executors import LocalExecutor
-from harness.run.messages import packed, unpacked
+from harness.run.messages import LENGTH, MOST, Inbox, Parent, packed, unpacked
 from harness.run.process import Worker
 from harness.run.worker import Setup
 from harness.store import Row
@@ -57,9 +57,31 @@ def test_what_is_no_message_is_told_and_runs_nothing(data):
 def test_a_worker_that_sends_a_pickle_ends_as_an_error():
     ours, theirs = Pipe()
     parent = Worker.__new__(Worker)
-    parent.connection, parent.cell = ours, CELL
+    parent.inbox, parent.cell = Inbox(ours.fileno()), CELL
     theirs.send(("done", [Runs()], {}))
     kind, reason = message = parent.receive()
     assert (kind, os.environ.get("MARK")) == ("garbled", None)
     result = LocalExecutor(Setup())._handle(parent, message, {"toy": None}, Events())
     assert [(row.status, row.reason) for row in result.rows] == [("error", reason)]
+
+
+def test_messages_are_cut_apart_and_a_part_of_one_keeps_nobody_waiting():
+    ours, theirs = Pipe()
+    inbox, said = Inbox(ours.fileno()), Parent(theirs)
+    said.send(("progress", "a"))
+    said.send(("progress", "b"))
+    assert [unpacked(inbox.take(), None), inbox.full, unpacked(inbox.take(), None)] == [
+        ("progress", "a"), True, ("progress", "b")]
+    content = packed("progress", "c" * 100)
+    whole = LENGTH.pack(len(content)) + content
+    for part in (whole[:3], whole[3:50]):
+        os.write(theirs.fileno(), part)
+        assert inbox.take() is None and not inbox.full
+    os.write(theirs.fileno(), whole[50:])
+    assert unpacked(inbox.take(), None) == ("progress", "c" * 100)
+    os.write(theirs.fileno(), LENGTH.pack(MOST + 1))
+    with pytest.raises(Malformed, match="announces more"):
+        inbox.take()
+    theirs.close()
+    with pytest.raises(EOFError):
+        Inbox(ours.fileno()).take()

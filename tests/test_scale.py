@@ -6,6 +6,10 @@ import time
 import numpy as np
 from synthetic import scored, store
 
+from harness.evidence.comparison.compare import compare_runs
+from harness.evidence.report.compose import build
+from harness.evidence.report.html import render_html
+from harness.reading import read_run
 from harness.registry import load
 from harness.run.merging import merge_runs
 from harness.run.plan import make_plan
@@ -51,3 +55,17 @@ def test_reading_merging_and_tables_are_linear(tmp_path):
         took.append(seconds(lambda made=made, out=out: merge_runs(REGISTRY, [made], out)))
         assert len(Store(out).results()) == cells
     assert exponent(*took) < 1.25
+
+
+def test_comparisons_and_reports_are_linear_and_small(tmp_path):
+    """Ever more seeds of twenty plugins: a report holds what is shown, not every row. (A cell once took it 8 kB.)"""
+    took, sizes = {"compare": list[float](), "report": list[float]()}, []
+    for cells in (FEW // 2, MANY // 2):
+        results = [scored(f"p{i % 20}", SIZES * (2 + i % 7), SIZES, seed=i // 20) for i in range(cells)]
+        folder = store(tmp_path / str(cells), results)
+        run = read_run(folder, REGISTRY)
+        took["compare"].append(seconds(lambda run=run: compare_runs(run, run, list(REGISTRY.suites.values()))))
+        took["report"].append(seconds(
+            lambda folder=folder: sizes.append(len(render_html(build([folder], REGISTRY))))))
+    assert exponent(*took["compare"]) < 1.25 and exponent(*took["report"]) < 1.25
+    assert sizes[-1] < 1000 * MANY // 2

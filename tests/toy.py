@@ -3,7 +3,10 @@
 The model's class is made on first use, so that registering the file imports no torch.
 """
 
+import contextlib
 import ctypes
+import locale
+import mmap
 import os
 import signal
 import sys
@@ -122,6 +125,46 @@ def misbehave(fault, bench):
         return b"x" * (1 << 50)
     if fault == "hang":
         time.sleep(3600)
+    if fault == "exit0":
+        os._exit(0)
+    if fault in ("rubbish", "half"):                    # of a message as long as it says, which does not come
+        for link in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if str(link.readlink()).startswith("socket:"):
+                    os.write(int(link.name), b"\xff" * 80 if fault == "rubbish" else (1 << 20).to_bytes(8, "little"))
+        time.sleep(3600)
+    if fault == "children":                             # in shared mappings, which no limit of one process counts
+        for _ in range(2):
+            if not os.fork():
+                break
+        block = mmap.mmap(-1, 1 << 29)
+        for start in range(0, len(block), 1 << 24):
+            block[start:start + (1 << 24)] = b"x" * (1 << 24)
+        time.sleep(3600)
+    if fault == "flood":
+        for _ in range(1200):
+            sys.stdout.write("flood " * 20_000)
+        time.sleep(1.5)
+    if fault == "daemon":                               # it leaves every group, and its parent dies at once
+        if not os.fork():
+            os.setsid()
+            if not os.fork():
+                print(f"forked {os.getpid()}", flush=True)
+                time.sleep(600)
+            os._exit(0)
+        os.wait()
+        time.sleep(0.2)
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        ctypes.string_at(0)
+    if fault == "state":
+        torch = sys.modules["torch"]
+        torch.set_default_dtype(torch.float64)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+        os.chdir("/")
+        os.umask(0o777)
+        os.environ["OMP_NUM_THREADS"] = "7"
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        locale.setlocale(locale.LC_ALL, "C" if locale.setlocale(locale.LC_ALL) != "C" else "C.UTF-8")
     if fault in ("nan", "infinite"):
         bench.row("number", float("nan" if fault == "nan" else "-inf"), "")
     if fault == "rows":
@@ -142,8 +185,10 @@ def misbehave(fault, bench):
 
 
 def plan_rounds(request):
-    members = [request.cell("rounds", choice, protocol={"rounds": request.rounds or 8}) for choice in request.models]
-    yield from (replace(cell, group=timing_group(members)) for cell in members)
+    for seed in request.seeds:
+        members = [request.cell("rounds", choice, seed=seed, protocol={"rounds": request.rounds or 8})
+                   for choice in request.models]
+        yield from (replace(cell, group=timing_group(members)) for cell in members)
 
 
 def rounds(cell, bench):

@@ -43,16 +43,19 @@ def has_children() -> bool:
 
 def descendants() -> list[int]:
     """Process ids of all that this process started; [] where there is no /proc."""
-    if not has_children():
-        return []
+    return below(os.getpid()) if has_children() else []
+
+
+def below(pid: int) -> list[int]:
+    """Process ids of all that a process started and what these did; [] where there is no /proc."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parents[int(folder.name)] = int(_stat(folder)[1])
-    found, todo = list[int](), [os.getpid()]
+    found, todo = list[int](), [pid]
     while todo:
         parent = todo.pop()
-        children = [pid for pid, of in parents.items() if of == parent]
+        children = [child for child, of in parents.items() if of == parent]
         found += children
         todo += children
     return found

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 from .. import registry
@@ -26,10 +27,11 @@ from .cells import Cell, base_fields
 from .digest import data_files
 from .identity import model_files
 from .process import SPAWN_LIMIT_S, Worker
+from .watch import held_bytes, trim
 from .worker import Setup, unavailable
 
 CONTROL = "control:"                        # prefix of the raw timings of the A/A control lane
-LONGEST_SLEEP_S = 3600.0
+WATCH_S = 1.0                               # between two looks at what workers hold and print
 
 
 @dataclass
@@ -41,18 +43,19 @@ class LocalExecutor(Executor):
     timeout: float = 900.0
     limits: dict[str, float] = field(default_factory=dict)
     seed: int = 0
+    _looked: float = 0.0
 
     def measure_limits(self, device: str) -> dict[str, float]:
         """Measured in a process of its own."""
         alone = Worker(self.setup)
         try:
             alone.connection.send(("limits", device))
-            while wait([alone.connection], SPAWN_LIMIT_S):
-                message = alone.receive()
-                if message is None:
+            while alone.inbox.full or wait([alone.connection], SPAWN_LIMIT_S):
+                kind, *rest = alone.receive() or ("part",)
+                if kind in ("died", "garbled"):
                     return {}
-                if message[0] == "limits":
-                    found: dict[str, float] = message[1]
+                if kind == "limits":
+                    found: dict[str, float] = rest[0]
                     return found
             return {}
         finally:
@@ -123,16 +126,32 @@ class LocalExecutor(Executor):
         return {"limits": self.limits, "needs": needs, "spec": spec, "sources": sources | data_files(sources)}
 
     def _messages(self, workers: Sequence[Worker]) -> Iterator[tuple[Worker, tuple[Any, ...]]]:
-        """Sleep until a worker speaks, dies or runs out of time; then yield (worker, message)."""
+        """Sleep until a worker speaks, dies, or has had too much time or memory; then yield (worker, message)."""
         by_connection: dict[Connection, Worker] = {w.connection: w for w in workers}
-        soonest = min(w.deadline for w in workers)
-        spoke = wait(list(by_connection), min(max(0.0, soonest - time.monotonic()), LONGEST_SLEEP_S))
+        full = [w.connection for w in workers if w.inbox.full]
+        until = min(min(w.deadline for w in workers) - time.monotonic(), WATCH_S)
+        spoke = full or wait(list(by_connection), max(0.0, until))
         for connection in spoke:
             current = by_connection[connection]                       # type: ignore[index]
-            yield current, current.receive() or ("died",)
+            if message := current.receive():
+                yield current, message
+        held = self._too_much(workers)
         for current in workers:
-            if current.connection not in spoke and time.monotonic() >= current.deadline:
+            if current.connection not in spoke and current in held:
+                yield current, ("overfull", f"the worker and what it started held {held[current]}, more than the "
+                                            f"{_mebibytes(self.setup.memory_limit)} of --memory-limit")
+            elif current.connection not in spoke and time.monotonic() >= current.deadline:
                 yield current, ("timeout",)
+
+    def _too_much(self, workers: Sequence[Worker]) -> dict[Worker, str]:
+        """The workers that hold more than they may, and how much; now and then the log is cut too."""
+        if time.monotonic() < self._looked + WATCH_S:
+            return {}
+        self._looked = time.monotonic()
+        trim(Path(self.setup.log))
+        most = self.setup.memory_limit
+        held = {worker: held_bytes(worker.process.pid or 0, most) for worker in workers} if most else {}
+        return {worker: _mebibytes(size) for worker, size in held.items() if size > most}
 
     def _handle(
         self, current: Worker, message: tuple[Any, ...], specs: Mapping[str, ModelSpec], events: Events,
@@ -144,14 +163,17 @@ class LocalExecutor(Executor):
             events.progress(cell, rest[0])
         if kind == "weights":
             current.weights = rest[0]
-        if kind not in ("done", "died", "timeout", "garbled") or cell is None:
+        if kind == "spent":
+            current.spent = True
+        if kind not in ("done", "died", "timeout", "garbled", "overfull") or cell is None:
             return None
         if kind == "done":
             rows, raw = rest
             return CellResult(cell.record(), rows, raw, weights=current.weights)
         ends: dict[str, tuple[Status, str]] = {
-            "garbled": ("error", "".join(rest)), "timeout": ("timeout", f"took longer than {self.timeout:g} s")}
-        status, reason = ends.get(kind) or current.death()
+            "garbled": ("error", "".join(rest)), "overfull": ("oom", "".join(rest)),
+            "timeout": ("timeout", f"took longer than {self.timeout:g} s")}
+        status, reason = ends[kind] if kind in ends else current.death()
         fields = base_fields(cell, specs[cell.plugin])
         return CellResult(cell.record(), [Row(**fields, status=status, reason=reason)])
 
@@ -231,9 +253,13 @@ class LocalExecutor(Executor):
                 if result is not None:
                     results[label] = result
                     del busy[label]
-                    if message[0] != "done":
+                    if message[0] != "done" or current.spent:
                         current.kill()
                         del workers[label]
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
 
 
 def _lanes(members: Sequence[Cell]) -> dict[str, Cell]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
 from ..errors import FileError
@@ -23,7 +23,8 @@ from ..untrusted import Malformed
 from . import worker
 from .cells import Cell
 from .failures import death
-from .messages import MOST, unpacked
+from .messages import Inbox, unpacked
+from .watch import MARK, end_below, end_strays
 
 SPAWN_LIMIT_S = 120.0
 # By the server of all workers: torch comes with the first; the second is what an optimiser's first step imports.
@@ -40,7 +41,7 @@ def process_context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(IMPORTED_ONCE))
     before = dict(os.environ)
-    os.environ.update(dict.fromkeys(worker.THREADS, "1"))
+    os.environ.update(dict.fromkeys(worker.THREADS, "1") | {MARK: str(os.getpid())})
     try:
         with _short_temporary_folder():
             forkserver.ensure_running()
@@ -75,7 +76,9 @@ class Worker:
     def __init__(self, setup: worker.Setup):
         context = process_context()
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=worker.main, args=(theirs, setup, dict(os.environ)), daemon=True)
+        self.inbox = Inbox(self.connection.fileno())
+        environ = {**os.environ, MARK: str(os.getpid())}
+        self.process = context.Process(target=worker.main, args=(theirs, setup, environ), daemon=True)
         # The child inherits the mask, so that Ctrl-C is for the parent alone, which gets it a moment later.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -86,6 +89,7 @@ class Worker:
         self.cell: Cell | None = None
         self.weights: dict[str, bytes] = {}             # the files of what it has scored
         self.deadline = time.monotonic() + SPAWN_LIMIT_S
+        self.spent = False                  # a cell changed its process: no other is to follow there
         self.waiting = False                # in a timing group: it asked for the baton
         self.left = 0.0                     # in a timing group: seconds its turns may still take
 
@@ -97,23 +101,37 @@ class Worker:
             self.connection.send(("cell", cell, context))
 
     def receive(self) -> tuple[Any, ...] | None:
-        """The next message, ("garbled", reason) for what is none, or None where the process died."""
+        """The next message, ("garbled", reason) for what is none, ("died",) from a process that has ended, or None
+        where the next message is not whole yet."""
         try:
-            return unpacked(self.connection.recv_bytes(MOST), self.cell)
+            message = self.inbox.take()
+            return message if message is None else unpacked(message, self.cell)
         except Malformed as wrong:
             return "garbled", str(wrong)
         except (EOFError, OSError):
-            return None
+            return ("died",)
 
     def death(self) -> tuple[Status, str]:
-        """(status, reason) of a process that ended without an answer."""
+        """(status, reason) of a process that ended without an answer. What it had started is ended too."""
         self.process.join(5)
-        return death(self.process.exitcode)
+        found = death(self.process.exitcode)
+        end_strays(sources())
+        return found
 
     def kill(self) -> None:
-        """End the process and whatever it has started: it leads a group of its own."""
-        with contextlib.suppress(OSError):
-            os.killpg(self.process.pid or 0, signal.SIGKILL)
+        """End the process and whatever it has started, be it in a group of its own."""
+        if pid := self.process.pid:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGSTOP)
+            end_below(pid)
+            with contextlib.suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
         self.process.kill()
         self.process.join()
         self.connection.close()
+
+
+def sources() -> list[int]:
+    """The processes that workers come from."""
+    helpers = (forkserver._forkserver._forkserver_pid, resource_tracker._resource_tracker._pid)    # type: ignore[attr-defined]
+    return [pid for pid in helpers if pid]

@@ -4,7 +4,7 @@ A timed cell holds the baton while it computes and hands it back wherever the su
 the workers of a timing group run in interleaved rounds and never two at once.
 
 Messages to the child:    ("cell", cell, context) · ("limits", device) · ("go",)
-Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("weights", files) ·
+Messages from the child:  ("hello",) · ("turn",) · ("progress", text) · ("weights", files) · ("spent",) ·
                           ("done", rows, raw) · ("limits", values)
 """
 
@@ -20,7 +20,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ from ..untrusted import Malformed, bounded, held_to, parse_json
 from .cells import Cell, base_fields
 from .failures import classify
 from .messages import Parent
+from .process_state import differences, process_state
+from .watch import end_below
 
 if TYPE_CHECKING:
     from ..bench.workbench import TorchWorkbench
@@ -96,6 +98,7 @@ def _die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
+    end_below(os.getpid())
     os.killpg(0, signal.SIGKILL)
 
 
@@ -112,7 +115,7 @@ def run_cell(
     turn = _turns(connection) if cell.group else contextlib.nullcontext
     context = {**context, "trunks": setup.trunks}
     workbench: TorchWorkbench | None = None
-    spec, failures, opened = None, [], contextlib.ExitStack()
+    spec, failures, opened, before = None, [], contextlib.ExitStack(), dict[str, Any]()
     try:
         from ..bench.workbench import TorchWorkbench
         from ..registry import load
@@ -126,6 +129,7 @@ def run_cell(
         def hand_over(files: dict[str, bytes]) -> None:
             connection.send(("weights", files))
 
+        before = process_state()
         registry = load(installed=False)
         suite = registry.suites.get(cell.suite)
         if suite and suite.sealed:
@@ -156,6 +160,10 @@ def run_cell(
         sys.stdout.flush()
         sys.stderr.flush()
     rows, raw = (workbench.rows, workbench.raw) if workbench else ([], {})
+    if changed := differences(before, process_state()):
+        connection.send(("spent",))
+        note = f"it changed {' and '.join(changed)} of its process, which no other cell is given"
+        rows = [replace(row, reason="; ".join(filter(None, [row.reason, note]))) for row in rows]
     try:
         raw = kept(raw)
     except (Malformed, TypeError, ValueError, RecursionError) as error:

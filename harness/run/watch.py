@@ -1,0 +1,82 @@
+"""What a worker and all that it started hold, print and leave behind, as the parent sees it. (no torch)
+
+A limit of the system counts one process and what is its own (RLIMIT_DATA); a cell may start others, or share memory
+with them. Linux tells the whole; elsewhere there is the limit of the system alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
+
+from ..bench.processor import below
+
+MARK = "HARNESS_WORKER_OF"                  # in the environment of a run's workers: the process id of the run
+LOG_MOST, LOG_KEPT = 64 << 20, 1 << 20      # bytes of a log, and what is kept of either end of one that has more
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def held_bytes(pid: int, most: int) -> int:
+    """Bytes that a process and all that it started hold: exact if that is more than `most`, else an upper bound."""
+    pids = [pid, *below(pid)]
+    resident = sum(int(text.split()[1]) * PAGE for text in _told(pids, "statm"))
+    if resident <= most:
+        return resident
+    shares = (line for text in _told(pids, "smaps_rollup") for line in text.splitlines() if line.startswith("Pss:"))
+    return sum(int(line.split()[1]) * 1024 for line in shares)              # shared pages in equal parts
+
+
+def _told(pids: Collection[int], name: str) -> list[str]:
+    found = []
+    for pid in pids:
+        with suppress(OSError):                             # it has ended, or is another's
+            found.append(Path(f"/proc/{pid}/{name}").read_text())
+    return found
+
+
+def trim(log: Path) -> None:
+    """Cut the middle out of a log that has become too large, while others append to it."""
+    with suppress(OSError):
+        size = log.stat().st_size
+        if size <= LOG_MOST or not log.is_file():
+            return
+        with log.open("r+b") as file:
+            file.seek(-LOG_KEPT, os.SEEK_END)
+            last = file.read(LOG_KEPT)
+            file.truncate(LOG_KEPT)
+        with log.open("ab") as file:
+            file.write(b"\n... %d bytes were cut out here ...\n" % (size - 2 * LOG_KEPT) + last)
+
+
+def end_below(pid: int) -> None:
+    """End all that a process started, in whatever group or session that is."""
+    seen = set[int]()
+    while new := set(below(pid)) - seen:                    # stopped first, so that none starts another meanwhile
+        for one in new:
+            _signal(one, signal.SIGSTOP)
+        seen |= new
+    for one in seen:
+        _signal(one, signal.SIGKILL)
+
+
+def end_strays(own: Collection[int]) -> None:
+    """End what workers of this run left behind when they died: marked as theirs, and no child of one of them any more.
+    `own` are the processes that the workers come from."""
+    mark = f"{MARK}={os.getpid()}".encode()
+    marked = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                marked[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    for pid, parent in marked.items():
+        if pid not in own and parent not in marked and pid != os.getpid():
+            end_below(pid)
+            _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(OSError):
+        os.kill(pid, number)
