@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test fuzz lint readme docs gpu clean
+.PHONY: demo test fuzz endurance lint readme docs gpu clean
 
 demo: $(VENV)/.run
 	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
@@ -16,6 +16,10 @@ test: $(VENV)/.dev
 # What is read back, spoiled in many ways: minutes instead of the seconds that `make test` gives it.
 fuzz: $(VENV)/.dev
 	FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest tests/test_fuzz.py
+
+# Runs of which one process is killed, a hundred times at random instants, each held to its promises: half an hour.
+endurance: $(VENV)/.dev
+	$(BIN)/python tests/endurance.py --kills 100 --seed 0
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

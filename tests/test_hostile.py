@@ -244,7 +244,7 @@ def test_a_fact_of_a_config_may_be_wrong(trained, tmp_path, invoke, at, wrong):
 
 def test_a_tokenizer_of_very_many_prefixes_is_refused_at_once(trained, tmp_path, invoke):
     """Its digest is right, and the weights beside it are of another vocabulary."""
-    directory, facts, options = trained
+    directory, _, options = trained
     run = shutil.copytree(directory, tmp_path / "run")
     learned = {"prefixes": [f"{n:x}" for n in range(300_000)], "roots": [], "suffixes": []}
     config = RunConfig("id1", "ssm", "morphological", 257, "sha", vocabulary=learned_digest(learned), model=options,
