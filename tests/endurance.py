@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,49 +39,54 @@ class Campaign:
     folder: Path
     random: random.Random
     seeds: int = 6
-    longest: float = 12.0                   # seconds after its start at which a command may be killed
+    longest: float = 3.0                    # seconds between two kills
     told: Counter = field(default_factory=Counter)
 
     def __post_init__(self):
         self.toy = shutil.copy(TOY, self.folder / "toy.py")
         self.flags = ["--suite", "poke,rounds", "--plugins", "toy,toy:dim=4", "--seeds", str(self.seeds), "--jobs", "2",
-                      "--budget", "100", "--rounds", "4", "--device", "cpu", "--dtype", "float32", "--quiet", "--retry",
+                      "--budget", "300", "--rounds", "4", "--device", "cpu", "--dtype", "float32", "--quiet", "--retry",
                       "-p", str(self.toy)]
         self.begun = 0
 
-    def kill(self, target: str, sharded: bool) -> None:
-        """Start what is to be disturbed, kill one process of it, and hold what is left to its promises."""
-        out = self.folder / f"run{self.told['completed']}"
-        commands = {}
+    def disturb(self, targets: Sequence[str], sharded: bool) -> None:
+        """Start a run, kill processes of it one after the other as long as it lasts, and hold what is left to its
+        promises."""
+        out, commands = self.folder / f"run{self.told['completed']}", {}
         for shard in ("1/2", "2/2") if sharded else ("",):
             self.begun += 1
             name = f"{os.getpid()}-{self.begun}"
             commands[name] = self._start(out, shard, name)
-        name = self.random.choice(sorted(commands))
-        end = time.monotonic() + self.random.uniform(0.2, self.longest)
-        while time.monotonic() < end and commands[name].poll() is None:
-            time.sleep(0.02)
-        victims = found(target, name, commands[name].pid)
-        if not victims or commands[name].poll() is not None:
-            self.told["too late"] += 1
+        for target in targets:
+            self._kill(target, self.random.choice(sorted(commands)), commands, out)
+        for name, command in commands.items():
+            assert command.wait(PATIENCE_S) in (0, 1, -signal.SIGKILL), command.args
+            self._nobody_left(name)
+        self._nothing_corrupt(out)
+        if len(list(out.glob("cells/c*.json"))) == 4 * self.seeds:
+            self.complete(out)
+
+    def _kill(self, target: str, name: str, commands: dict[str, subprocess.Popen], out: Path) -> None:
+        """Within some seconds of now or, mostly, of the first worker: before that a command only reads and plans."""
+        command = commands[name]
+        if self.random.random() < 0.8:
+            while command.poll() is None and not found("worker", name, command.pid):
+                time.sleep(0.02)
+        end, victims = time.monotonic() + self.random.uniform(0, self.longest), list[int]()
+        while command.poll() is None and (time.monotonic() < end or not (
+                victims := found(target, name, command.pid))):
+            time.sleep(0.01)
+        if not victims:
+            return
         before = {path: path.read_bytes() for path in out.glob("cells/c*.json")}
         for pid in victims:
             with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        if target in ("command", "node") and victims:
-            commands[name].wait(ORPHANS_S)
+        self.told[target] += 1
+        if target in ("command", "node"):
+            command.wait(ORPHANS_S)
             self._nobody_left(name)
-        self.told[target] += bool(victims)
-        if victims:
-            self._nothing_lost(out, before, sharded or target not in ("command", "node"))
-        for other in commands.values():
-            code = other.wait(PATIENCE_S)
-            assert code in (0, 1, -signal.SIGKILL), (code, other.args)
-        for one in commands:
-            self._nobody_left(one)
-        self._nothing_corrupt(out)
-        if len(list(out.glob("cells/c*.json"))) == 4 * self.seeds:
-            self.complete(out)
+        self._nothing_lost(out, before, any(other.poll() is None for other in commands.values()))
 
     def complete(self, out: Path | None = None) -> None:
         """Let the run go on undisturbed: its table is the one that it would have been at once."""
@@ -160,7 +166,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="endurance-") as folder:
         campaign = Campaign(Path(folder), random.Random(wanted.seed))
         while sum(campaign.told[target] for target in TARGETS) < wanted.kills:
-            campaign.kill(campaign.random.choice(TARGETS), campaign.random.random() < 0.3)
+            campaign.disturb(campaign.random.choices(TARGETS, k=3), campaign.random.random() < 0.3)
             print(dict(campaign.told), flush=True)
         campaign.complete()
     print("no finished cell was lost or changed, no file corrupt, no process left:", dict(campaign.told))

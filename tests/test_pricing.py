@@ -8,7 +8,7 @@ import pytest
 from synthetic import finished, row, store
 
 from harness import Cell
-from harness.evidence.pricing import prices, seconds_of
+from harness.evidence.pricing import MEMORY, disk, memory_of, prices, seconds_of
 
 SPEED = {"ssm": 1.0, "baseline": 1.6, "brain": 3.0, "wave": 1.2}
 
@@ -74,6 +74,38 @@ def test_a_cell_that_failed_tells_no_price():
     assert seconds_of(finished(cell, [row(cell, "m", 1.0)])) == 0
 
 
+def test_memory_is_that_of_the_largest_cell_and_disk_that_of_all():
+    """Laws of their own slopes: of a batch's tokens and parameters, and of parameters and text."""
+    generator, hits = np.random.default_rng(1), {"memory": 0, "disk": 0}
+
+    def memory(cell):
+        return 1e6 * (cell.params / 1e5)**0.5 * math.exp(float(generator.normal(0, 0.1)))
+
+    def size(cell):
+        return 4 * cell.params + 1000 * math.exp(float(generator.normal(0, 0.1)))
+
+    for _ in range(40):
+        history = [finished(cell_of(plugin, 1e6, params), [row(cell_of(plugin, 1e6, params), "peak_bytes", 1.0)])
+                   for plugin in ("ssm", "baseline", "brain") for params in (10_000, 30_000, 100_000)]
+        for result in history:
+            result.rows[0].unit, result.rows[0].value = "B", memory(cell_of("ssm", 1, result.cell["params"]))
+        sizes = {result.id: size(cell_of("ssm", 1, result.cell["params"])) for result in history}
+        cells = [cell_of("ssm", 1e6, 300_000, seed=seed) for seed in range(8)]
+        held = prices(history, [cell.record() for cell in cells], MEMORY)["perplexity/score"]
+        written = prices(history, [cell.record() for cell in cells], disk(sizes))["perplexity/score"]
+        hits["memory"] += held.low <= max(map(memory, cells)) <= held.high
+        hits["disk"] += written.low <= sum(map(size, cells)) <= written.high
+        assert held.high < 6e6 and 4e6 < written.value < 2e7
+    assert min(hits.values()) >= 35
+
+
+def test_the_highest_peak_of_a_cell_counts():
+    cell = cell_of("ssm", 1e6, 100_000)
+    assert memory_of(finished(cell, [row(cell, "peak_bytes", 5.0, unit="B"), row(cell, "peak_reserved_bytes", 9.0,
+                                     unit="B"), row(cell, "weights_bytes", 99.0, unit="B")])) == 9
+    assert memory_of(finished(cell, [row(cell, "peak_bytes", 5.0, unit="B", status="oom")])) == 0
+
+
 def test_the_command_prices_what_is_missing(command, tmp_path):
     store(tmp_path / "before", recorded(np.random.default_rng(0)))
     run = ("plan", "--suite", "perplexity,counts", "--plugins", "ssm,baseline", "--seeds", "3", "--budget", "1M",
@@ -85,9 +117,13 @@ def test_the_command_prices_what_is_missing(command, tmp_path):
     assert "6 of 6 cells" in score and "from 24 recorded cells" in score
     (search,) = [line for line in lines if line.startswith("perplexity/search")]
     assert "nothing like it is recorded" in search
-    assert "10 cells, 10 to measure: about " in lines[-1] and "4 cells without a price" in lines[-1]
+    assert "10 cells, 10 to measure: about " in lines[-2] and "4 cells without a price" in lines[-2]
+    assert " core hours; disk " in score and " core hours; disk about " in lines[-1]
     told = [json.loads(line) for line in command(*run, "--json").stdout.splitlines()]
     assert {one["cells_of"] for one in told} == {"perplexity/score", "perplexity/search", "counts"}
+    (known,) = [one for one in told if one["recorded"]]
+    assert known["device"] == "cpu" and known["device_hours"] == pytest.approx(known["seconds"] / 3600)
+    assert known["disk_low"] < known["disk_bytes"] < known["disk_high"] and known["memory_bytes"] is None
     assert not (tmp_path / "next").exists()
 
 

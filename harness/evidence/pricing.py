@@ -1,14 +1,15 @@
-"""What a matrix of cells will cost, from what cells like them took. (no torch)
+"""What a matrix of cells will take, of time, memory and disk, from what cells like them took. (no torch)
 
-The log of a cell's seconds is linear in the logs of its text, parameters and batch, with an offset for its kind (a
+The log of what a cell takes is linear in the logs of its text, parameters and batch, with an offset for its kind (a
 suite and a role) and one for its plugin: Bayesian regression (Gelman et al. 2013, 14.2) with wide priors, so that a
-plugin that was never measured costs what the others do, with an interval that says so.
+plugin that was never measured takes what the others do, with an interval that says so.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..store import CellResult
@@ -17,10 +18,18 @@ from .statistics.student import Estimate
 if TYPE_CHECKING:
     from numpy import ndarray
 
-SLOPES = ((1.0, 0.5), (0.5, 0.5), (0.5, 0.5))   # prior mean and deviation: of text, parameters, tokens of a batch
 KIND, PLUGIN = 5.0, 0.7                     # prior deviations of the offsets, in logs: a plugin within a factor of two
 NOISE = 0.3                                 # prior guess of the deviation of a cell
 DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that a cell takes: `of` a finished one, 0 where that is not told."""
+
+    of: Callable[[CellResult], float]
+    slopes: tuple[tuple[float, float], ...]     # prior mean and deviation: of text, parameters, tokens of a batch
+    largest: bool = False                       # cells one after the other take what the largest takes, not the sum
 
 
 def kind_of_cell(cell: Mapping[str, Any]) -> str:
@@ -29,13 +38,15 @@ def kind_of_cell(cell: Mapping[str, Any]) -> str:
 
 
 def prices(
-    recorded: Iterable[CellResult], cells: Sequence[Mapping[str, Any]], seed: int = 0,
+    recorded: Iterable[CellResult], cells: Sequence[Mapping[str, Any]], quantity: Quantity | None = None, seed: int = 0,
 ) -> dict[str, Estimate | None]:
-    """The seconds that cells, as `Cell.record()` has them, will take together, by kind, with a 95 % interval; `n` is of
-    how many recorded cells that rests. None for a kind of which nothing is recorded."""
+    """What cells, as `Cell.record()` has them, will take of a `quantity`, seconds by default, by kind: together, or the
+    largest of them, with a 95 % interval; `n` is of how many recorded cells that rests. None for a kind of which nothing
+    is recorded."""
     import numpy as np
 
-    known = [(result.cell, took) for result in recorded if (took := seconds_of(result))]
+    quantity = quantity or SECONDS
+    known = [(result.cell, took) for result in recorded if (took := quantity.of(result))]
     kinds = list(dict.fromkeys(kind_of_cell(cell) for cell, _ in known))
     wanted = [cell for cell in cells if kind_of_cell(cell) in kinds]
     found: dict[str, Estimate | None] = {kind_of_cell(cell): None for cell in cells}
@@ -43,14 +54,16 @@ def prices(
         return found
     plugins = list(dict.fromkeys(str(cell["plugin"]) for cell in [*(cell for cell, _ in known), *wanted]))
     measured = np.array([_features(cell, kinds, plugins) for cell, _ in known])
-    drawn = _coefficients(measured, np.log([took for _, took in known]), len(kinds), len(plugins), seed)
+    drawn = _coefficients(
+        measured, np.log([took for _, took in known]), quantity.slopes, len(kinds), len(plugins), seed)
     logs = np.array([_features(cell, kinds, plugins) for cell in wanted]) @ drawn[:-1]          # (cells, draws)
     noise = np.random.default_rng(seed + 1).normal(size=logs.shape) * drawn[-1]
     each = np.exp(np.clip(logs + noise, -20, 40))
     for kind in kinds:
         own = [index for index, cell in enumerate(wanted) if kind_of_cell(cell) == kind]
         if own:
-            low, middle, high = np.quantile(each[own].sum(0), [0.025, 0.5, 0.975])
+            total = each[own].max(0) if quantity.largest else each[own].sum(0)
+            low, middle, high = np.quantile(total, [0.025, 0.5, 0.975])
             count = sum(kind_of_cell(cell) == kind for cell, _ in known)
             found[kind] = Estimate(float(middle), float(low), float(high), count)
     return found
@@ -61,6 +74,21 @@ def seconds_of(result: CellResult) -> float:
     return max((row.wall_s or 0.0 for row in result.rows), default=0.0) if result.ok else 0.0
 
 
+def memory_of(result: CellResult) -> float:
+    """The highest peak that a finished cell tells, in bytes; 0 for none."""
+    return max((row.value or 0.0 for row in result.rows if row.unit == "B" and row.metric.startswith("peak")),
+               default=0.0) if result.ok else 0.0
+
+
+SECONDS = Quantity(seconds_of, ((1.0, 0.5), (0.5, 0.5), (0.5, 0.5)))
+MEMORY = Quantity(memory_of, ((0.0, 0.3), (0.5, 0.5), (0.7, 0.5)), largest=True)
+
+
+def disk(bytes_of: Mapping[str, float]) -> Quantity:
+    """Bytes on disk, where `bytes_of` has those of finished cells by their ids: a cell's file and its weights."""
+    return Quantity(lambda result: bytes_of.get(result.id, 0.0), ((0.0, 0.3), (0.7, 0.5), (0.0, 0.3)))
+
+
 def _features(cell: Mapping[str, Any], kinds: Sequence[str], plugins: Sequence[str]) -> list[float]:
     amounts = (cell["protocol"].get("budget_bytes") or 1, cell["params"] or 1,
                (cell["seq_len"] or 1) * (cell["batch_size"] or 1))
@@ -68,12 +96,14 @@ def _features(cell: Mapping[str, Any], kinds: Sequence[str], plugins: Sequence[s
             *(float(plugin == cell["plugin"]) for plugin in plugins)]
 
 
-def _coefficients(features: ndarray, logs: ndarray, kinds: int, plugins: int, seed: int) -> ndarray:
+def _coefficients(
+    features: ndarray, logs: ndarray, slopes: Sequence[tuple[float, float]], kinds: int, plugins: int, seed: int,
+) -> ndarray:
     """Draws from what the recorded cells leave open, the deviation of a cell in the last row. (features + 1, draws)"""
     import numpy as np
 
-    mean = np.array([slope for slope, _ in SLOPES] + [0.0] * (kinds + plugins))
-    prior = np.diag(1 / np.array([width for _, width in SLOPES] + [KIND] * kinds + [PLUGIN] * plugins)**2)
+    mean = np.array([slope for slope, _ in slopes] + [0.0] * (kinds + plugins))
+    prior = np.diag(1 / np.array([width for _, width in slopes] + [KIND] * kinds + [PLUGIN] * plugins)**2)
     deviation, centre = NOISE, mean
     for _ in range(5):                                      # the noise that the fit leaves, with one guess counted in
         precision = prior + features.T @ features / deviation**2
