@@ -81,13 +81,16 @@ def plan(
     held = max((one.value * (1 if kind in alone else min(jobs, counts[kind])) for kind, one in memory.items() if one),
                default=0)
     written = sum(one.value for one in room.values() if one)
-    print("; ".join(filter(None, [
-        _hours(taken, request.device), held and f"memory about {format_value(held, 'B')} at once, beyond the processes themselves",
-        written and f"disk about {format_value(written, 'B')}"])) or "nothing recorded tells memory or disk")
+    totals = [_hours(taken, request.device)]
+    totals += [f"memory about {format_value(held, 'B')} at once, beyond the processes themselves"] * bool(held)
+    totals += [f"disk about {format_value(written, 'B')}"] * bool(written)
+    if any(totals):
+        print("; ".join(filter(None, totals)))
 
 
 def _told(prefix: str, name: str, price: Estimate | None) -> dict[str, float | None]:
-    return {name: price and price.value, f"{prefix}low": price and price.low, f"{prefix}high": price and price.high}
+    value, low, high = (price.value, price.low, price.high) if price else (None, None, None)
+    return {name: value, f"{prefix}low": low, f"{prefix}high": high}
 
 
 def _hours(seconds: float, device: str) -> str:

@@ -41,8 +41,8 @@ def prices(
     recorded: Iterable[CellResult], cells: Sequence[Mapping[str, Any]], quantity: Quantity | None = None, seed: int = 0,
 ) -> dict[str, Estimate | None]:
     """What cells, as `Cell.record()` has them, will take of a `quantity`, seconds by default, by kind: together, or the
-    largest of them, with a 95 % interval; `n` is of how many recorded cells that rests. None for a kind of which nothing
-    is recorded."""
+    largest of them, with a 95 % interval; `n` is of how many recorded cells that rests. None for a kind of which
+    nothing is recorded."""
     import numpy as np
 
     quantity = quantity or SECONDS
