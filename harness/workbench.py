@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .audit.findings import AuditReport
     from .bench.breakdown import Part
     from .bench.coordinates import Coordinates
+    from .bench.largest import Largest
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
     from .bench.recall import Recall
@@ -318,6 +319,17 @@ class Workbench(Protocol):
         What the call's child processes hold more than before counts as well. With a `short` call of the same kind, so
         does, on a CPU, what the call uses of memory that was held before and the short one does not; the tensors `held`
         are left out. Raises Unsupported where the system does not tell.
+        """
+        ...
+
+    def largest_length(
+        self, call: Callable[[int], object], first: int, most: int, *, share: float = 1 / 32, step: int = 1,
+    ) -> Largest:
+        """The largest multiple of `step` between `first` and `most` for which `call(length)` finds memory, to within a
+        `share` of itself: doubled until it does not, then bisected.
+
+        For a GPU, whose allocator says when there is none left; on a CPU the system may end the worker instead. What
+        else the call raises is raised. Raises ValueError for no such lengths.
         """
         ...
 

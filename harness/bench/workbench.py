@@ -36,6 +36,7 @@ from ..model import LanguageModel, ParameterCount, state_bytes
 from ..options import make_config
 from ..registry import Registry
 from ..run.cells import Cell, base_fields
+from ..run.failures import classify
 from ..selector import options_in
 from ..sizing import count_on_meta, match_parameters
 from ..specs import KernelCase, ModelSpec, resolve
@@ -48,6 +49,7 @@ from .contract import hold_to_contract
 from .coordinates import Coordinates, coordinates
 from .energy import meter
 from .holdings import peak_of_all
+from .largest import Largest, largest_that_fits
 from .limits import Flops, Phase, model_flops
 from .measure import Clock, peak, peak_memory, release_memory, time_cases
 from .operations import counted, disagreement
@@ -462,6 +464,22 @@ class TorchWorkbench(Workbench):
         if older:
             self._note(f"{older / 1e6:.0f} MB of a peak lie in memory that was held before")
         return {"process": found}
+
+    def largest_length(
+        self, call: Callable[[int], object], first: int, most: int, *, share: float = 1 / 32, step: int = 1,
+    ) -> Largest:
+        def fits(length: int) -> bool:
+            try:
+                call(length)
+            except Exception as error:
+                if classify(error)[0] != "oom":
+                    raise
+                return False
+            finally:
+                release_memory()
+            return True
+
+        return largest_that_fits(fits, first, most, share=share, step=step)
 
     def profile(self, call: Callable[[], object]) -> Operators:
         return profile(call, self.cell.device)

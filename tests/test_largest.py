@@ -1,0 +1,64 @@
+"""The largest length that fits, on simulated memory of known size."""
+
+import pytest
+import torch
+
+from harness.bench.largest import largest_that_fits
+from harness.bench.workbench import TorchWorkbench
+
+ROOM = 80 << 30
+
+
+def linear(length):
+    return 3e9 + 2.5e6 * length
+
+
+def quadratic(length):
+    return 3e9 + 1e5 * length + 40 * length**2
+
+
+def stepped(length):
+    """An allocator that rounds up to blocks of 2 MiB and keeps a tenth for itself."""
+    return 1.1 * -(-linear(length) // (2 << 20)) * (2 << 20)
+
+
+@pytest.mark.parametrize("needs", [linear, quadratic, stepped])
+@pytest.mark.parametrize(("share", "step"), [(1 / 32, 1), (1 / 32, 64), (1e-9, 1), (1e-9, 128)])
+def test_the_largest_length_is_found_to_within_its_share(needs, share, step):
+    tried = []
+
+    def fits(length):
+        tried.append(length)
+        return needs(length) <= ROOM
+
+    found = largest_that_fits(fits, 1024, 1 << 24, share=share, step=step)
+    assert needs(found.fits) <= ROOM < needs(found.fails)
+    assert found.fits % step == 0 and found.fails - found.fits <= max(step, share * found.fits)
+    assert len(tried) == len(set(tried)) == found.tried <= 40
+    first = next(number for number, length in enumerate(tried) if needs(length) > ROOM)
+    assert tried[:first + 1] == sorted(tried[:first + 1])
+
+
+def test_what_fits_everywhere_or_nowhere_is_told():
+    everywhere = largest_that_fits(lambda length: True, 100, 1000)
+    assert (everywhere.fits, everywhere.fails) == (1000, None)
+    nowhere = largest_that_fits(lambda length: False, 64, 1000, share=1e-9)
+    assert (nowhere.fits, nowhere.fails) == (0, 1)
+    assert largest_that_fits(lambda length: False, 64, 1000, step=64).fails == 64
+    for wrong in ((0, 10), (20, 10)):
+        with pytest.raises(ValueError, match="no lengths from"):
+            largest_that_fits(lambda length: True, *wrong)
+
+
+def test_the_bench_takes_a_lack_of_memory_for_a_length_that_does_not_fit_and_nothing_else():
+    bench = TorchWorkbench.__new__(TorchWorkbench)
+
+    def out_of(length):
+        if length > 777:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return torch.zeros(length)
+
+    found = bench.largest_length(out_of, 16, 4096, share=1e-9)
+    assert (found.fits, found.fails) == (777, 778)
+    with pytest.raises(ZeroDivisionError):
+        bench.largest_length(lambda length: 1 / 0, 16, 4096)
