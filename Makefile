@@ -32,13 +32,10 @@ readme: $(VENV)/.run
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed.
+# On a machine with an NVIDIA GPU and its own Python, torch and triton: nothing is installed. Elsewhere, exit code 3 of
+# the tool, there is nothing to do.
 gpu:
-	@$(PYTHON) -c 'import sys, importlib.util as u; torch = u.find_spec("torch") and __import__("torch"); \
-	  sys.exit(0 if torch and torch.cuda.is_available() else "make gpu: $(PYTHON) has no torch that sees a CUDA device; nothing was run")'
-	PYTHONPATH=. $(PYTHON) -m harness run --suite perplexity,memory,throughput,scaling,kernels --plugins phasefield,ssm,baseline \
-	  --device cuda --params 3M --budget 3M --timeout 120 \
-	  --out results/reference/$$($(PYTHON) -c 'import torch; print("-".join(torch.cuda.get_device_name().lower().split()))')
+	@PYTHONPATH=. $(PYTHON) tools/gpu.py || test $$? -eq 3
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=python3.12 …")'
