@@ -14,6 +14,7 @@ from .commands.compare import compare
 from .commands.doctor import doctor
 from .commands.gguf import gguf_export, gguf_import
 from .commands.lists import corpora, plugins, suites
+from .commands.lm_eval import lm_eval
 from .commands.lr import lr
 from .commands.merge import merge
 from .commands.new import new
@@ -47,7 +48,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lr, merge, plan, power, report, reproduce,
-    rescore, show, submit, train, watch,
+    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lm_eval, lr, merge, plan, power, report,
+    reproduce, rescore, show, submit, train, watch,
 ):
     app.command()(command)
