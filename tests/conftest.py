@@ -104,8 +104,8 @@ def trained(tmp_path_factory):
     draw = random.Random(0)
     write(folder / "words.txt", "\n\n".join(" ".join(draw.choices(["alpha", "beta", "of"], k=99)) for _ in range(40)))
     done = CliRunner().invoke(app, [
-        "train", "ssm:layers=1", "--params", "2k", "--seq-len", "16", "--batch-size", "4", "--dtype", "float32",
-        "--device", "cpu", "--corpus", f"file:{folder / 'words.txt'}", "--bytes", "8k", "--lr", "0.02", "-q",
+        "train", "baseline:layers=1", "--params", "2k", "--seq-len", "16", "--batch-size", "4", "--dtype", "float32",
+        "--device", "cpu", "--corpus", f"file:{folder / 'words.txt'}", "--bytes", "4k", "--lr", "0.02", "-q",
         "--out", str(folder / "run")])
     assert done.exit_code == 0, done.output
     return folder / "run"

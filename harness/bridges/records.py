@@ -78,13 +78,22 @@ def filled(row: Row) -> dict[str, Any]:
 
 def write_files(directory: Path, files: Mapping[str, str]) -> None:
     """A new folder with these texts, by their paths in it. Raises FileError where it holds something already."""
+    make_folder(directory)
+    for name, text in files.items():
+        path = directory / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {error.strerror}") from None
+        write_atomically(path, text)
+
+
+def make_folder(directory: Path) -> None:
+    """Make it where it is not there. Raises FileError where it cannot be made or holds something already."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if found := next(directory.iterdir(), None):
-            raise FileError(f"{directory} holds other files ({found.name}); name a new directory with -o")
-        for name in files:
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        found = next(directory.iterdir(), None)
     except OSError as error:
         raise FileError(f"cannot write to {directory}: {error.strerror}") from None
-    for name, text in files.items():
-        write_atomically(directory / name, text)
+    if found:
+        raise FileError(f"{directory} holds other files ({found.name}); name a new directory with -o")
