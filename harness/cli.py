@@ -12,8 +12,10 @@ from .commands.claim import claim
 from .commands.claims import claims, reproduce
 from .commands.compare import compare
 from .commands.doctor import doctor
+from .commands.export import export
 from .commands.gguf import gguf_export, gguf_import
 from .commands.lists import corpora, plugins, suites
+from .commands.lm_eval import lm_eval
 from .commands.lr import lr
 from .commands.merge import merge
 from .commands.new import new
@@ -47,7 +49,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claim, claims, compare, gguf_export, gguf_import, generate, lr, merge, plan, power, report, reproduce,
-    rescore, show, submit, train, watch,
+    audit, check, claim, claims, compare, export, gguf_export, gguf_import, generate, lm_eval, lr, merge, plan, power,
+    report, reproduce, rescore, show, submit, train, watch,
 ):
     app.command()(command)

@@ -1,15 +1,18 @@
 """What several test files share: a toy plugin, plugins written on the spot, the command in a process of its own."""
 
 import os
+import random
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import harness
 from harness import __main__ as entry
+from harness.cli import app
 
 if not shutil.which("nvidia-smi"):
     os.environ["TRITON_INTERPRET"] = "1"        # read when Triton is imported, by whichever test comes first
@@ -92,3 +95,17 @@ def invoke(monkeypatch, capsys):
         return left.value.code, printed.out, printed.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """The directory of a short training run of a model with a state."""
+    folder = tmp_path_factory.mktemp("trained")
+    draw = random.Random(0)
+    write(folder / "words.txt", "\n\n".join(" ".join(draw.choices(["alpha", "beta", "of"], k=99)) for _ in range(40)))
+    done = CliRunner().invoke(app, [
+        "train", "baseline:layers=1", "--params", "2k", "--seq-len", "16", "--batch-size", "4", "--dtype", "float32",
+        "--device", "cpu", "--corpus", f"file:{folder / 'words.txt'}", "--bytes", "4k", "--lr", "0.02", "-q",
+        "--out", str(folder / "run")])
+    assert done.exit_code == 0, done.output
+    return folder / "run"

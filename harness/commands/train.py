@@ -217,15 +217,12 @@ def _continued(
     """The text after `prompt` in pieces, as it is drawn. This call loads the weights, before the first piece is due."""
     from ..bench.generate import generate as draw
     from ..bench.generate import text_pieces
-    from ..bench.weights import build_trained
-    from ..checkpoint import trained_spec
-    from ..data.tokenizers import make_tokenizer
+    from ..bench.restored import restore
 
-    spec = trained_spec(registry.models, checkpoint.config, checkpoint.name)
-    tokenizer = make_tokenizer(registry.tokenizer(checkpoint.config.tokenizer)[0], checkpoint.learned)
-    model = build_trained(spec, checkpoint, tokenizer, device).model
+    restored = restore(registry, checkpoint, device)
+    tokenizer = restored.tokenizer
     start = [tokenizer.bos, *tokenizer.encode(prompt.encode("utf-8", "surrogateescape")).tolist()]
-    return text_pieces(tokenizer, draw(model, start, tokens, sampling, seed=seed, end=tokenizer.bos))
+    return text_pieces(tokenizer, draw(restored.model, start, tokens, sampling, seed=seed, end=tokenizer.bos))
 
 
 def _side_by_side(names: list[str], texts: list[str]) -> None:
