@@ -50,11 +50,11 @@ SOLVED = 0.9                            # of the way from chance to 1
 
 
 def plan(request: Request) -> Iterator[Cell]:
-    from harness import abilities
+    from harness import exercises
 
-    size = request.task_size or abilities.SIZES[0]
-    tasks = [(abilities.task_named(name, size, length), length)
-             for name in request.tasks or abilities.names_of(size) for length in request.seq_lens or (0,)]
+    size = request.task_size or exercises.SIZES[0]
+    tasks = [(exercises.task_named(name, size, length), length)
+             for name in request.tasks or exercises.names_of(size) for length in request.seq_lens or (0,)]
     for choice in request.models:
         if choice.selector.checkpoint:
             raise UsageError(f"the suite abilities trains on tokens of its own; {choice.label} brings trained weights")
@@ -91,7 +91,12 @@ def shaped(request: Request, choice: Any, task: str, size: str) -> dict[str, Any
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
-    (search if cell.get("role") == "search" else evaluate)(cell, bench)
+    """Rows of a cell are those of its task: what other tasks tell of their own is never averaged with it."""
+    try:
+        (search if cell.get("role") == "search" else evaluate)(cell, bench)
+    finally:
+        for row in bench.rows:
+            row.metric = f"{row.metric}:{cell.get('task')}"
 
 
 def search(cell: Cell, bench: Workbench) -> None:
@@ -107,27 +112,25 @@ def search(cell: Cell, bench: Workbench) -> None:
                               train_readout if given.ability.hidden else None)
     except Unsupported as reason:
         bench.raw["unsupported"] = str(reason)
-        bench.fail(f"accuracy:{cell.get('task')}", str(reason), status="unsupported", phase="train")
+        bench.fail("accuracy", str(reason), status="unsupported", phase="train")
         return
     tuning.tell(bench, trials, "bits/answer", text_bytes=given.task.tokens)
-    named(cell, bench)
 
 
 def evaluate(cell: Cell, bench: Workbench) -> None:
     """Train, audit, ask, seal: nothing is told of a model that does not pass."""
-    task, given = cell.get("task"), bench.exercises(cell.get("task"), cell.get("size"), cell.get("length"))
+    given = bench.exercises(cell.get("task"), cell.get("size"), cell.get("length"))
     if cell.needs and bench.need("unsupported"):
-        bench.fail(f"accuracy:{task}", bench.need("unsupported"), status="unsupported", phase="score")
+        bench.fail("accuracy", bench.need("unsupported"), status="unsupported", phase="score")
         return
     lr = tuning.adopt(bench) if cell.needs else cell.get("lr")
     model = bench.build()
     bytes_seen = fit(cell, bench, model, lr, given)
     if bytes_seen is None:
         return
-    rows = cell.batch_size
-    report = bench.audit(model, [cell.seq_len], sample=given.sample(rows, cell.seed))
+    report = bench.audit(model, [cell.seq_len], sample=given.sample(cell.batch_size, cell.seed))
     if not report.passed:
-        bench.fail(f"accuracy:{task}", report.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
+        bench.fail("accuracy", report.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
         return
     forward = bench.inference(model)
     state = bench.state_bytes(forward(bench.tokens(1, cell.seq_len), None)[1])
@@ -135,14 +138,13 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     first = len(bench.rows)
     bench.row("state_bytes", state, "B", "lower", **common)
     ask(cell, bench, given, bench.readout(model) if given.ability.hidden else forward, common)
-    named(cell, bench, first)
     found = bench.rows[first:]
     del bench.rows[first:]
     sealed = bench.seal(model)
     if sealed.passed:
         bench.rows += found
     else:
-        bench.fail(f"accuracy:{task}", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
+        bench.fail("accuracy", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
 
 
 def fit(cell: Cell, bench: Workbench, model: Any, lr: float, given: Any) -> int | None:
@@ -154,22 +156,14 @@ def fit(cell: Cell, bench: Workbench, model: Any, lr: float, given: Any) -> int 
         run = bench.train(model, lr, budget, stream=given.practice)
     bench.raw["curve"] = [list(point) for point in run.curve]
     if run.diverged:
-        bench.fail(f"accuracy:{cell.get('task')}", f"training diverged at learning rate {lr:g}; set another with --lr",
+        bench.fail("accuracy", f"training diverged at learning rate {lr:g}; set another with --lr",
                    phase="score")
         return None
-    first = len(bench.rows)
     bench.row("train_tokens_per_s", run.tokens_seen / run.seconds, "tokens/s", "higher", phase="train")
     bench.row("passes", run.tokens_seen / given.task.tokens, "passes", phase="train", reason="over the training texts")
     if not cell.needs:
         bench.row("learning_rate", lr, phase="train")
-    named(cell, bench, first)
     return run.bytes_seen
-
-
-def named(cell: Cell, bench: Workbench, first: int = 0) -> None:
-    """Rows of a cell are those of its task: what other tasks tell of their own is never averaged with it."""
-    for row in bench.rows[first:]:
-        row.metric = f"{row.metric}:{cell.get('task')}"
 
 
 def ask(cell: Cell, bench: Workbench, given: Any, forward: Any, common: dict[str, Any]) -> None:
