@@ -23,7 +23,8 @@ _PUBLIC = {
 }
 
 _MODULES = {
-    "affixes": "data.affixes", "components": "components", "stats": "evidence.statistics.intervals",
+    "affixes": "data.affixes", "exercises": "data.abilities.sizes",
+    "components": "components", "stats": "evidence.statistics.intervals",
     "timing": "evidence.comparison.timing", "tuning": "tuning",
 }
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from . import components as components
     from . import tuning as tuning
     from .data import affixes as affixes
+    from .data.abilities import sizes as exercises  # noqa: F401
     from .errors import HarnessError as HarnessError
     from .errors import Unsupported as Unsupported
     from .errors import UsageError as UsageError

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import AuditFailed
+from .errors import AuditFailed, Unsupported
 from .meta import constant_parameters
 
 LONGEST_NAME = 32                       # characters of a key of a state
@@ -37,6 +37,27 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """(B, T) int64 -> logits (B, T, V), state after the last token."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def hidden_states(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """(B, T) int64 -> what the output head reads (B, T, D), real, and the state after the last token.
+
+        By default what the one module called `head` is given; of complex numbers real and imaginary parts side by side.
+        Raises Unsupported for a model without one: it may say here what its hidden states are.
+        """
+        heads = [module for name, module in self.named_modules() if name.rpartition(".")[2] == "head"]
+        seen: list[Tensor] = []
+        if len(heads) != 1:
+            raise Unsupported(f"{type(self).__name__} has {len(heads) or 'no'} modules called head, and no "
+                              "hidden_states of its own")
+        hook = heads[0].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+        try:
+            _, after = self(tokens, state)
+        finally:
+            hook.remove()
+        if len(seen) != 1 or seen[0].shape[:2] != tokens.shape or seen[0].dim() != 3:
+            raise Unsupported(f"the head of {type(self).__name__} is not called once with one vector a token; its "
+                              "hidden_states is to say what they are")
+        return torch.view_as_real(seen[0]).flatten(2) if seen[0].is_complex() else seen[0], after
 
     def read_vocabulary(self, vocabulary: Sequence[bytes]) -> None:
         """Told once, after building: the bytes that each token stands for, b"" for specials. For models that look at

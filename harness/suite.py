@@ -75,6 +75,8 @@ class Suite:
     sealed: bool = False
     rungs: bool = False
     limits: tuple[str, ...] | None = None
+    params: int = 300_000                   # to match models to where nothing is asked for; 0: its plan decides
+    sizes: tuple[str, ...] = ()             # of its tasks; a suite that has some takes --tasks, and --size for these
     primary: tuple[str, ...] = ()           # the metrics of the summary table, most important first
     plots: tuple[tuple[str, str], ...] = ()     # (metric, phase) to plot against length
     compared: Callable[[Row], Compared | None] | None = None    # default: the primary metrics by their values

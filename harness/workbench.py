@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .audit.findings import AuditReport
     from .bench.breakdown import Part
     from .bench.coordinates import Coordinates
+    from .bench.exercises import Exercises
     from .bench.largest import Largest
     from .bench.limits import Flops, Phase
     from .bench.operators import Operators
@@ -248,6 +249,24 @@ class Workbench(Protocol):
     @property
     def recall(self) -> Recall:
         """The recall tasks and memory probes at the cell's length."""
+        ...
+
+    def exercises(self, task: str, size: str, length: int = 0) -> Exercises:
+        """A synthetic task in one of its sizes, or at another length; the cell's tokenizer holds its tokens. Raises
+        UsageError."""
+        ...
+
+    def train_readout(
+        self, model: LanguageModel, lr: float, budget_bytes: int, stream: Callable[[int], Iterable[Batch]],
+        seed: int | None = None,
+    ) -> TrainResult:
+        """Train a model together with a readout that tells every token of a text from the hidden state at its last
+        place. Only in a sealed suite: raises Unsupported elsewhere, and for a model without hidden states."""
+        ...
+
+    def readout(self, model: LanguageModel) -> Forward:
+        """What a trained readout says: `forward(tokens (B, T), None) -> (logits (B, T, V), state)`. What `seal` asks
+        about is the hidden states behind it."""
         ...
 
     # Time and memory

@@ -9,6 +9,7 @@ if __name__ != "harness.suites":
 @hookimpl
 def harness_suites() -> list[Suite]:
     from . import (
+        abilities,
         anatomy,
         audit,
         circuit,
@@ -24,5 +25,6 @@ def harness_suites() -> list[Suite]:
     )
 
     modules = (
-        perplexity, ladder, memory, throughput, scaling, recall, circuit, kernels, audit, counts, anatomy, transfer)
+        perplexity, ladder, memory, throughput, scaling, recall, abilities, circuit, kernels, audit, counts, anatomy,
+        transfer)
     return [module.suite for module in modules]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from harness.bench.exercises import Exercises
+from harness.data.abilities.sizes import Task
 from harness.data.abilities.stream import IGNORED
 from harness.data.abilities.table import ABILITIES, Size, alike
 
@@ -14,7 +15,7 @@ VOCAB, EDGE = 16, {"letters": 5, "states": 5, "strings": (2, 3), "longest": 4, "
 
 
 def exercises(name, size=None, batch_size=4):
-    return Exercises(ABILITIES[name], size or ABILITIES[name].quick, batch_size)
+    return Exercises(Task(ABILITIES[name], size or ABILITIES[name].quick), batch_size)
 
 
 def one_hot(tokens, vocab=VOCAB):

@@ -85,8 +85,8 @@ def test_without_slurm_one_line_says_so_and_nothing_is_left(monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ((), "name the scheduler"), (("--slurm", "--shard", "1/2"), "say --tasks"),
-    (("--slurm", "--tasks", "0"), "--tasks"),
+    ((), "name the scheduler"), (("--slurm", "--shard", "1/2"), "say --parts"),
+    (("--slurm", "--parts", "0"), "--parts"),
     (("--slurm", "--suite", "none"), "none"), (("--slurm", "--sbatch", "x"), "--sbatch takes options")])
 def test_a_wrong_submission_names_the_mend(command, arguments, words):
     done = command("submit", "--suite", "counts", "--plugins", "ssm", *arguments)
@@ -164,7 +164,7 @@ def test_an_array_measures_everything_once_and_again_nothing(cluster, command, t
     """A task is told to end in the middle: it waits in the queue again, and goes on with what is missing."""
     out = tmp_path / "run"
     run = ("submit", "--slurm", "-p", toy, "--suite", "poke", "--plugins", "toy,toy:dim=4,toy:dim=2,toy:dim=3",
-           "--seeds", "2", "--budget", "1500", "--jobs", "1", "--tasks", "2", "--out", out)
+           "--seeds", "2", "--budget", "1500", "--jobs", "1", "--parts", "2", "--out", out)
     done = command(*run, **cluster)
     assert done.returncode == 0, done.stderr
     job = re.search(r"Submitted batch job (\d+)", done.stdout)[1]

@@ -27,6 +27,7 @@ def run(command, toy, tmp_path_factory):
         go("--suite", "throughput,scaling", "--plugins", "toy,toy:dim=4", "--seq-len", "16,32"),
         go("--suite", "perplexity", "--plugins", "toy:fault=leak", "--seq-len", "16", "--lr", "3e-3", "--unaudited"),
         go("--suite", "recall", "--plugins", "toy", "--seq-len", "32"),
+        go("--suite", "abilities", "--plugins", "toy", "--tasks", "compression"),
     ], out
 
 
@@ -45,7 +46,7 @@ def rows(table, suite, metric, **fields):
 
 def test_every_suite_is_run_to_its_end(run, table):
     outcomes, _ = run
-    assert [outcome.returncode for outcome in outcomes] == [0, 0, 1, 0], [outcome.stderr for outcome in outcomes]
+    assert [outcome.returncode for outcome in outcomes] == [0, 0, 1, 0, 0], [outcome.stderr for outcome in outcomes]
     assert set(table["suite"]) == set(load().suites) - {"circuit"}      # which the toy has none of: test_circuit
     honest = table[table["options"].fillna("") != "fault=leak"]
     assert set(honest["status"]) == {"ok"}
@@ -56,7 +57,7 @@ def test_everything_is_on_disk_and_says_the_same(run, table):
     assert {path.name for path in out.iterdir()} >= {"cells", "manifest.json", "table.csv", "table.parquet"}
     assert tuple(table.columns) == COLUMNS
     manifest = json.loads((out / "manifest.json").read_text())
-    assert len(manifest["commands"]) == 4
+    assert len(manifest["commands"]) == 5
     assert set(table["run_id"]) == {manifest["run_id"]}
     (limits,) = manifest["limits"].values()
     assert limits["cpu"]["copy_bytes_per_s"] > 0
@@ -99,6 +100,11 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
         "state_rank": ("", "", {"score"}), "state_bytes_per_sequence": ("B", "lower", {"score"}),
         "tuning_trials": ("trials", "", {"train"}), "train_tokens_per_s": ("tokens/s", "higher", {"train"}),
     },
+    "abilities": {
+        "accuracy:compression": ("", "higher", {"score"}), "chance:compression": ("", "", {"score"}),
+        "state_bytes:compression": ("B", "lower", {"score"}), "solved:compression": ("", "higher", {"score"}),
+        "passes:compression": ("passes", "", {"train"}), "learning_rate:compression": ("", "", {"train"}),
+    },
     "kernels": {
         "time_s:whole": ("s", "lower", {""}), "ratio_to_floor:whole": ("x", "lower", {""}),
         "speedup_over_published:whole": ("x", "higher", {""}), "harness_overhead": ("x", "lower", {"train"}),
@@ -136,6 +142,7 @@ COMPARED = {                                # suite -> the metrics that `harness
     "scaling": {"step_time_s", "peak_bytes"}, "kernels": {"time_s", "ratio_to_floor", "speedup_over_published",
                                                           "harness_overhead", "peak_bytes",
                                                           "peak_reduction_over_published"},
+    "abilities": {"accuracy", "state_bytes"},
     "recall": {"mqar_accuracy", "copy_accuracy", "induction_accuracy", "needle_accuracy", "needle4_accuracy",
                "capacity", "capacity_per_state_byte", "persistence", "interference", "state_bytes_per_sequence"},
 }

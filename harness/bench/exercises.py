@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.abilities.sizes import Task
 from ..data.abilities.stream import IGNORED, Stream, Text
-from ..data.abilities.table import Ability, Setting, Size
+from ..data.abilities.table import Setting
 from .state_probes import Forward
 from .train import Batch
 
@@ -29,10 +30,14 @@ class Distances(NamedTuple):
 
 
 class Exercises:
-    """One task in one size. What is drawn depends on the task, the size and a seed alone, not on the model."""
+    """One task in one size. What is drawn depends on the task, the size and a seed alone, not on the model.
 
-    def __init__(self, ability: Ability, size: Size, batch_size: int, device: str = "cpu"):
-        self.ability, self.size, self.batch_size, self.device = ability, size, batch_size, device
+    `batch_size` is that of texts to train on; longer ones are asked in smaller batches.
+    """
+
+    def __init__(self, task: Task, batch_size: int, device: str = "cpu"):
+        self.task, self.ability, self.size = task, task.ability, task.size
+        self.batch_size, self.device = batch_size, device
 
     def practice(self, seed: int) -> Iterator[Batch]:
         """Batches without end, (inputs, targets, n_tokens), (B, T) int64 each, every one of texts of one setting."""
@@ -51,7 +56,7 @@ class Exercises:
     def right_answers(self, forward: Forward, setting: Setting, texts: int, seed: int) -> np.ndarray:
         """The share of right answers in each of `texts` texts to test on, the likeliest token being the answer."""
         shares = []
-        for indices in self._batches(texts):
+        for indices in self._batches(texts, setting):
             inputs, targets = self._stacked(setting, "test", seed, indices)
             answers = forward(inputs.to(self.device), None)[0].argmax(-1).cpu()
             asked = targets != IGNORED
@@ -61,7 +66,7 @@ class Exercises:
     def distances(self, forward: Forward, setting: Setting, texts: int, seed: int) -> Distances:
         """Of a task whose chances are known; tokens beyond its vocabulary never come."""
         found = []
-        for indices in self._batches(texts):
+        for indices in self._batches(texts, setting):
             inputs, targets = self._stacked(setting, "test", seed, indices)
             logs = forward(inputs.to(self.device), None)[0].cpu().double().log_softmax(-1)
             for row, index in enumerate(indices.tolist()):
@@ -81,9 +86,10 @@ class Exercises:
         drawn = [self._stacked(setting, "test", seed, np.arange(texts))[0] for _, setting in self.size.test]
         return torch.cat([inputs.flatten() for inputs in drawn])
 
-    def _batches(self, texts: int) -> Iterator[np.ndarray]:
-        for first in range(0, texts, self.batch_size):
-            yield np.arange(first, min(first + self.batch_size, texts))
+    def _batches(self, texts: int, setting: Setting) -> Iterator[np.ndarray]:
+        rows = max(1, self.batch_size * self.task.length // max(1, self.task.inputs(setting, "test")))
+        for first in range(0, texts, rows):
+            yield np.arange(first, min(first + rows, texts))
 
     def _stacked(self, setting: Setting, part: str, seed: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
         texts = [self.ability.text(setting, part, seed, index) for index in indices.tolist()]

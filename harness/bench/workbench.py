@@ -24,6 +24,7 @@ from ..audit.auditor import audit
 from ..audit.findings import AuditReport
 from ..build import Built, build, hold_to_count
 from ..checkpoint import Checkpoint, model_options, open_checkpoint
+from ..data.abilities.sizes import task_named
 from ..data.batches import ScoreBatch, TrainStream, score_batches, uniform_tokens
 from ..data.compressors import compressed_bits
 from ..data.corpora import DEFAULT, load_documents
@@ -48,6 +49,7 @@ from .breakdown import Part, by_familiarity, by_position
 from .contract import hold_to_contract
 from .coordinates import Coordinates, coordinates
 from .energy import meter
+from .exercises import Exercises
 from .holdings import peak_of_all
 from .largest import Largest, largest_that_fits
 from .limits import Flops, Phase, model_flops
@@ -375,6 +377,15 @@ class TorchWorkbench(Workbench):
     @cached_property
     def recall(self) -> Recall:
         return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos, self.cell.device)
+
+    def exercises(self, task: str, size: str, length: int = 0) -> Exercises:
+        return Exercises(task_named(task, size, length), self.cell.batch_size, self.cell.device)
+
+    def train_readout(self, *_: Any, **__: Any) -> TrainResult:
+        raise Unsupported(f"suite {self.cell.suite} is not sealed: it reads no hidden states")
+
+    def readout(self, model: LanguageModel) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
+        raise Unsupported(f"suite {self.cell.suite} is not sealed: it reads no hidden states")
 
     # Time and memory
 

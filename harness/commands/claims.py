@@ -193,7 +193,8 @@ class Reproduction:
 
         flags: dict[str, Any] = {key: str(value) if key == "seq_len" else value for key, value in test.flags}
         options = replace(
-            RunOptions(), plugins=join_selectors(test.plugins), device=DEVICE[self.scale], **self.limits, **flags)
+            RunOptions(), suite=",".join(test.suites), plugins=join_selectors(test.plugins),
+            device=DEVICE[self.scale], **self.limits, **flags)
         try:
             plan = planning.make_plan(self.registry, test.suites, make_request(self.registry, options), None, False)
         except HarnessError as error:

@@ -13,14 +13,15 @@ from ..run.flags import RunOptions
 from .options import with_flags
 from .planning import asked_for, registry_for
 
-TASKS = 16
+PARTS = 16
 
 
 @with_flags
 def submit(
     options: RunOptions,
     slurm: Annotated[bool, typer.Option("--slurm", help="Submit an array to SLURM.")] = False,
-    tasks: Annotated[int, typer.Option(help="Into how many tasks the cells are divided.", metavar="N")] = TASKS,
+    parts: Annotated[int, typer.Option(help="Into how many parts the cells are divided, a task each.", metavar="N")
+    ] = PARTS,
     sbatch: Annotated[str, typer.Option(help="Further options of sbatch, e.g. \"--partition=long --time=4:00:00\".",
                                         metavar="OPTIONS")] = "",
     dry_run: Annotated[bool, typer.Option(help="Print the script and stop.")] = False,
@@ -43,9 +44,9 @@ def submit(
     if not slurm:
         raise UsageError("name the scheduler to submit to: --slurm")
     if options.shard:
-        raise UsageError("--shard is what every task is given; leave it out, and say --tasks")
-    if not 1 <= tasks <= MOST:
-        raise UsageError(f"--tasks must be between 1 and {MOST:,}, got {tasks}")
+        raise UsageError("--shard is what every task is given; leave it out, and say --parts")
+    if not 1 <= parts <= MOST:
+        raise UsageError(f"--parts must be between 1 and {MOST:,}, got {parts}")
     wishes = parse_wishes(sbatch)
     device = "cuda" if options.device == "cuda" else resolve_device(options.device)
     options = replace(options, device=device, dtype=resolve_dtype(options.dtype, device))
@@ -54,12 +55,12 @@ def submit(
     options = replace(options, out=str(directory))
     store = Store(directory, create=False) if directory.exists() else None
     planned = make_plan(registry, names, request, store, options.retry)
-    left = {number: len(sharded(planned, Shard(number, tasks)).missing) for number in range(1, tasks + 1)}
+    left = {number: len(sharded(planned, Shard(number, parts)).missing) for number in range(1, parts + 1)}
     numbers = [number for number, cells in left.items() if cells]
     if not numbers:
         print(f"nothing is missing in {directory}")
         return
-    text = script(options, directory.resolve(), numbers, tasks, wishes)
+    text = script(options, directory.resolve(), numbers, parts, wishes)
     if dry_run:
         print(text, end="")
         return

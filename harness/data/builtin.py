@@ -39,4 +39,6 @@ def harness_tokenizers() -> list[TokenizerSpec]:
         TokenizerSpec("morphological", f"{_DATA}.morphology:Morphological",
                       "prefix, root and suffix of words, from the training text; roots=N caps the roots (2048)",
                       learn=f"{_DATA}.morphology:learn"),
+        TokenizerSpec("symbols", f"{_DATA}.symbols:Symbols", "size=N tokens that stand for no text",
+                      learn=f"{_DATA}.symbols:counted_symbols"),
     ]

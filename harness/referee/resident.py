@@ -11,7 +11,7 @@ import copy
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +23,7 @@ from torch import Tensor
 from ..audit.auditor import audit
 from ..bench.contract import hold_to_contract
 from ..bench.limits import Phase, model_flops
+from ..bench.readout import Readout, autoencoder
 from ..bench.train import TrainStep, autocast, train
 from ..bench.trainee import Trainee
 from ..bench.weights import build_stored, model_tensors, restore_model
@@ -97,6 +98,7 @@ class Resident:
         self.exact: dict[int, LanguageModel] = {}       # float64 copies
         self.snapshots: list[dict[str, Tensor]] = []
         self.trainees: dict[int, Trainee] = {}
+        self.readouts: dict[int, Readout] = {}
         self.module = ""
 
     def ask(self, name: str, *given: Any) -> Any:
@@ -152,6 +154,7 @@ class Resident:
     def drop(self, number: int) -> None:
         self.models[number] = None
         self.trainees.pop(number, None)
+        self.readouts.pop(number, None)
 
     def tensors(self, number: int) -> dict[str, Any]:
         """Weights and buffers by name, which of them are parameters, and which of those grow with the vocabulary."""
@@ -185,15 +188,33 @@ class Resident:
 
     def train(self, number: int, lr: float, budget_bytes: int, dtype: str, snapshots: bool) -> dict[str, Any]:
         """Train on the batches that the referee gives. `snapshots` of the weights are kept on the way."""
-        model, self.snapshots = self.model(number), []
+        self.snapshots = []
 
         def keep(trained: LanguageModel) -> float:
             self.snapshots.append({name: tensor.detach().clone() for name, tensor in model_tensors(trained).items()})
             return 0.0
 
+        return self._train(self.model(number), lr, budget_bytes, dtype, keep if snapshots else None)
+
+    def train_readout(
+        self, number: int, lr: float, budget_bytes: int, dtype: str, length: int, seed: int,
+    ) -> dict[str, Any]:
+        """The same with a readout for texts of this length, whose weights come with the result."""
+        whole = autoencoder(self.model(number), length, seed, self.lease.device)
+        self.readouts[number] = whole.readout
+        return self._train(whole, lr, budget_bytes, dtype, None)
+
+    def readout(self, number: int) -> dict[str, Tensor]:
+        """The weights of a trained readout."""
+        return dict(self.readouts[number].state_dict())
+
+    def _train(
+        self, model: LanguageModel, lr: float, budget_bytes: int, dtype: str,
+        keep: Callable[[LanguageModel], float] | None,
+    ) -> dict[str, Any]:
         result = train(
             model, iter(lambda: self.ask("batch"), None), lr=lr, budget_bytes=budget_bytes, dtype=dtype,
-            device=self.lease.device, validate=keep if snapshots else None,
+            device=self.lease.device, validate=keep,
             progress=lambda seen, bits: self.ask("progress", seen, bits))
         return asdict(result)
 
@@ -226,16 +247,19 @@ class Resident:
     # Evaluation
 
     def forward(self, number: int, tokens: Tensor, state: Any, how: str) -> tuple[Tensor, Any]:
-        """Logits (B, T, V) and state. `how`: "score" in float32, "infer" as generation runs it, "exact" in float64."""
+        """Logits (B, T, V) and state. `how`: "score" in float32, "infer" as generation runs it, "exact" in float64;
+        "hidden" and "exact hidden" give hidden states (B, T, D) in their place, "hidden" as generation runs it."""
         model, device = self.model(number), self.lease.device
-        if how == "exact":
+        if how.startswith("exact"):
             if number not in self.exact:
                 self.exact[number] = copy.deepcopy(model).double()
             model = self.exact[number]
-        mode = torch.inference_mode if how == "infer" else torch.no_grad
-        with mode(), autocast(device, self.lease.dtype if how == "infer" else "float32"):
-            logits, after = model.eval()(tokens.to(device), _moved(state, device))
-        return logits, after
+        generating = how in ("infer", "hidden")
+        mode = torch.inference_mode if generating else torch.no_grad
+        call = model.eval().hidden_states if how.endswith("hidden") else model.eval()
+        with mode(), autocast(device, self.lease.dtype if generating else "float32"):
+            said, after = call(tokens.to(device), _moved(state, device))
+        return said, after
 
     def examine(
         self, number: int, lengths: list[int], seed: int, sample: Tensor | None, jitter: float,

@@ -34,7 +34,7 @@ ERRORS = 3                              # standard errors by which rounding may 
 LOOSE = OTHER_SHAPE["bfloat16"]
 
 
-# A fresh model: (tokens, state, how) -> (logits, state), `how` "score", "infer" or "exact".
+# A fresh model: (tokens, state, how) -> (logits, state), `how` as in resident.Resident.forward.
 Asked = Callable[[Tensor, Any, str], tuple[Tensor, Any]]
 
 
@@ -69,7 +69,8 @@ def check(
 ) -> Sealed:
     """Ask for `places` in their secret order until all are done or `seconds` have passed, at least one round.
 
-    `how` is the mode they were scored in, `dtype` its precision. Raises whatever a room raises.
+    `how` is the mode they were scored in, "hidden" where hidden states stand for logits, `dtype` its precision. Raises
+    whatever a room raises.
     """
     started, asked = time.monotonic(), 0
     gains: list[float] = []                 # bits by which bulk scoring did better, at targets that are known
@@ -138,11 +139,11 @@ class _Asker:
     def in_doubt(self, places: Sequence[Place]) -> str:
         """What is wrong at places that differ by what may be rounding: "" where float64 knows no difference between
         the whole text and the text up to there."""
-        room = self.rooms[0]
+        room, how = self.rooms[0], "exact hidden" if self.how == "hidden" else "exact"
         for place in places:
             tokens = torch.from_numpy(self.secret.integers(self.vocab_size, size=len(place.tokens)))
             tokens[:place.at + 1] = place.tokens[:place.at + 1]
-            whole, prefix = (room(text[None], None, "exact")[0][0, place.at] for text in (place.tokens, tokens))
+            whole, prefix = (room(text[None], None, how)[0][0, place.at] for text in (place.tokens, tokens))
             apart = _apart(whole, prefix, self.unit)
             if not apart <= SAME_SHAPE:
                 return _fault(place, prefix, apart, " in float64")

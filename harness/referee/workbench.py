@@ -19,17 +19,21 @@ import torch
 from torch import Tensor
 
 from ..audit.findings import AuditReport
+from ..bench.exercises import Exercises
 from ..bench.limits import Flops, Phase
+from ..bench.readout import Readout
 from ..bench.recall import Recall
 from ..bench.score import Score, target_losses
 from ..bench.search import Trial
 from ..bench.train import Batch, TrainResult
 from ..bench.weights import hold_to_vocabulary, read_tensors
 from ..bench.workbench import TorchWorkbench
+from ..data.abilities.sizes import task_named
 from ..data.batches import ScoreBatch, uniform_tokens
 from ..data.corpora import DEFAULT, load_documents
 from ..data.faithful import Faithful
 from ..data.tokenizers import Tokenizer, vocabulary
+from ..errors import Unsupported
 from ..registry import load
 from ..selector import parse_selector
 from ..untrusted import Count, held_to
@@ -71,6 +75,7 @@ class SealedWorkbench(TorchWorkbench):
         self.ledger, self.weights = Ledger(), dict[int, Weights]()      # of models that were trained
         self.begun = dict[int, Weights]()                               # as they were built
         self.practice: list[tuple[Tensor, Tensor]] = []                 # the first batches of the last training
+        self.asked_how = "infer"                                        # what the ledger is of, unless it was scored
         self.searching = False                              # nothing is scored then, so one fresh room is enough
         self.sealing = 0.0                                  # seconds
 
@@ -171,6 +176,9 @@ class SealedWorkbench(TorchWorkbench):
     def recall(self) -> Recall:
         return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos)
 
+    def exercises(self, task: str, size: str, length: int = 0) -> Exercises:
+        return Exercises(task_named(task, size, length), self.cell.batch_size)
+
     def search(self, *given: Any, **named: Any) -> list[Trial]:
         self.searching = True
         return super().search(*given, **named)
@@ -185,20 +193,59 @@ class SealedWorkbench(TorchWorkbench):
     ) -> TrainResult:
         unit = "bits/answer" if stream else "bits/byte"
         given = Given((stream or self.stream)(self.cell.seed if seed is None else seed), budget_bytes)
+        result = self._trained(model, given, unit, "train", lr, budget_bytes, self.cell.dtype, bool(heldout))
+        if heldout and not result.diverged:
+            result.validation = [(seen, self._curve_point(model, index, heldout))
+                                 for index, (seen, _) in enumerate(result.validation)]
+        return result
+
+    def _trained(self, model: Any, given: Given, unit: str, command: str, *arguments: Any) -> TrainResult:
+        """What a command that trains leads to, on the batches that are given."""
         started = time.perf_counter()
-        claimed = self.home.call(
-            "train", model.number, lr, budget_bytes, self.cell.dtype, bool(heldout), answers={
-                "batch": given.batch,
-                "progress": lambda seen, bits: self.progress(f"{seen / budget_bytes:.0%}, {bits:.3f} {unit}")})
+        claimed = self.home.call(command, model.number, *arguments, answers={
+            "batch": given.batch,
+            "progress": lambda seen, bits: self.progress(f"{seen / given.budget:.0%}, {bits:.3f} {unit}")})
         self.practice = given.first
         result = held_to(claimed, TrainResult)
         result.seconds = time.perf_counter() - started
         result.bytes_seen, result.tokens_seen, result.steps = given.bytes, given.tokens, given.steps
         self.weights[model.number] = take(self.home, model.number)
-        if heldout and not result.diverged:
-            result.validation = [(seen, self._curve_point(model, index, heldout))
-                                 for index, (seen, _) in enumerate(result.validation)]
         return result
+
+    def train_readout(
+        self, model: Any, lr: float, budget_bytes: int, stream: Callable[[int], Iterable[Batch]],
+        seed: int | None = None,
+    ) -> TrainResult:
+        seed = self.cell.seed if seed is None else seed
+        given = Given(stream(seed), budget_bytes)
+        try:
+            return self._trained(model, given, "bits/answer", "train_readout", lr, budget_bytes, self.cell.dtype,
+                                 self.cell.seq_len, seed)
+        except RoomFailed as failed:
+            if failed.status == Unsupported.status:
+                raise Unsupported(str(failed)) from None
+            raise
+
+    def readout(self, model: Any) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
+        self.ledger, self.asked_how = Ledger(), "hidden"
+        ledger, tensors = self.ledger, held_to(self.home.call("readout", model.number), dict[str, Tensor])
+        width = tensors["first.weight"].shape[-1] if "first.weight" in tensors else 0
+        away = Readout(width, self.cell.seq_len, self.tokenizer.vocab_size)
+        try:
+            away.load_state_dict(tensors)
+        except (RuntimeError, TypeError) as error:
+            raise RoomFailed(f"its readout is none: {error}", "error") from None
+
+        def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+            hidden, after = self.home.call("forward", model.number, tokens, state, "hidden")
+            shape = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
+            if shape != (*tokens.shape, width):
+                raise RoomFailed(f"hidden states of shape {shape}, not {(*tokens.shape, width)}", "audit_failed")
+            ledger.note(tokens, hidden, everywhere(tokens), ["a text"] * len(tokens))
+            with torch.no_grad():
+                return away(hidden[:, -1].float()), after
+
+        return forward
 
     def trainee(self, model: Any) -> TraineeAway:
         return TraineeAway(self.home, model.number)
@@ -241,6 +288,7 @@ class SealedWorkbench(TorchWorkbench):
 
     def inference(self, model: Any) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
         self.ledger = ledger = Ledger()
+        self.asked_how = "infer"
 
         def forward(tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
             logits, after = self._forward(model, tokens, state, "infer")
@@ -273,7 +321,7 @@ class SealedWorkbench(TorchWorkbench):
     def seal(self, model: Any) -> Sealed:
         started = time.monotonic()
         taken = self.weights[model.number]
-        how = "score" if self.ledger.places and self.ledger.places[0].target is not None else "infer"
+        how = "score" if self.ledger.places and self.ledger.places[0].target is not None else self.asked_how
         self.rooms.wake()
         try:
             self._recount(model, taken)

@@ -127,6 +127,8 @@ class Request:
     sizes: tuple[int, ...] = ()                         # parameters to match
     state_bytes: int = 0
     preset: str = ""
+    tasks: tuple[str, ...] = ()                         # of a suite that has some
+    task_size: str = ""
     seq_lens: tuple[int, ...] = ()
     batch_size: int = 0
     device: str = "cpu"

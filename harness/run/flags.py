@@ -75,7 +75,7 @@ PLUGINS = Flag("Plugins, separated by commas; NAME:KEY=VALUE sets options. What 
 DEVICE = Flag("auto, cpu or cuda.", choices=("auto", "cpu", "cuda"), metavar="DEVICE")
 DTYPE = Flag("auto, float32 or bfloat16 (autocast; parameters stay float32).", choices=("auto", "float32", "bfloat16"),
     metavar="TYPE")
-TOKENIZER = Flag("bytes, gpt2, or morphological[:roots=N].", complete="tokenizers", metavar="SELECTOR")
+TOKENIZER = Flag("bytes, gpt2, morphological[:roots=N], or symbols:size=N.", complete="tokenizers", metavar="SELECTOR")
 PARAMS = Flag("Match every model to this many non-embedding parameters.", metavar="COUNT")
 SIZE = Flag("Take this published preset instead of matching, e.g. tiny.", metavar="PRESET")
 PLUGIN_FILE = Flag(
@@ -95,11 +95,15 @@ class RunOptions:
         complete="corpora", metavar="SELECTORS")] = "pydoc"
     tokenizer: Annotated[str, TOKENIZER] = "bytes"
     field: Annotated[str, Flag("The text field of a file:PATH with JSON lines.", metavar="NAME")] = ""
-    params: Annotated[str, PARAMS] = "300k"
+    params: Annotated[str, Flag("Match every model to this many non-embedding parameters; default: the suite's own, "
+        "300k for most.", metavar="COUNT")] = ""
     state_bytes: Annotated[str, Flag(
         "Match the models by the state of one sequence at the measured length instead, e.g. 16k.",
         metavar="BYTES")] = ""
-    size: Annotated[str, SIZE] = ""
+    size: Annotated[str, Flag("Take this published preset instead of matching, e.g. tiny. Of a suite of tasks: quick "
+        "or paper.", metavar="PRESET")] = ""
+    tasks: Annotated[str, Flag("Tasks of a suite that has some, separated by commas; default: all of that size.",
+        metavar="NAMES")] = ""
     seq_len: Annotated[str, Flag("Lengths in tokens, separated by commas; default: the suite's own.",
         metavar="LENGTHS")] = ""
     batch_size: Annotated[int, Flag("Sequences per batch; default: the suite's own.", least=0, most=1 << 30,

@@ -164,7 +164,10 @@ def merge(plans: Sequence[Plan]) -> Plan:
 
 def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
     try:
-        return list(suite.plan(replace(request, suite_code=suite_digest(suite))))
+        sizes = request.sizes
+        if suite.params and not (sizes or request.preset or request.state_bytes):
+            sizes = (suite.params,)
+        return list(suite.plan(replace(request, suite_code=suite_digest(suite), sizes=sizes)))
     except HarnessError:
         raise
     except Exception as error:

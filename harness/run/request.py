@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from ..errors import PluginError, UsageError, unknown
 from ..executor import Executor
-from ..quantities import parse_count, parse_counts
+from ..quantities import parse_count, parse_counts, split
 from ..registry import Registry
 from ..selector import Selector, join_selectors, split_selectors, written
 from ..specs import CorpusSpec
@@ -76,11 +76,16 @@ def make_request(registry: Registry, options: RunOptions, here: bool = True) -> 
     plugins = split_selectors(options.plugins)
     if not plugins:
         raise UsageError("--plugins names no plugin; `harness plugins` lists them")
-    if options.size and options.state_bytes:
+    suites = [registry.suite(name) for name in split(options.suite)]
+    task_size = options.size if any(options.size in suite.sizes for suite in suites) else ""
+    if options.tasks and not any(suite.sizes for suite in suites):
+        raise UsageError(f"--tasks {options.tasks}: none of these suites has tasks; `harness suites` lists them")
+    preset = "" if task_size else options.size
+    if preset and options.state_bytes:
         raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
     models = choose(registry, plugins)
     tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
-    check_options(models, options.size, str(tokenizer), registry.configs)
+    check_options(models, preset, str(tokenizer), registry.configs)
     device = resolve_device(options.device) if here else options.device
     corpora = []
     for text in split_selectors(options.corpus):
@@ -91,9 +96,9 @@ def make_request(registry: Registry, options: RunOptions, here: bool = True) -> 
     return Request(
         models=models, corpora=tuple(corpora), texts=tuple(texts), tokenizer=str(tokenizer),
         tokenizer_code=tokenizer_digest(tokenizer_spec, registry.configs),
-        sizes=() if options.size or options.state_bytes else _sizes(options.params),
+        sizes=() if preset or options.state_bytes or not options.params else _sizes(options.params),
         state_bytes=parse_count(options.state_bytes, "--state-bytes") if options.state_bytes else 0,
-        preset=options.size,
+        preset=preset, tasks=tuple(split(options.tasks)), task_size=task_size,
         seq_lens=parse_counts(options.seq_len, "--seq-len"), batch_size=options.batch_size, device=device,
         dtype=resolve_dtype(options.dtype, device), threads=options.threads, seeds=tuple(range(options.seeds)),
         budgets=_budgets(options.budget), lr=options.lr,

@@ -24,6 +24,7 @@ from ...registry import Registry
 from ..claims.verdict import Verdict
 from ..drawing.canvas import SERIES_STYLES
 from ..tables.pivot import Pivot, metric_name
+from .cases import task_blocks
 from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
 from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import (
@@ -127,6 +128,7 @@ def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Re
         circuit_figures(rows, primary, styles), numbered_figures(rows, styles), case_figures(pivot, styles),
     ):
         section.blocks += figures
+    section.blocks += task_blocks(rows, styles)
     section.blocks += [*pivot_tables(pivot, name), *breakdown_tables(rows, name)]
     return section
 
