@@ -46,9 +46,8 @@ def test_a_point_lies_to_the_right_where_the_claim_is_surpassed(confirms, places
     rule = replace(RULE, confirms=confirms)
     claim = replace(CLAIM, tests=(ClaimTest(rule),))
     found = [replace(one, findings=tuple(replace(f, rule=str(rule)) for f in one.findings)) for one in VERDICTS[:2]]
-    drawn = claims_drawing("wave", [claim], found).standalone()
-    marks = [float(part.split()[0]) for part in drawn.split("translate(")[1:]]
-    assert len(marks) == 2 and (marks[0] < marks[1]) == (places[0] < places[1])
+    drawn = claims_drawing("wave", [claim], found).body["data"]["values"]
+    assert [one["value"] for one in drawn] == pytest.approx(places)
 
 
 def test_what_has_no_number_has_no_plot():

@@ -48,8 +48,9 @@ def test_recorded_scores_are_current(registry):
 
 
 def test_the_plots_of_the_claims_are_current(registry):
-    for name, text in claim_plots(registry, ROOT).items():
-        assert (ROOT / CLAIMS / name).read_text(encoding="utf-8") == text, "run `make readme`"
+    """By the digest of what is drawn: editions of the plotting library place a text differently."""
+    for name, drawing in claim_plots(registry, ROOT).items():
+        assert f"<!-- {drawing.digest} -->" in (ROOT / CLAIMS / name).read_text(encoding="utf-8"), "run `make readme`"
 
 
 def test_a_changed_result_would_be_noticed(registry):

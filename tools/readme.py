@@ -24,6 +24,7 @@ from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.comparison import recorded
 from harness.evidence.comparison.compare import compare_runs
 from harness.evidence.comparison.table import effect_text
+from harness.evidence.drawing.drawing import Drawing
 from harness.evidence.format import format_value
 from harness.evidence.tables.console import print_report
 from harness.protocol import PROTOCOL
@@ -171,11 +172,11 @@ def verdicts_part(registry: Registry, root: Path) -> str:
     return overview(registry, known_claims(registry), verdicts_of(root / CLAIMS))
 
 
-def claim_plots(registry: Registry, root: Path) -> dict[str, str]:
+def claim_plots(registry: Registry, root: Path) -> dict[str, Drawing]:
     """The plots of that page by file name."""
     systems = by_system(known_claims(registry), verdicts_of(root / CLAIMS))
     drawn = {name: claims_drawing(name, *found) for name, found in systems.items()}
-    return {f"{name}.svg": drawing.standalone() + "\n" for name, drawing in drawn.items() if drawing}
+    return {f"{name}.svg": drawing for name, drawing in drawn.items() if drawing}
 
 
 def scaffold_part(registry: Registry, root: Path) -> str:
@@ -238,8 +239,8 @@ def main() -> None:
         path = root / page
         path.write_text(render(path.read_text(encoding="utf-8"), parts, root, registry), encoding="utf-8")
     (root / CLAIMS / recorded.FILE).write_text(recorded_scores(registry, root), encoding="utf-8")
-    for name, text in claim_plots(registry, root).items():
-        (root / CLAIMS / name).write_text(text, encoding="utf-8")
+    for name, drawing in claim_plots(registry, root).items():
+        drawing.save(root / CLAIMS / name)
 
 
 if __name__ == "__main__":

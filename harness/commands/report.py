@@ -41,15 +41,18 @@ def report(
     path = out or (STDOUT if as_json else Path("report.md" if markdown else "report.html"))
     form = _form(path, markdown, as_json)
     from ..evidence.claims.verdict_file import load_verdicts
+    from ..evidence.drawing import vega
     from ..evidence.report.compose import build
 
     verdicts = [verdict for run in runs for verdict in load_verdicts(run)]
     document = build(runs, load_registry(plugin_file), verdicts, title)
+    if form != "json" and not vega.available():
+        print(f"no plots: {vega.MISSING}", file=sys.stderr)
     if form == "md" and path != STDOUT:
         from ..evidence.report.markdown import write
 
         written = write(document, path)
-        print(path, *[f"and {format_number(len(written) - 1, 'figure')} in {written[1].parent}"] * (len(written) > 1))
+        print(path, *[f"and {format_number(len(written) - 1, 'figure')} in {written[-1].parent}"] * (len(written) > 1))
     elif path == STDOUT:
         sys.stdout.buffer.write(_rendered(document, form).encode())     # UTF-8, whatever the terminal takes
     else:

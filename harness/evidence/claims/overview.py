@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...registry import Registry
-from ..drawing.canvas import Drawing
+from ..drawing.drawing import Drawing
 from ..drawing.grids import dots
-from ..drawing.lines import Label, Point
+from ..drawing.points import Label, Point
 from .claim import SUBJECTS, Claim, Rule
 from .table import counts
 from .verdict import NOT_A_CLAIM, RuleFinding, Verdict

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element
+from typing import Any
 
 from ..format import format_value
-from .axis import Axis
-from .canvas import FAILED, MARKERS, SERIES_STYLES, Drawing, canvas, link, shorten, swatch, text, text_width
-from .lines import EDGE, LEGEND_LINE, TITLE, WIDTH, Label, Point, tick
-from .markup import add
+from .drawing import WIDTH, Drawing
+from .palette import INK, MUTED, PARTS, colour_of, shape_of
+from .points import FAILED, TOOLTIP, Label, Point, axis_of, held, scale_of
 
-CELL, BAR, GAP = 26, 16, 8
-# Between black-blue and yellow, lightness rising evenly for any colour vision: cividis (Nunez et al. 2018), sampled.
-SCALE = ((0, 34, 78), (65, 77, 107), (125, 124, 120), (188, 175, 111), (254, 232, 56))
+CELL, STEP = 26, 24                         # pixels of a row of a heat map; of bars and dots
+NAME_WIDTH = 190                            # pixels at most
+SCHEME = "cividis"                          # lightness rises evenly for any colour vision (Nunez et al. 2018)
 LIGHT = 0.55                                # a share of the scale from which text on it is black
+FIT = {"type": "fit-x", "contains": "padding"}
+
+Spec = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,92 +30,104 @@ class Segment:
     href: str | None = None
 
 
-def shade(share: float) -> str:
-    """The colour of a share between 0 and 1."""
-    place = min(max(share, 0.0), 1.0) * (len(SCALE) - 1)
-    below = min(int(place), len(SCALE) - 2)
-    mixed = (round(a + (place - below) * (b - a)) for a, b in zip(SCALE[below], SCALE[below + 1], strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+def _names(names: Sequence[str], padding: int = 6) -> Spec:
+    """An axis of names from top to bottom, in their order."""
+    return {"field": "name", "type": "nominal", "sort": list(names), "title": None, "axis": {
+        "labelLimit": NAME_WIDTH, "labelPadding": padding, "domain": False, "ticks": False, "labelColor": INK[0]}}
 
 
 def heat_map(cells: Mapping[tuple[str, str], Point], *, title: str, across: str, width: float = WIDTH,
-             style: int | None = None) -> Drawing:
-    """Shares between 0 and 1 by (row, column) name, in the order of their first appearance; `x` is not used.
+             style: int | None = None, intervals: bool = False, ends: tuple[float, float] = (0.0, 1.0)) -> Drawing:
+    """Values by (row, column) name, in the order of their first appearance; `x` of a point is not used.
 
-    `style` is the number of the plugin that it is of.
-    A pair without a cell stays empty; a cell without a value shows its word.
+    `ends` are the values of the darkest and the lightest shade. `intervals`: half of each interval stands below its
+    value. `style` is the number of the plugin that all are of. A pair without a cell stays empty; a cell without a
+    value shows its word.
     """
     rows, columns = (list(dict.fromkeys(name[i] for name in cells)) for i in (0, 1))
-    left = EDGE + 8 + max(text_width(name) for name in rows)
-    step = min(54.0, (width - left - EDGE) / len(columns))
-    root = canvas(width, TITLE + CELL * len(rows) + 66, title)
-    if style is not None:
-        swatch(root, style, EDGE + 4, 15.5)
-    text(root, shorten(title, 0.9 * width), EDGE + 14 * (style is not None), 20, font_weight="bold", font_size=13)
-    for i, name in enumerate(rows):
-        text(root, name, left - 8, TITLE + CELL * (i + 0.5) + 4, text_anchor="end", font_size=11)
-    for j, name in enumerate(columns):
-        text(root, name, left + step * (j + 0.5), TITLE - 6, text_anchor="middle", class_="muted", font_size=11)
-    for (row, column), point in cells.items():
-        at = left + step * columns.index(column), TITLE + CELL * rows.index(row)
-        _draw_cell(root, point, f"{row} @ {column}", *at, step)
-    bottom = TITLE + CELL * len(rows)
-    text(root, across, left + step * len(columns) / 2, bottom + 16, text_anchor="middle", class_="muted", font_size=11)
-    _draw_scale(root, left, bottom + 30)
-    return Drawing(root)
+    low, high = ends
+    records = [{"name": row, "column": column, "title": f"{row}, {column}\n{point.title}".strip(), "href": point.href,
+                "word": f"{FAILED} {point.word}".strip(),
+                **({} if point.y is None else {"value": held(point.y), "number": _short(point.y),
+                                               "light": (point.y - low) / ((high - low) or 1.0) > LIGHT,
+                                               "half": _half(point)})}
+               for (row, column), point in cells.items()]
+    y = _names(rows)
+    x = {"field": "column", "type": "nominal", "sort": columns, "title": across, "axis": {
+        "orient": "bottom", "labelAngle": 0, "domain": False, "ticks": False}}
+    told = {"tooltip": TOOLTIP}
+    shade = {"field": "value", "type": "quantitative",
+             "scale": {"scheme": SCHEME, "domain": [low, high], "clamp": True},
+             "legend": {"gradientLength": 160, "gradientThickness": 8, "tickCount": 3}}
+    ink = {"condition": {"test": "datum.light", "value": "black"}, "value": "white"}
+    value, failed = "isValid(datum.value)", "!isValid(datum.value)"
+    layers: list[Spec] = [
+        _over(value, {"type": "rect", "cursor": "pointer"}, x=x, y=y, color=shade, **told),
+        _over(failed, {"type": "rect", "filled": False, "stroke": MUTED[0], "strokeDash": [2, 2], "strokeWidth": 1},
+              x=x, y=y, **told),
+        _over(failed, {"type": "text", "fontSize": 10, "limit": 54}, x=x, y=y, text={"field": "word"}, **told),
+        _over(value, {"type": "text", "dy": -5 if intervals else 0}, x=x, y=y, text={"field": "number"}, color=ink,
+              **told)]
+    if intervals:
+        layers.append(_over(value, {"type": "text", "dy": 7, "fontSize": 9}, x=x, y=y, text={"field": "half"},
+                            color=ink, **told))
+    plugin = {} if style is None else {"color": colour_of(style)}
+    return Drawing({
+        "description": title, "title": {"text": title, **plugin}, "height": {"step": CELL + 8 * intervals},
+        "autosize": FIT, "data": {"values": _present(records)}, "layer": layers}, width)
 
 
-def _draw_cell(root: Element, point: Point, name: str, x: float, y: float, step: float) -> None:
-    group = add(link(root, point.href), "g", class_="cell", transform=f"translate({x:.1f} {y:.1f})")
-    add(group, "title", f"{name}\n{point.title}")
-    if point.y is None:
-        add(group, "rect", width=step - 1, height=CELL - 1, fill="none", class_="muted", stroke="currentColor",
-            stroke_dasharray="2 2")
-        add(group, "path", d=FAILED, fill="none", stroke="currentColor", stroke_width=1.5, class_="failed",
-            transform=f"translate({step / 2:.1f} {CELL / 2:.1f})")
-        return
-    add(group, "rect", width=step - 1, height=CELL - 1, fill=shade(point.y))
-    add(group, "text", f"{point.y:.2f}".replace("0.", ".", 1) if point.y < 1 else "1", x=step / 2 - 0.5, y=CELL / 2 + 4,
-        text_anchor="middle", font_size=11, fill="#000000" if point.y > LIGHT else "#ffffff")
+def _over(test: str, mark: Spec, **encoding: Spec) -> Spec:
+    """A layer of the records of which a test holds."""
+    return {"transform": [{"filter": test}], "mark": mark, "encoding": encoding}
 
 
-def _draw_scale(root: Element, x: float, y: float) -> None:
-    """The legend of the shades: 0 to 1."""
-    for i in range(20):
-        add(root, "rect", x=x + 8.0 * i, y=y, width=8.5, height=10, fill=shade((i + 0.5) / 20))
-    for share in (0, 0.5, 1):
-        text(root, f"{share:g}", x + 160 * share, y + 23, text_anchor="middle", class_="muted", font_size=10)
+def _present(records: Sequence[Spec]) -> list[Spec]:
+    return [{name: value for name, value in one.items() if value is not None} for one in records]
+
+
+def _short(value: float) -> str:
+    """A share in two digits: ".25", "1"."""
+    return f"{value:.2f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.3g}"
+
+
+def _half(point: Point) -> str | None:
+    """ "±.04"."""
+    return None if point.low is None or point.high is None else f"±{_short((point.high - point.low) / 2)}"
 
 
 def bars(groups: Sequence[tuple[str, Sequence[Segment]]], kinds: Sequence[str], *, title: str, unit: str,
          longest: float = 0.0, width: float = WIDTH, styles: Sequence[int] = ()) -> Drawing:
     """Horizontal stacked bars from zero, `longest` or the longest bar filling the width; `styles`: of their plugins."""
-    left = EDGE + 8 + min(170.0, max(text_width(name) for name, _ in groups))
-    longest = max(longest, *(sum(part.value for part in parts) for _, parts in groups)) or 1.0
-    scale = (width - left - EDGE - 62) / longest
-    height = TITLE - 14 + (BAR + GAP) * len(groups)
-    root = canvas(width, height + 14 + LEGEND_LINE, title)
-    text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
-    for i, (name, parts) in enumerate(groups):
-        y, at = TITLE - 12 + (BAR + GAP) * i, left
-        text(root, shorten(name, left - EDGE - 4), left - 8, y + 12, text_anchor="end", font_size=11)
-        for style in styles[i:i + 1]:
-            swatch(root, style, left - 3, y + 8.5)
+    records: list[Spec] = []
+    totals: list[Spec] = []
+    for number, (name, parts) in enumerate(groups):
+        at = 0.0
         for part in parts:
-            group = add(link(root, part.href), "g", class_=f"segment c{part.kind}")
-            add(group, "title", f"{name}: {kinds[part.kind]}\n{part.title}")
-            add(group, "rect", x=at, y=y, width=max(part.value * scale, 0.5), height=BAR, fill="currentColor")
-            words = format_value(part.value, unit)
-            if part.value * scale > text_width(words):
-                add(group, "text", words, x=at + 4.0, y=y + 12.0, font_size=10, fill="#000000")
-            at += part.value * scale + 1
-        text(root, format_value(sum(part.value for part in parts), unit), at + 5, y + 12, class_="muted", font_size=11)
-    at = float(EDGE)
-    for kind, name in enumerate(kinds):
-        add(add(root, "g", class_=f"c{kind}"), "rect", x=at, y=height + 6, width=12, height=12, fill="currentColor")
-        text(root, name, at + 17, height + 16)
-        at += 36 + text_width(name)
-    return Drawing(root)
+            after = held(at + part.value)
+            records.append({"name": name, "kind": kinds[part.kind], "from": at, "to": after, "href": part.href,
+                            "title": f"{name}: {kinds[part.kind]}\n{part.title}".strip(), "order": number})
+            at = after
+        totals.append({"name": name, "to": at, "words": format_value(at, unit),
+                       "colour": colour_of(styles[number]) if number < len(styles) else MUTED[0]})
+    longest = max([longest, *(one["to"] for one in totals)]) or 1.0
+    label, y = Label("", unit, log=False), _names([name for name, _ in groups], 14)
+    scale = {"type": "linear", "domain": [0, 1.13 * longest], "nice": False}
+    length = {"field": "from", "type": "quantitative", "scale": scale, "axis": axis_of(label, scale, title=None)}
+    colour = {"field": "kind", "type": "nominal", "scale": {"domain": list(kinds), "range": list(PARTS[:len(kinds)])}}
+    end = {"field": "to", "type": "quantitative", "scale": scale}
+    apart = {"data": {"values": totals}}
+    return Drawing({
+        "description": title, "title": title, "height": {"step": STEP}, "autosize": FIT,
+        "data": {"values": _present(records)},
+        "layer": [
+            {"mark": {"type": "bar", "cursor": "pointer"}, "encoding": {
+                "x": length, "x2": {"field": "to"}, "y": y, "color": colour, "tooltip": TOOLTIP}},
+            {**apart, "mark": {"type": "text", "align": "left", "dx": 5, "color": MUTED[0]}, "encoding": {
+                "x": end, "y": y, "text": {"field": "words"}}},
+            {**apart, "mark": {"type": "point", "filled": True, "size": 50, "opacity": 1, "x": -7}, "encoding": {
+                "y": y, "color": {"field": "colour", "type": "nominal", "scale": None}}},
+        ]}, width)
 
 
 def dots(places: Sequence[tuple[str, int, Point]], *, title: str, label: Label, width: float = WIDTH) -> Drawing:
@@ -124,31 +138,25 @@ def dots(places: Sequence[tuple[str, int, Point]], *, title: str, label: Label, 
     values = [v for _, _, point in places for v in (point.y, point.low, point.high) if v is not None]
     if not values:
         raise ValueError("nothing to plot: no point has a value")
-    axis = Axis(values, label.log, 0.05)
-    left, right = EDGE + 12 + min(250.0, max(text_width(name) for name, _, _ in places)), width - EDGE - 24
-    bottom = TITLE - 8 + (BAR + GAP) * len(places)
-    root = canvas(width, bottom + 44, title)
-    text(root, shorten(title, 0.9 * width), EDGE, 20, font_weight="bold", font_size=13)
-    free = 0.0
-    for value in axis.round_values(6):
-        at, words = left + axis.place(value) * (right - left), tick(value, label.unit)
-        add(root, "line", x1=at, x2=at, y1=TITLE - 14, y2=bottom, class_="grid", stroke="currentColor")
-        if at - text_width(words) / 2 > free:
-            text(root, words, at, bottom + 16, text_anchor="middle", class_="muted", font_size=11)
-            free = at + text_width(words) / 2 + 2
-    text(root, label.words + " · log" * axis.log, (left + right) / 2, bottom + 33, text_anchor="middle", class_="muted",
-         font_size=11)
-    for i, (name, style, point) in enumerate(places):
-        y = TITLE + (BAR + GAP) * i
-        text(root, shorten(name, left - EDGE - 12), left - 12, y + 4, text_anchor="end", font_size=11)
-        mark = add(link(root, point.href), "g", class_=f"point s{style % SERIES_STYLES}")
-        add(mark, "title", f"{name}\n{point.title}")
-        if point.y is None:
-            text(mark, f"✕ {point.word}", left + 4, y + 4, font_size=11)
-            continue
-        ends = [left + axis.place(v) * (right - left) for v in (point.low, point.high) if v is not None]
-        if len(ends) == 2:
-            add(mark, "path", d=f"M{ends[0]:.1f} {y}H{ends[1]:.1f}", stroke="currentColor", stroke_width=1.5)
-        add(mark, "path", d=MARKERS[style % len(MARKERS)], fill="currentColor",
-            transform=f"translate({left + axis.place(point.y) * (right - left):.1f} {y})")
-    return Drawing(root)
+    scale = scale_of(label, values)
+    records = [{"name": name, "row": number, "colour": colour_of(style), "shape": shape_of(style), "href": point.href,
+                "title": f"{name}\n{point.title}".strip(),
+                **({"word": f"{FAILED} {point.word}".strip()} if point.y is None else {
+                    "value": held(point.y), "low": point.low, "high": point.high})}
+               for number, (name, style, point) in enumerate(places)]
+    y: Spec = {"field": "row", "type": "ordinal", "title": None, "axis": _names(())["axis"] | {
+        "labelExpr": "names[datum.value]"}}
+    x = {"type": "quantitative", "scale": scale, "axis": axis_of(label, scale)}
+    look: Spec = {"color": {"field": "colour", "type": "nominal", "scale": None}, "tooltip": TOOLTIP}
+    return Drawing({
+        "description": title, "title": title, "height": {"step": STEP}, "autosize": FIT,
+        "data": {"values": _present(records)},
+        "params": [{"name": "names", "value": [name for name, _, _ in places]}],
+        "layer": [
+            _over("isValid(datum.high)", {"type": "rule"}, x={"field": "low", **x}, x2={"field": "high"}, y=y, **look),
+            _over("isValid(datum.value)", {"type": "point", "filled": True, "size": 60, "opacity": 1,
+                                           "cursor": "pointer"}, x={"field": "value", **x}, y=y,
+                  shape={"field": "shape", "type": "nominal", "scale": None}, **look),
+            _over("isValid(datum.word)", {"type": "text", "align": "left", "x": 4, "cursor": "pointer"}, y=y,
+                  text={"field": "word"}, **look),
+        ]}, width)

@@ -22,7 +22,7 @@ from ...quantities import format_number
 from ...reading import Run
 from ...registry import Registry
 from ..claims.verdict import Verdict
-from ..drawing.canvas import SERIES_STYLES
+from ..drawing.palette import SERIES
 from ..tables.pivot import Pivot, metric_name
 from .cases import task_blocks
 from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
@@ -100,7 +100,7 @@ def _coloured_cell(cell: TableCell, styles: Styles) -> TableCell:
     span = cell.spans[0] if len(cell.spans) == 1 else None
     if span is None or span.kind or span.href or (number := styles.known(span.text)) is None:
         return cell
-    return plain(span.text, f"plugin s{number % SERIES_STYLES}", order=cell.order)
+    return plain(span.text, f"plugin s{number % len(SERIES)}", order=cell.order)
 
 
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],

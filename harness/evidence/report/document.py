@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...reading import Run
 from ..claims.verdict import Verdict
-from ..drawing.canvas import Drawing
+from ..drawing.drawing import Drawing
 from .citation import CitedRow
 from .versus import Versus
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 from ...store import Row
 from ..drawing.grids import Segment, bars, dots, heat_map
-from ..drawing.lines import Label, Point, Series, chart
+from ..drawing.lines import chart
+from ..drawing.points import Label, Point, Series
 from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter

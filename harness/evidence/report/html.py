@@ -1,15 +1,20 @@
-"""A report as one HTML file: no network, no fonts, no scripts but its own; for screen, keys and paper. (no torch)"""
+"""A report as one HTML file: no network, no fonts, its plotting library once within it; for screen, keys and paper.
+(no torch)
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
 from ...quantities import format_number
-from ..drawing.canvas import COLOURS, rules
+from ..drawing import vega
+from ..drawing.drawing import Drawing
 from ..drawing.markup import add, append_text, element, to_html
+from ..drawing.palette import CONFIG, SERIES, rules
 from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
 LONG = 8                                    # rows from which a table has a filter
@@ -25,33 +30,39 @@ def render_html(document: Document) -> str:
     add(head, "meta", name="color-scheme", content="light dark")
     add(head, "title", f"{document.title} · report")
     add(head, "link", rel="icon", href=ICON)
-    add(head, "style", static("report.css") + rules(light_dark) + plugin_rules() + choice_rules(document))
+    add(head, "style", style_sheet())
     add(body, "a", "Skip to the summary", class_="skip", href="#summary")
     masthead(body, document)
     main = add(body, "main")
     for section in document.sections:
         write_section(main, section)
-    add(body, "script", static("report.js"))
+    add_scripts(body)
     return "<!doctype html>\n" + to_html(page) + "\n"
+
+
+def style_sheet() -> str:
+    """The rules of a page: its own, those of its plots, and the dot before a plugin's name in a table, in the colour
+    that it has in the plots."""
+    names = (f".plugin.s{number}::before{{color:{light_dark(*pair)}}}" for number, pair in enumerate(SERIES))
+    return "\n".join([static("report.css"), rules(".plot svg", light_dark), *names])
 
 
 def light_dark(white: str, black: str) -> str:
     return f"light-dark({white},{black})"
 
 
-def plugin_rules() -> str:
-    """The dot before a plugin's name in a table, in the colour that it has in the figures."""
-    return "\n".join(f".plugin.{name[1:]}::before{{color:{light_dark(*pair)}}}" for name, pair in COLOURS.items()
-                     if name.startswith(".s"))
+def add_scripts(body: Element) -> None:
+    """The scripts of a page; that of the plotting library where there is a plot."""
+    if any("plot" in one.get("class", "").split() for one in body.iter("div")):
+        add(body, "script", json_text(CONFIG), type="application/json", id="plot-config")
+        add(body, "script", vega.script(), id="plotting-library")
+        add(body, "script", static("plots.js"))
+    add(body, "script", static("report.js"))
 
 
-def choice_rules(document: Document) -> str:
-    """What makes a box under a figure show or hide its series, without a script."""
-    most = max((len(block.drawing.choice) for section in document.sections for block in section.blocks
-                if isinstance(block, Figure)), default=0)
-    return "\n".join(
-        f'figure:has([value="{n}"]:checked) [data-series="{n}"]{{display:inline}}'
-        f'figure:has([value="{n}"]:not(:checked)) [data-series="{n}"]{{display:none}}' for n in range(most))
+def json_text(value: object) -> str:
+    """JSON that ends no script element, whatever it holds."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def static(name: str) -> str:
@@ -64,6 +75,8 @@ def masthead(body: Element, document: Document) -> None:
     add(title, "h1", document.title)
     add(title, "p", document.question, class_="question")
     add(title, "p", " · ".join(document.facts))
+    if not vega.available():
+        add(title, "p", f"No plots: {vega.MISSING}", class_="missing")
     bar = add(header, "nav", aria_label="Sections")
     for section in document.sections:
         add(bar, "a", section.title, href=f"#{section.name}")
@@ -78,6 +91,8 @@ def write_section(main: Element, section: Section) -> None:
     grid: Element | None = None
     for number, block in enumerate(section.blocks):
         if isinstance(block, Figure):
+            if not vega.available():
+                continue
             grid = add(made, "div", class_="figures") if grid is None else grid
             write_figure(grid, block, f"{section.name}-figure-{number}")
         else:
@@ -98,23 +113,28 @@ def write_block(parent: Element, block: Block, name: str) -> None:
 
 def write_figure(grid: Element, figure: Figure, name: str) -> None:
     made = add(grid, "figure", id=name)
-    made.append(figure.drawing.root)
+    write_plot(made, figure.drawing)
     if figure.drawing.choice:
         write_choice(made, figure)
     if figure.caption:
         add(made, "figcaption", figure.caption)
 
 
+def write_plot(parent: Element, drawing: Drawing) -> None:
+    """What a script draws, as wide as there is room."""
+    holder = add(parent, "div", class_="plot")
+    add(holder, "script", json_text(drawing.body), type="application/json")
+    add(add(holder, "noscript"), "p", f"{drawing.title}: drawn by a script of this page")
+
+
 def write_choice(made: Element, figure: Figure) -> None:
     """A box for each series of a figure that has too many to be shown at once; the first few are on."""
     frame = add(made, "fieldset")
     add(frame, "legend", f"{len(figure.drawing.choice)} series: choose what is shown")
-    for number, (name, colour, marker, shown) in enumerate(figure.drawing.choice):
+    for one in figure.drawing.choice:
         label = add(frame, "label")
-        add(label, "input", type="checkbox", value=number, checked="checked" if shown else None)
-        sample = add(label, "svg", class_="harness-plot", viewBox="-6 -6 12 12", aria_hidden="true")
-        add(sample, "path", d=marker, fill="currentColor", class_=colour)
-        add(label, "span", name)
+        add(label, "input", type="checkbox", value=one.name, checked="checked" if one.shown else None)
+        add(label, "span", one.name, class_=f"plugin s{one.style}")
 
 
 def write_spans(parent: Element, spans: Iterable[TextSpan]) -> None:

@@ -9,16 +9,18 @@ from types import MappingProxyType
 
 from ...errors import FileError
 from ...writing import write_atomically
+from ..drawing import vega
 from .document import Block, Code, Document, Figure, Paragraph, Section, Table, TableCell, TextSpan
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~])")
 
 
 def write(document: Document, path: Path) -> list[Path]:
-    """Write the report, and its figures into a folder of its name. Every file written. Raises FileError."""
+    """Write the report, and its figures into a folder of its name where the plotting library is installed. Every file
+    written. Raises FileError."""
     folder = path.with_name(f"{path.stem}-figures")
     figures = [(section, block) for section in document.sections for block in section.blocks
-               if isinstance(block, Figure)]
+               if isinstance(block, Figure) and vega.available()]
     names = {id(block): f"{number:02}-{file_name(f'{section.title} {block.name}')}.svg"
              for number, (section, block) in enumerate(figures, 1)}
     try:
@@ -45,6 +47,8 @@ def paragraphs(document: Document, folder: str = "", names: Mapping[int, str] = 
     yield f"# {escape(document.title)}"
     yield f"**{escape(document.question)}**"
     yield escape(" · ".join(document.facts))
+    if not vega.available():
+        yield escape(f"No plots: {vega.MISSING}")
     for section in document.sections:
         yield from render_section(section, folder, names)
 
@@ -54,11 +58,11 @@ def render_section(section: Section, folder: str, names: Mapping[int, str]) -> I
     if section.intro:
         yield escape(section.intro)
     for block in section.blocks:
-        if isinstance(block, Figure):
+        if isinstance(block, Figure) and (names or not folder):
             name = escape(block.name)
             drawn = f"![{name}]({folder}/{names[id(block)]})" if names else f"*Figure: {name}*, drawn with -o FILE.md"
             yield drawn + f"\n\n{escape(block.caption)}" * bool(block.caption)
-        else:
+        elif not isinstance(block, Figure):
             yield from render_block(block)
 
 

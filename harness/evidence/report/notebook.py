@@ -22,8 +22,9 @@ from ...store import Row
 from ..claims.verdict import REFUTED
 from ..claims.verdict_file import load_verdicts
 from ..contents import Contents
-from ..drawing.canvas import Drawing
-from ..drawing.lines import Label, Point, chart
+from ..drawing.drawing import Drawing
+from ..drawing.lines import chart
+from ..drawing.points import Label, Point
 from ..statistics.contrast import ratio_of
 from ..tables.pivot import CONTEXT, Place, as_rows
 from .citation import run_names

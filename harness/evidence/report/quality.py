@@ -7,7 +7,8 @@ from math import log2
 from statistics import fmean
 
 from ..drawing.grids import dots
-from ..drawing.lines import Label, Point, chart
+from ..drawing.lines import chart
+from ..drawing.points import Label, Point
 from ..format import format_value
 from ..tables.pivot import Pivot
 from .citation import CITED_CONTEXT, CitedRow
