@@ -95,6 +95,7 @@ class ManifestRecord(TypedDict, total=False):
     environments: Required[dict[str, EnvironmentRecord]]
     limits: Required[Machine]
     planned: list[Name]                                     # ids of its cells, in the order of the tables
+    merged: list[Name]                                      # ids of the runs that its cells were measured by
 
 
 Status = Literal["ok", "oom", "timeout", "error", "audit_failed", "unsupported", "unavailable"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from synthetic import HERE, scored, store
 
+from harness import load_results
 from harness.errors import FileError, UsageError
 from harness.reading import read_table
 from harness.registry import load
@@ -34,6 +35,28 @@ def test_parts_become_one_run(tmp_path):
     assert set(manifest["environments"]) == set(manifest["limits"]) == {"a", "b"}
     assert [command["argv"] for command in manifest["commands"]] == [["a"], ["b"], ["harness", "merge"]]
     assert sorted(set(read_table(tmp_path / "all")["plugin"])) == ["brain", "ssm", "wave"]
+
+
+def test_readers_take_rows_that_keep_the_id_of_the_run_that_measured_them(tmp_path, invoke):
+    """Comparison tells them for one measurement, in the merged and in the part; the table and the manifest name all."""
+    bits, sizes = np.arange(200.0, 220.0), np.full(20, 100.0)
+    parts = [store(tmp_path / name, [scored(name, bits * worse, sizes)], run_id=f"r{name}")
+             for name, worse in (("ssm", 1.0), ("brain", 1.1))]
+    merged = merge_runs(REGISTRY, parts, tmp_path / "all")
+    own = merged.manifest()["run_id"]
+    table = read_table(tmp_path / "all")
+    assert set(table[table["metric"] == "bits_per_byte"]["run_id"]) == {"rssm", "rbrain"}
+    assert set(table["run_id"]) <= {own, *merged.manifest()["merged"]} and merged.manifest()["merged"] == [
+        "rssm", "rbrain"]
+    code, out, _ = invoke("compare", tmp_path / "all", parts[0], "--json")
+    (same,) = [one for line in out.splitlines() if (one := json.loads(line)).get("metric") == "bits_per_byte"
+               and one.get("plugin", "ssm") == "ssm" and one.get("ratio") is not None]
+    assert same["ratio"] == 1
+    code, out, _ = invoke("compare", tmp_path / "all", "--plugins", "brain,ssm")
+    assert code == 0 and "20 documents" in out
+    assert load_results(tmp_path / "all").ratio(to="ssm")["value"].tolist() == pytest.approx([1.1])
+    for arguments in (("report", tmp_path / "all", "-o", tmp_path / "r.html"), ("show", tmp_path / "all")):
+        assert invoke(*arguments)[0] == 0
 
 
 def test_merging_again_or_one_more_changes_no_cell(tmp_path):

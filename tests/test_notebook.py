@@ -140,6 +140,15 @@ def test_a_ratio_is_under_equal_conditions_with_the_interval_of_the_worst_case()
     assert ratio.wide().loc["b", ("tokens_per_s", 64)] == 2.0
 
 
+def test_of_merged_runs_scores_are_paired_and_times_within_each_run_alone():
+    bits = {"metric": "bits_per_byte", "unit": "bits/byte", "phase": "score"}
+    rows = [row("a", 2.0, run_id="r1", **bits), row("b", 3.0, run_id="r2", **bits),
+            row("a", 100.0, run_id="r1"), row("b", 50.0, run_id="r1"), row("b", 7.0, run_id="r2"),
+            row("a", 1.0, run_id="r1", unit="s", metric="t"), row("b", 9.0, run_id="r2", unit="s", metric="t")]
+    ratio = results(*rows).ratio(to="a")
+    assert dict(zip(ratio["metric"], ratio["value"], strict=True)) == {"bits_per_byte": 1.5, "tokens_per_s": 0.5}
+
+
 def test_a_ratio_without_intervals_has_none():
     bare = results(row("a", 2.0, ci_low=None, ci_high=None), row("b", 4.0)).ratio(to="a")
     assert bare["value"].tolist() == [2.0]

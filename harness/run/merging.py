@@ -67,7 +67,7 @@ def _together(
     manifests: Sequence[dict[str, Any]], argv: Sequence[str], kept: dict[str, Any],
 ) -> dict[str, Any]:
     """One manifest: every command once, in the order of their time, every machine with its limits. The run is the one
-    that `kept` is of, or a new one."""
+    that `kept` is of, or a new one; rows keep the id of the run that measured them, and `merged` has those."""
     commands = {str(command): command for one in manifests for command in one["commands"]}
     limits: dict[str, Any] = {}
     for one in manifests:
@@ -79,5 +79,7 @@ def _together(
         "commands": [*sorted(commands.values(), key=lambda command: command.get("at", "")),
                      {"at": now(), "argv": list(argv)}],
         "environments": {place: facts for one in manifests for place, facts in one["environments"].items()},
-        "limits": limits, "planned": list(dict.fromkeys(name for one in manifests for name in one.get("planned", ()))),
+        "limits": limits,
+        "merged": list(dict.fromkeys(name for one in manifests for name in (*one.get("merged", ()), one["run_id"]))),
+        "planned": list(dict.fromkeys(name for one in manifests for name in one.get("planned", ()))),
     }

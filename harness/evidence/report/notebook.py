@@ -32,7 +32,8 @@ from .figures import Styles, axis_words, name_of, point_of
 from .wide import COLUMNS, wide_table
 
 SEPARATE = (*CONTEXT, "phase")
-PAIRED = (*COLUMNS, "seed", "repeat", "run_id", "run")
+PAIRED = (*COLUMNS, "seed", "repeat", "measured_by", "run")
+TIMED = r"(?:^|/)s(?:$|/)|^J"               # units of what depends on the machine and on what else ran there
 
 
 class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
@@ -71,9 +72,12 @@ class Results(pandas.DataFrame):  # type: ignore[misc]  # pandas has no types
 
         The interval is that of the worst case at both ends: wider than one of paired rounds or documents, which
         `time_ratio` rows and `harness compare` give. Of `to` the newest measurement counts. A ratio to zero is
-        infinite, one of negative numbers is left out. Raises UsageError where `to` has no rows.
+        infinite, one of negative numbers is left out. Where runs were merged, times are paired within each of them.
+        Raises UsageError where `to` has no rows.
         """
         found = self.measured()
+        timed = found["unit"].str.contains(TIMED, na=False)
+        found = Results(found.assign(measured_by=found["run_id"].where(timed, "")))
         base = found[found["label"] == to]
         if not len(base):
             raise unknown("plugin", to, found["label"].unique())
