@@ -120,7 +120,8 @@ class RunOptions:
     jobs: Annotated[int, Flag(
         "Untimed cells side by side; default: one per core, one on a GPU.", least=0, most=1024, metavar="N")] = 0
     timeout: Annotated[float, Flag("Seconds a cell may take.", least=1, most=10_000_000, metavar="SECONDS")] = 900.0
-    memory_limit: Annotated[str, Flag("Bytes a worker may hold; default: what is available now.", metavar="BYTES")] = ""
+    memory_limit: Annotated[str, Flag(
+        "Bytes a worker may hold with all that it starts; default: what is available now.", metavar="BYTES")] = ""
     executor: Annotated[str, Flag("local, ray, or what a plugin brings.", metavar="NAME")] = "local"
     address: Annotated[str, Flag("Of the Ray cluster; default: one of this machine alone.", metavar="ADDRESS")] = ""
     export: Annotated[str, Flag(
