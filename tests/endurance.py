@@ -29,7 +29,7 @@ from harness.store import Store
 TARGETS = ("command", "worker", "server", "tracker", "node")
 MARK = "ENDURANCE_TRIAL"                    # in the environment of every process of a command: which one that is
 PATIENCE_S = 180.0
-ORPHANS_S = 20.0
+ORPHANS_S = 60.0                            # a server that is importing torch sees the end of its run when it has
 
 
 @dataclass

@@ -30,8 +30,8 @@ def held_bytes(pid: int, most: int) -> int:
 
 
 def _family(pid: int) -> list[int]:
-    """A process and all that it started, by what the kernel lists for each thread (proc(5), `children`): it may miss one
-    that starts as another ends, but unlike `below` it does not look at every process of the machine."""
+    """A process and all that it started, as the kernel lists children by thread (proc(5)): one that starts as another
+    ends may be missed, but unlike `below` it does not look at every process of the machine."""
     if not Path(f"/proc/{pid}/task/{pid}/children").exists():
         return [pid, *below(pid)]
     found, todo = list[int](), [pid]
