@@ -18,7 +18,7 @@ _PUBLIC = {
     "load_results": "evidence.report.notebook", "verdict_table": "evidence.report.notebook", "Unsupported": "errors",
     "HarnessError": "errors",
     "UsageError": "errors", "ByRound": "suite", "ByDocument": "suite", "ByValue": "suite", "Counted": "suite",
-    "EncodingSpec": "specs", "EncodedMatrix": "specs", "rung_name": "rungs",
+    "EncodingSpec": "specs", "EncodedMatrix": "specs", "ForeignWeights": "specs", "rung_name": "rungs",
     "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
 }
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .specs import CorpusSpec as CorpusSpec
     from .specs import EncodedMatrix as EncodedMatrix
     from .specs import EncodingSpec as EncodingSpec
+    from .specs import ForeignWeights as ForeignWeights
     from .specs import KernelCase as KernelCase
     from .specs import ModelSpec as ModelSpec
     from .specs import TokenizerSpec as TokenizerSpec

@@ -11,6 +11,7 @@ from .commands.check import check
 from .commands.claim import claim
 from .commands.claims import claims, reproduce
 from .commands.compare import compare
+from .commands.convert import convert
 from .commands.doctor import doctor
 from .commands.export import export
 from .commands.gguf import gguf_export, gguf_import
@@ -49,7 +50,7 @@ def root(
 
 for command in (
     run, plugins, suites, corpora, new, doctor,
-    audit, check, claim, claims, compare, export, gguf_export, gguf_import, generate, lm_eval, lr, merge, plan, power,
-    report, reproduce, rescore, show, submit, train, watch,
+    audit, check, claim, claims, compare, convert, export, gguf_export, gguf_import, generate, lm_eval, lr, merge, plan,
+    power, report, reproduce, rescore, show, submit, train, watch,
 ):
     app.command()(command)

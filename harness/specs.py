@@ -34,7 +34,7 @@ class ModelSpec:
     `requires` are importable names, whose versions take part in a cell's identity; `extra` is the extra that brings
     them. `tunable` are up to 3 sets of options, `KEY=VALUE:KEY=VALUE`, that a search tries beside the defaults, with no
     more trials than a plugin without any has. `baseline` marks what others are compared with: its timings are taken
-    twice, as the A/A control.
+    twice, as the A/A control. `weights` names a function `(folder) -> ForeignWeights` for `harness convert`.
 
     Raises PluginError for a name that no command line could select, a target that is not "module:attribute", or
     `tunable` that is no such sets.
@@ -53,11 +53,12 @@ class ModelSpec:
     circuits: str = ""
     places: tuple[str, ...] = ()
     tunable: tuple[str, ...] = ()
+    weights: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name):
             raise PluginError(f"{self.name!r} is no name for a model: letters, digits and _ . + - are")
-        for target in filter(None, (self.target, self.config, self.kernels, self.circuits)):
+        for target in filter(None, (self.target, self.config, self.kernels, self.circuits, self.weights)):
             if not all(target.partition(":")):
                 raise PluginError(f"{self.name}: {target!r} is not \"module:attribute\"")
         if self.family not in FAMILIES:
@@ -167,6 +168,18 @@ class EncodedMatrix:
     stored_bits: int
     fidelity: float
     facts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ForeignWeights:
+    """Trained weights of elsewhere: the options that rebuild their `model`, which holds them, the registered tokenizer
+    that they were trained with and what that has learned, and the tokens that a window of theirs takes."""
+
+    options: Mapping[str, str]
+    model: Any
+    tokenizer: str
+    learned: Any
+    seq_len: int
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def test_the_engine_names_no_plugin_and_no_suite():
     assert strings <= {
         ("harness.commands.audit", "audit"), ("harness.commands.lr", "transfer"),
         *(("harness.run.environment", package) for package in ("qiskit", "pennylane", "transformers")),
-        ("harness.conformance.subjects", "transformers")}
+        *((name, "transformers") for name in ("harness.conformance.subjects", "harness.commands.export"))}
     assert all(within(name, "harness.plugins", "harness.suites", "harness.data") for name in BUILTIN)
 
 

@@ -12,7 +12,7 @@ from ..errors import PluginError, unknown
 from .options import PluginFiles, load_registry
 
 OF_A_RUN = ("every-eval-ever", "model-index")
-OF_WEIGHTS = {"hf": ("transformers", "peers")}                  # the package that each needs, and its extra
+OF_WEIGHTS = {"hf": ("transformers", "peers"), "onnx": ("onnxscript", "onnx")}      # the package of each, its extra
 
 
 def export(
@@ -23,7 +23,9 @@ def export(
     out: Annotated[Path, typer.Option("-o", "--out", help="A new directory.", metavar="DIR")],
     plugin_file: PluginFiles = None,
 ) -> None:
-    """Write a run as records of Every Eval Ever or as model cards, trained weights as a folder for transformers.
+    """Write a run as records of Every Eval Ever or as model cards, trained weights for transformers or as ONNX.
+
+    Exit code 1 where a model has no graph, 3 where a package is missing, 4 where there is nothing to export.
 
     Example: harness export results/first --format every-eval-ever -o eee
     """
@@ -62,6 +64,10 @@ def _export_weights(source: str, form: str, out: Path, plugin_file: list[Path] |
 
     restored = restore(registry, opened)
     make_folder(out)
+    if form == "onnx":
+        from ..bridges.onnx import export_onnx
+
+        return export_onnx(restored, out)
     from ..bridges.hf import export_hf
 
     return export_hf(restored, out)

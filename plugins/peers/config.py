@@ -27,8 +27,15 @@ class PeerConfig:
     chunk: int | None = None        # of a recurrence's parallel form; None is 16
     tied: bool = True               # the head shares the embedding's weights
     read: Read = "auto"             # how a chunk after a state is fed: none reads the text anew, auto asks the table
+    settings: str = ""              # of weights from elsewhere: their config.json, which the options above give way to
+    path: str = ""                  # the folder of such weights, for `harness convert`
 
     def __post_init__(self) -> None:
+        if self.path:
+            raise ValueError(f"weights are scored as a checkpoint: harness convert transformers:path={self.path} "
+                             "--out runs/NAME makes one, transformers@runs/NAME selects it")
+        if self.settings:
+            return
         if min(self.layers, self.heads) < 1 or (self.hidden is not None and self.hidden < 1):
             raise ValueError("layers, heads and hidden must be at least 1")
         if self.dim < 1 or self.dim % self.width_step:

@@ -9,6 +9,7 @@ Notable:
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from typing import Any
 
@@ -89,6 +90,8 @@ def _settings(config: PeerConfig, vocab_size: int) -> Any:
     if arch not in CAUSAL:
         raise UsageError(unknown_architecture(arch, sorted(CAUSAL)))
     kind = CONFIG_MAPPING[arch]
+    if config.settings:
+        return kind.from_dict({**json.loads(config.settings), "vocab_size": vocab_size})
     fields = {name: getattr(kind, name, None) for name in inspect.signature(kind).parameters}
     if arch not in ARCHITECTURES and (fields.get("is_decoder") is False or fields.get("is_encoder_decoder")):
         raise Unsupported(f"{arch} is built as an encoder: each of its positions sees later tokens")
