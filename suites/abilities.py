@@ -40,13 +40,14 @@ from harness import (
 from .ceilings import forbidden
 
 PARAMS = 30_000
-SHAPE = (("dim", "64"), ("layers", "2"))                # of the published models for associative recall
+SHAPE = {"dim": "64", "layers": "2", "heads": "1", "tied": "true"}      # published, for associative recall
 BUDGET = {"quick": 400_000, "paper": 4_000_000}         # tokens: minutes on a processor
 BATCH_TOKENS = 1024
 GRID = (4e-3, 8e-3)
 TRIALS = 3
 LONGER_TEXTS = 128                      # of a test at another length
 SOLVED = 0.9                            # of the way from chance to 1
+DIVERGED = "training diverged"
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -78,15 +79,15 @@ def plan(request: Request) -> Iterator[Cell]:
 
 def shaped(request: Request, choice: Any, task: str, size: str) -> dict[str, Any]:
     """Options and parameters of a cell's model: an output head of its own, as in the suite recall; the published shape
-    for associative recall in `paper`, where the plugin takes it and no size was asked for."""
-    options = dict(choice.selector.options)
-    decided = {"tied", "as_published"} & set(options) or request.preset
-    if choice.takes("tied") and not decided:
-        options["tied"] = "false"
+    for associative recall in `paper`, as far as the plugin takes it, unless a size is asked for."""
+    options, asked = dict(choice.selector.options), request.preset or request.state_bytes or request.sizes
+    published = options.get("as_published") == "true" or bool(request.preset)
+    shape = {name: value for name, value in SHAPE.items() if choice.takes(name) and name not in options}
+    if size == "paper" and task.startswith("mqar") and not (asked or published) and {"dim", "layers"} <= shape.keys():
+        return {"options": tuple(sorted((options | shape).items())), "params": 0}
+    if choice.takes("tied") and not published:
+        options.setdefault("tied", "false")
     params = 0 if request.preset or request.state_bytes else request.params or PARAMS
-    published = size == "paper" and task.startswith("mqar") and not (request.sizes or request.state_bytes or decided)
-    if published and all(choice.takes(name) and name not in options for name, _ in SHAPE):
-        options, params = options | dict(SHAPE), 0
     return {"options": tuple(sorted(options.items())), "params": params}
 
 
@@ -156,8 +157,7 @@ def fit(cell: Cell, bench: Workbench, model: Any, lr: float, given: Any) -> int 
         run = bench.train(model, lr, budget, stream=given.practice)
     bench.raw["curve"] = [list(point) for point in run.curve]
     if run.diverged:
-        bench.fail("accuracy", f"training diverged at learning rate {lr:g}; set another with --lr",
-                   phase="score")
+        bench.fail("accuracy", f"{DIVERGED} at learning rate {lr:g}; set another with --lr", phase="score")
         return None
     bench.row("train_tokens_per_s", run.tokens_seen / run.seconds, "tokens/s", "higher", phase="train")
     bench.row("passes", run.tokens_seen / given.task.tokens, "passes", phase="train", reason="over the training texts")
@@ -252,19 +252,25 @@ def told(task: str, systems: dict[str, list[CellResult]]) -> Iterator[Row]:
         if label in solvers:
             yield timing.derived_row(runs[0], f"solved:{task}", float(solvers[label]), better="higher", phase="score",
                                      reason=note)
-        lost = sum(any("training diverged" in row.reason for row in run.rows) for run in runs)
-        if lost:
+        if lost := diverged(runs):
             yield timing.derived_row(runs[0], f"diverged_runs:{task}", float(lost), unit="runs", better="lower",
                                      phase="train", limit=float(len(runs)), limit_kind="of")
 
 
+def diverged(runs: Sequence[CellResult]) -> int:
+    return sum(any(row.reason.startswith(DIVERGED) for row in run.rows) for run in runs)
+
+
 def solves(task: str, runs: Sequence[CellResult]) -> bool | None:
-    """Whether the mean accuracy of some runs counts as solved, None where there is no number."""
+    """Whether the mean accuracy of some runs counts as solved, those that diverged being at chance; None where there is
+    no number."""
     found = {metric: [row.value for run in runs for row in run.rows if row.metric == f"{metric}:{task}"
                       and row.status == "ok" and row.value is not None] for metric in ("accuracy", "chance")}
+    lost = diverged(runs)
     if not all(found.values()):
-        return None
-    return fmean(found["accuracy"]) >= solving(found["chance"][0])
+        return False if lost else None
+    chance = found["chance"][0]
+    return fmean([*found["accuracy"], *[chance] * lost]) >= solving(chance)
 
 
 def compared(row: Row) -> ByDocument | ByValue | Counted | None:
