@@ -1,13 +1,14 @@
 """Abilities: the synthetic tasks by which the field tells architectures apart, each trained and tested by itself.
 
 Notable:
-- a cell is a task, a model and a seed; the search is a cell of its own, shared by all seeds, its trials a quarter of
-  the budget each; texts are published, how a model is trained on them is the harness's own, equal for all;
+- a cell is a task, a model and a seed; the search is a cell of its own, shared by all seeds, its trials a fifth of the
+  budget each, so many that two sets of a plugin's own options are tried where the best rate is soon found;
+- texts are published, how a model is trained on them is the harness's own, equal for all;
 - the tokens of a cell are those of its task, bare symbols: no model spends chance on others;
 - metrics are `accuracy:TASK`; `accuracy@SIZE:TASK` of a task with several tests, and of the trained task at 1, 2, 4 and
   8 times its length;
 - the effective length (Hsieh et al. 2024, RULER) is the longest of these up to which a model keeps SOLVED of the way
-  from chance to 1, which RULER's own 85.6 % is in the place of;
+  from chance to 1, in the place of RULER's own 85.6 %;
 - what theory forbids is the limit of the row, and what is above it says so (ceilings.py);
 - accuracies are of weights that passed the audit, sealed; `state_bytes:TASK` is the axis to read them against.
 
@@ -40,13 +41,14 @@ from harness import (
 from .ceilings import forbidden
 
 PARAMS = 30_000
-SHAPE = (("dim", "64"), ("layers", "2"))                # of the published models for associative recall
+SHAPE = {"dim": "64", "layers": "2", "heads": "1", "tied": "true"}      # published, for associative recall
 BUDGET = {"quick": 400_000, "paper": 4_000_000}         # tokens: minutes on a processor
 BATCH_TOKENS = 1024
-GRID = (4e-3, 8e-3)
-TRIALS = 3
+GRID = (8e-3, 1.6e-2)
+TRIALS, SHARE = 5, 5                    # of a search; a trial is this part of the budget
 LONGER_TEXTS = 128                      # of a test at another length
 SOLVED = 0.9                            # of the way from chance to 1
+DIVERGED = "training diverged"
 
 
 def plan(request: Request) -> Iterator[Cell]:
@@ -67,8 +69,8 @@ def plan(request: Request) -> Iterator[Cell]:
             needs: tuple[str, ...] = ()
             if request.lr is None:
                 search = request.cell("abilities", choice, **fields, protocol=asked | {
-                    "role": "search", "grid": GRID, "trials": TRIALS, "budget_bytes": tuning.trial_bytes(budget),
-                    "choices": choice.variants(dict(fields["options"]))})
+                    "role": "search", "grid": GRID, "trials": TRIALS, "budget_bytes": max(1, budget // SHARE),
+                    "choices": choice.variants(dict(fields.get("options", choice.selector.options)))})
                 yield search
                 needs = (search.id,)
             for seed in request.seeds:
@@ -77,17 +79,14 @@ def plan(request: Request) -> Iterator[Cell]:
 
 
 def shaped(request: Request, choice: Any, task: str, size: str) -> dict[str, Any]:
-    """Options and parameters of a cell's model: an output head of its own, as in the suite recall; the published shape
-    for associative recall in `paper`, where the plugin takes it and no size was asked for."""
+    """Options and parameters of a cell's model: in `paper` the published shape for associative recall, as far as the
+    plugin takes it, unless a size is asked for."""
     options = dict(choice.selector.options)
-    decided = {"tied", "as_published"} & set(options) or request.preset
-    if choice.takes("tied") and not decided:
-        options["tied"] = "false"
-    params = 0 if request.preset or request.state_bytes else request.params or PARAMS
-    published = size == "paper" and task.startswith("mqar") and not (request.sizes or request.state_bytes or decided)
-    if published and all(choice.takes(name) and name not in options for name, _ in SHAPE):
-        options, params = options | dict(SHAPE), 0
-    return {"options": tuple(sorted(options.items())), "params": params}
+    asked = request.preset or request.state_bytes or request.sizes or options.get("as_published") == "true"
+    shape = {name: value for name, value in SHAPE.items() if choice.takes(name) and name not in options}
+    if size == "paper" and task.startswith("mqar") and not asked and {"dim", "layers"} <= shape.keys():
+        return {"options": tuple(sorted((options | shape).items())), "params": 0}
+    return {"params": 0 if request.preset or request.state_bytes else request.params or PARAMS}
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
@@ -156,8 +155,7 @@ def fit(cell: Cell, bench: Workbench, model: Any, lr: float, given: Any) -> int 
         run = bench.train(model, lr, budget, stream=given.practice)
     bench.raw["curve"] = [list(point) for point in run.curve]
     if run.diverged:
-        bench.fail("accuracy", f"training diverged at learning rate {lr:g}; set another with --lr",
-                   phase="score")
+        bench.fail("accuracy", f"{DIVERGED} at learning rate {lr:g}; set another with --lr", phase="score")
         return None
     bench.row("train_tokens_per_s", run.tokens_seen / run.seconds, "tokens/s", "higher", phase="train")
     bench.row("passes", run.tokens_seen / given.task.tokens, "passes", phase="train", reason="over the training texts")
@@ -252,19 +250,25 @@ def told(task: str, systems: dict[str, list[CellResult]]) -> Iterator[Row]:
         if label in solvers:
             yield timing.derived_row(runs[0], f"solved:{task}", float(solvers[label]), better="higher", phase="score",
                                      reason=note)
-        lost = sum(any("training diverged" in row.reason for row in run.rows) for run in runs)
-        if lost:
+        if lost := diverged(runs):
             yield timing.derived_row(runs[0], f"diverged_runs:{task}", float(lost), unit="runs", better="lower",
                                      phase="train", limit=float(len(runs)), limit_kind="of")
 
 
+def diverged(runs: Sequence[CellResult]) -> int:
+    return sum(any(row.reason.startswith(DIVERGED) for row in run.rows) for run in runs)
+
+
 def solves(task: str, runs: Sequence[CellResult]) -> bool | None:
-    """Whether the mean accuracy of some runs counts as solved, None where there is no number."""
+    """Whether the mean accuracy of some runs counts as solved, those that diverged being at chance; None where there is
+    no number."""
     found = {metric: [row.value for run in runs for row in run.rows if row.metric == f"{metric}:{task}"
                       and row.status == "ok" and row.value is not None] for metric in ("accuracy", "chance")}
+    lost = diverged(runs)
     if not all(found.values()):
-        return None
-    return fmean(found["accuracy"]) >= solving(found["chance"][0])
+        return False if lost else None
+    chance = found["chance"][0]
+    return fmean([*found["accuracy"], *[chance] * lost]) >= solving(chance)
 
 
 def compared(row: Row) -> ByDocument | ByValue | Counted | None:

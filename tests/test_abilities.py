@@ -31,7 +31,7 @@ def test_a_search_is_shared_by_the_seeds_of_a_task():
     for cell in scores:
         (search,) = [searches[need] for need in cell.needs]
         assert (search.plugin, search.get("task")) == (cell.plugin, cell.get("task"))
-        assert 4 * search.get("budget_bytes") == cell.get("budget_bytes")
+        assert abilities.SHARE * search.get("budget_bytes") == cell.get("budget_bytes")
 
 
 def test_quick_is_every_task_that_has_the_size_with_a_vocabulary_of_its_own():
@@ -48,9 +48,11 @@ def test_quick_is_every_task_that_has_the_size_with_a_vocabulary_of_its_own():
 def test_size_is_of_the_tasks_where_it_is_one_and_a_preset_where_not():
     (paper,) = planned(tasks="mqar:64x4", size="paper", lr=1e-3)
     assert (paper.tokenizer, paper.preset, paper.params) == ("symbols:size=8192", "", 0)
-    assert dict(paper.options) == {"dim": "64", "layers": "2", "tied": "false"}         # the published shape
+    assert dict(paper.options) == {"dim": "64", "layers": "2", "heads": "1", "tied": "true"}
+    (own,) = planned(plugins="baseline:dim=32", tasks="mqar:64x4", size="paper", lr=1e-3)
+    assert (own.params, dict(own.options)) == (abilities.PARAMS, {"dim": "32"})
     (matched,) = planned(tasks="mqar:64x4", size="paper", lr=1e-3, params="50k")
-    assert (matched.params, dict(matched.options)) == (50_000, {"tied": "false"})
+    assert (matched.params, dict(matched.options)) == (50_000, {})
     both = planned(suite="abilities,counts", tasks="parity", size="quick", lr=1e-3)
     assert {(cell.suite, cell.params) for cell in both} == {("abilities", abilities.PARAMS), ("counts", 300_000)}
     (preset,) = planned(plugins="wave", tasks="parity", size="published", lr=1e-3)
@@ -157,9 +159,11 @@ def test_a_task_that_all_or_none_solve_says_nothing(accuracies, words):
     assert all(words in row.reason and bool(row.reason) == bool(words) for row in rows)
 
 
-def test_runs_that_diverged_are_counted_and_solve_nothing():
+def test_runs_that_diverged_are_counted_and_are_at_chance():
     lost = result("a", reason="training diverged at learning rate 1; set another with --lr")
     rows = abilities.conclude([lost, result("a", 0.99, 0.5), result("b", 0.5, 0.5)])
     (count,) = [row for row in rows if row.metric == "diverged_runs:parity"]
     assert (count.plugin, count.value, count.limit) == ("a", 1.0, 2.0)
-    assert {row.plugin: row.value for row in rows if row.metric == "solved:parity"} == {"a": 1.0, "b": 0.0}
+    assert {row.plugin: row.value for row in rows if row.metric == "solved:parity"} == {"a": 0.0, "b": 0.0}
+    (alone,) = [row for row in abilities.conclude([lost]) if row.metric == "solved:parity"]
+    assert alone.value == 0.0

@@ -24,7 +24,7 @@ def task_blocks(rows: Sequence[CitedRow], styles: Styles) -> Iterator[Block]:
     shares = [row for row in own if metric_name(row) == SHARE]
     if not any(row.value is not None for row in shares):
         return
-    yield _map(shares, "accuracy of every task", styles)
+    yield _map(shares)
     yield from _length_maps([row for row in own if metric_name(row).startswith(f"{SHARE}@")], styles)
     yield from _state_figures(own, styles)
     yield _crossed(shares)
@@ -43,14 +43,15 @@ def _system(key: RowKey) -> str:
     return name_of((key[0], *key[2:]))
 
 
-def _map(shares: Sequence[CitedRow], title: str, styles: Styles) -> Figure:
+def _map(shares: Sequence[CitedRow]) -> Figure:
     pivot = _pivot(shares, SHARE)
     cells = {(key[1], _system(key)): point_of(pivot.at(key, None, column), 0.0)
              for column in pivot.columns for key in pivot.keys}
     systems = list(dict.fromkeys(system for _, system in cells))
     ordered = {(task, system): cells[task, system] for system in systems for task in dict.fromkeys(t for t, _ in cells)
                if (task, system) in cells}
-    return Figure("accuracy-tasks", heat_map(ordered, title=title, across="share of right answers"))
+    return Figure("accuracy-tasks", heat_map(
+        ordered, title="accuracy of every task", across="share of right answers", intervals=True))
 
 
 def _length_maps(rows: Sequence[CitedRow], styles: Styles) -> Iterator[Figure]:
