@@ -26,6 +26,7 @@ from .commands.report import report
 from .commands.rescore import rescore
 from .commands.run import run
 from .commands.show import show
+from .commands.site import site
 from .commands.submit import submit
 from .commands.train import generate, train, watch
 from .version import __version__
@@ -51,6 +52,6 @@ def root(
 for command in (
     run, plugins, suites, corpora, new, doctor,
     audit, check, claim, claims, compare, convert, export, gguf_export, gguf_import, generate, lm_eval, lr, merge, plan,
-    power, report, reproduce, rescore, show, submit, train, watch,
+    power, report, reproduce, rescore, show, site, submit, train, watch,
 ):
     app.command()(command)

@@ -144,6 +144,11 @@ class _Side:
             and _of_cell(Reading(row, r, like.compared)) == wanted)
 
 
+def readings_of(run: Run, suite: Suite) -> list[Reading]:
+    """The comparable numbers of a suite in a run, of the newest source of every plugin."""
+    return [reading for found in _Side(run, suite, None).readings.values() for reading in found]
+
+
 def _without_curves(rows: Sequence[Row]) -> list[Row]:
     """Without the points of curves: metrics that a cell has several rows of."""
     count = Counter((row.metric, row.phase) for row in rows)

@@ -36,7 +36,7 @@ def shape_of(number: int) -> str:
 
 CONFIG: dict[str, Any] = {                  # of Vega-Lite, for every plot
     "font": FONT, "background": PAPER[0], "view": {"stroke": None},
-    "title": {"anchor": "start", "frame": "group", "color": INK[0], "fontSize": 13, "fontWeight": "bold", "offset": 8,
+    "title": {"anchor": "start", "frame": "bounds", "color": INK[0], "fontSize": 13, "fontWeight": "bold", "offset": 8,
               "subtitleColor": MUTED[0], "subtitleFontSize": 11, "subtitlePadding": 4},
     "axis": {"labelColor": MUTED[0], "labelFontSize": 11, "titleColor": MUTED[0], "titleFontSize": 11,
              "titleFontWeight": "normal", "gridColor": GRID[0], "domainColor": GRID[0], "tickColor": GRID[0],
