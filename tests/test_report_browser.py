@@ -260,10 +260,13 @@ def test_paper_is_white_and_has_no_controls(page):
                                       "fold.getBoundingClientRect().height])")
         assert len(heights) > 5
         assert all(height > 100 for _, height in heights)
-        printed = base64.b64decode(page.execute_cdp_cmd("Page.printToPDF", {})["data"])
-        assert 3 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 40
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_it_prints_on_a_few_pages(plots):
+    printed = base64.b64decode(plots.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    assert 2 < len(re.findall(rb"/Type\s*/Page\b", printed)) < 15
 
 
 def test_a_fold_hides_its_rows_until_it_is_opened(page):
@@ -279,7 +282,7 @@ def test_hovering_over_a_mark_tells_its_number_and_a_click_leads_to_its_row(plot
     plots.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
     ActionChains(plots).move_to_element(mark).perform()
     tip = plots.find_element(By.CSS_SELECTOR, ".tip")
-    assert re.search(r"^\w+\n[\d.]+ .*bits/byte\nrow \d+ · cell c", tip.text)
+    assert re.search(r"^phasefield\nT=\d+: [\d.]+ \[[\d., ]+\] s\n.*\nrow \d+ · cell \w+$", tip.text)
     mark.click()
     assert plots.execute_script("return document.querySelector(':target').tagName") == "TR"
 
@@ -291,7 +294,7 @@ def test_a_click_on_the_legend_sets_a_series_apart(plots):
         By.CSS_SELECTOR, "[id$=figure-1] .role-legend-label text"))
     assert set(plots.execute_script(lines)) == {1}
     plots.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
-    label.click()
+    ActionChains(plots).move_to_element(label).click().perform()
     assert sorted(plots.execute_script(lines))[-2:] != [1, 1]
     assert sorted(plots.execute_script(lines))[-1] == 1
 
@@ -323,12 +326,12 @@ def test_of_many_series_a_reader_chooses_which_are_shown(driver, tmp_path):
     shown = ("return [...new Set([...document.querySelectorAll('.plot .mark-symbol.role-mark path')].map(one =>"
              " Number(one.getAttribute('aria-label').match(/series: p(\\d+)/)[1])))]")
     WebDriverWait(driver, 20).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".plot .role-mark path"))
-    assert driver.execute_script(shown) == [0, 1, 2, 3, 4, 5]
+    assert sorted(driver.execute_script(shown)) == [0, 1, 10, 11, 12, 13]           # the cells by name
     boxes = driver.find_elements(By.CSS_SELECTOR, "fieldset input")
     assert len(boxes) == 41
     for number in (0, 1, 40):
         driver.execute_script("arguments[0].click()", boxes[number])
-    assert driver.execute_script(shown) == [2, 3, 4, 5, 40]
+    assert sorted(driver.execute_script(shown)) == [9, 10, 11, 12, 13]
     names = [text.text for text in driver.find_elements(By.CSS_SELECTOR, "fieldset label")]
     assert sorted(names) == sorted(f"p{n}" for n in range(41))
     assert not driver.find_elements(By.CSS_SELECTOR, ".role-legend")

@@ -21,7 +21,7 @@ MANY_TICKS = 12
 MANY_SERIES, SHOWN = 10, 6                  # from how many series on a reader chooses, and how many are shown at first
 LEVEL, LIMIT = [5, 4], [1.5, 3]             # the dashes of lines that are no series
 FAINT, BAND = 0.15, 0.12
-LEGEND_WIDTH = 76                           # characters
+CHARACTER = 6                               # pixels of one in a legend, about
 ZOOM = {"name": "zoom", "bind": "scales", "select": {
     "type": "interval", "zoom": "wheel![event.altKey || event.ctrlKey]",     # the wheel alone scrolls the page
     "translate": "[pointerdown[event.pointerType !== 'touch'], window:pointerup] > window:pointermove!"}}
@@ -97,7 +97,8 @@ class _Layers:
         axis = axis_of(x, across, grid=False, **ticks)
         self.x = {"field": "x", "type": "quantitative", "scale": across, "axis": axis}
         self.up = {"type": "quantitative", "scale": up, "axis": axis_of(y, up, title=None)}
-        legend: Spec = {"columns": max(1, min(4, LEGEND_WIDTH // (max(len(one.name) for one in series) + 6)))}
+        each = CHARACTER * (max(len(one.name) for one in series) + 6)
+        legend: Spec = {"columns": {"expr": f"max(1, min(4, floor(width / {each})))"}}
         self.legend = legend | ({"values": [one.name for one in series[:SHOWN]]} if many else {})
 
     def by_series(self, attribute: str) -> Spec:
@@ -122,7 +123,8 @@ class _Layers:
         between = {"y": self.height("low"), "y2": {"field": "high"}}
         picked = {"name": "picked", "select": {"type": "point", "fields": ["series"], "toggle": "true"}}
         return [
-            self.layer({"type": "area"}, "datum.banded", opacity=thin, **between, **piece),
+            {**self.layer({"type": "area"}, "datum.banded", opacity=thin, **between, **piece),
+             "params": [] if self.many else [{**picked, "bind": "legend"}]},        # the first layer owns the legend
             self.layer({"type": "rule"}, "!datum.banded && isValid(datum.high)", opacity=faint, **between),
             self.layer({"type": "line", "strokeDash": LIMIT, "strokeWidth": 1.5, "point": {
                 "shape": "stroke", "size": 60, "strokeWidth": 1.5, "filled": False}}, "isValid(datum.limit)",
@@ -132,13 +134,13 @@ class _Layers:
             *self.failures(hover),
             {**self.layer({"type": "point", "filled": True, "size": 50, "opacity": 1, "cursor": "pointer"},
                           "isValid(datum.y)", y=self.height("y"), shape=self.by_series("shape"), **hover),
-             "params": [picked if self.many else {**picked, "bind": "legend"}, ZOOM]},
+             "params": [picked, ZOOM] if self.many else [ZOOM]},
         ]
 
     def failures(self, hover: Spec) -> Iterator[Spec]:
         """A cross for each in the lane of its series, with its word towards the middle."""
         left = "scale('x', datum.x) > width - 80"
-        mark = {"type": "text", "y": {"expr": "datum.lane"}, "baseline": "middle", "clip": False, "cursor": "pointer"}
+        mark = {"type": "text", "y": {"expr": "datum.lane"}, "clip": False, "cursor": "pointer"}
         yield self.layer({**mark, "fontWeight": "bold"}, "isValid(datum.lane)", text={"value": FAILED}, **hover)
         beside = {"align": {"expr": f"{left} ? 'right' : 'left'"}, "dx": {"expr": f"{left} ? -8 : 8"}, "fontSize": 10}
         yield self.layer({**mark, **beside}, "isValid(datum.lane)", text={"field": "word", "type": "nominal"}, **hover)

@@ -1,0 +1,1 @@
+"""A leaderboard over many runs and machines, as a folder of pages."""
