@@ -47,7 +47,10 @@ class Drawing:
 
     @property
     def spec(self) -> dict[str, Any]:
-        return {"$schema": SCHEMA.format(EDITIONS[0]), "config": CONFIG, "width": self.width, **self.body}
+        entry = self.body.get("usermeta", {}).get("legendEntry", self.width)       # pixels of one, about
+        legend = {**CONFIG["legend"], "columns": max(1, int(0.85 * self.width // entry))}
+        return {"$schema": SCHEMA.format(EDITIONS[0]), "config": {**CONFIG, "legend": legend}, "width": self.width,
+                **self.body}
 
     @property
     def digest(self) -> str:

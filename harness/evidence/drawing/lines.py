@@ -50,6 +50,7 @@ def chart(series: Sequence[Series], *, title: str, x: Label, y: Label, levels: S
     spec: Spec = {
         "description": title, "title": {
             "text": title, "subtitle": ", ".join(words for words, shown in told.items() if words and shown)},
+        "usermeta": {"legendEntry": CHARACTER * (max(len(one.name) for one in series) + 6)},
         "height": PLOT_HEIGHT + top, "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": list(_records(series, floor, lanes))},
         "layer": [*layers.noise(noise), *layers.levels(levels), *layers.all()],
@@ -97,9 +98,7 @@ class _Layers:
         axis = axis_of(x, across, grid=False, **ticks)
         self.x = {"field": "x", "type": "quantitative", "scale": across, "axis": axis}
         self.up = {"type": "quantitative", "scale": up, "axis": axis_of(y, up, title=None)}
-        each = CHARACTER * (max(len(one.name) for one in series) + 6)
-        legend: Spec = {"columns": {"expr": f"max(1, min(4, floor(width / {each})))"}}
-        self.legend = legend | ({"values": [one.name for one in series[:SHOWN]]} if many else {})
+        self.legend: Spec = {"values": [one.name for one in series[:SHOWN]]} if many else {}
 
     def by_series(self, attribute: str) -> Spec:
         return {"field": "series", "type": "nominal", "legend": self.legend, "scale": {

@@ -155,8 +155,8 @@ def suite_page(site: Site, suite: str) -> Element:
     if rest:
         section = add(main, "section", id="others")
         add(section, "h2", "Rows outside of rankings")
-        add(section, "p", "What failed, points of curves, ratios to another system, and numbers that are better neither "
-            "large nor small.", class_="intro")
+        add(section, "p", "What failed, points of curves, ratios to another system, and numbers that are neither better "
+            "large nor better small.", class_="intro")
         write_table(section, other_rows(site, rest), "others-table")
     return main
 
@@ -179,7 +179,8 @@ def other_rows(site: Site, rows: Sequence[tuple[Run, Row]]) -> Table:
     columns = ["metric", "system", "value", "T", "B", "phase", "seed", "status", "reason", "run", "cell"]
     lines = [[
         plain(row.metric or "whole cell", href=f"#{site.anchors[id(row)]}"), plain(row.label),
-        plain("–" if row.value is None else format_value(row.value, row.unit, row.ci_low, row.ci_high), order=row.value),
+        plain("–" if row.value is None else format_value(row.value, row.unit, row.ci_low, row.ci_high),
+              order=row.value),
         plain(row.seq_len or "", order=row.seq_len), plain(row.batch_size or "", order=row.batch_size),
         plain(row.phase), plain("" if row.seed is None else row.seed, order=row.seed),
         plain(row.status, "" if row.status == "ok" else "failed"), plain(row.reason, "prose" * bool(row.reason)),

@@ -27,8 +27,9 @@ BESIDE = 1                                  # lengths up to which there is room 
 
 
 def heading(board: Board) -> str:
-    """ "bits per byte, score"."""
-    words = board.metric.removesuffix("_s").replace("_", " ")
+    """ "tokens/s, decode"."""
+    metric = board.metric.removesuffix("_s") if board.unit == "s" else board.metric
+    words = metric.replace("_per_", "/").replace("_", " ")
     return ", ".join(filter(None, [words, board.phase]))
 
 
@@ -49,7 +50,7 @@ def write_ranking(parent: Element, site: Site, board: Board, colours: dict[str, 
                data_corpus=facts.get("corpus", ""), data_size=facts.get("size", ""), data_metric=heading(board))
     title = add(made, "h3")
     add(title, "a", heading(board), href=f"#{board.name}", class_="permanent")
-    what = f"{board.better} is better" + f", in {board.unit}" * (board.unit not in ("", "s", "B", heading(board)))
+    what = f"{board.better} is better" + f", in {board.unit}" * (board.unit not in ("", "s", "B"))
     add(made, "p", what, class_="intro")
     listed = add(made, "ul", class_="facts")
     for name, value in facts.items():
@@ -62,7 +63,7 @@ def write_ranking(parent: Element, site: Site, board: Board, colours: dict[str, 
         write_plot(add(body, "figure"), plot_of(board, colours))
     if board.failed:
         line = add(made, "p", "Without a number here: ", class_="below")
-        for row in board.failed:
+        for row in {(row.label, row.status): row for row in reversed(board.failed)}.values():
             add(line, "a", f"{row.label} ({row.status})", href=site.link(row), title=row.reason or None).tail = " "
 
 
