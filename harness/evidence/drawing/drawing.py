@@ -47,8 +47,9 @@ class Drawing:
 
     @property
     def spec(self) -> dict[str, Any]:
-        entry = self.body.get("usermeta", {}).get("legendEntry", self.width)       # pixels of one, about
-        legend = {**CONFIG["legend"], "columns": max(1, int(0.85 * self.width // entry))}
+        legend = dict(CONFIG["legend"])
+        if entry := self.body.get("usermeta", {}).get("legendEntry"):       # its width in pixels, about
+            legend["columns"] = max(1, int(0.85 * self.width // entry))
         return {"$schema": SCHEMA.format(EDITIONS[0]), "config": {**CONFIG, "legend": legend}, "width": self.width,
                 **self.body}
 

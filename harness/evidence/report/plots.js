@@ -21,8 +21,9 @@
     if (!source) return;                    // drawn already
     const boxes = [...holder.parentElement.querySelectorAll("fieldset input")];
     const spec = { ...JSON.parse(source.textContent), width: "container" };
-    const columns = Math.max(1, Math.floor(0.85 * holder.clientWidth / (spec.usermeta?.legendEntry ?? Infinity)));
-    const legend = { ...config.legend, columns, disable: boxes.length > 0 };        // the boxes are one
+    const entry = spec.usermeta?.legendEntry;
+    const columns = entry && Math.max(1, Math.floor(0.85 * holder.clientWidth / entry));
+    const legend = { ...config.legend, ...(entry && { columns }), disable: boxes.length > 0 };      // the boxes are one
     source.remove();
     watcher.unobserve(holder);
     const { view } = await vegaEmbed(holder, spec, {

@@ -155,8 +155,8 @@ def suite_page(site: Site, suite: str) -> Element:
     if rest:
         section = add(main, "section", id="others")
         add(section, "h2", "Rows outside of rankings")
-        add(section, "p", "What failed, points of curves, ratios to another system, and numbers that are neither better "
-            "large nor better small.", class_="intro")
+        add(section, "p", "What failed, points of curves, ratios to another system, and numbers that are better "
+            "neither large nor small.", class_="intro")
         write_table(section, other_rows(site, rest), "others-table")
     return main
 
