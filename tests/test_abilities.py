@@ -1,5 +1,6 @@
 """The suite of synthetic tasks: what a command plans, what it refuses, what rows say of length, theory, each other."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,9 @@ from harness import CellResult, Row, UsageError
 from harness.data.abilities.sizes import names_of, task_named
 from harness.data.abilities.table import ABILITIES
 from harness.registry import load
+from harness.run.config_file import ConfigFile
 from harness.run.plan import make_plan
-from harness.run.request import RunOptions, make_request
+from harness.run.request import RunOptions, make_request, with_config
 
 REGISTRY = load()
 
@@ -43,6 +45,12 @@ def test_quick_is_every_task_that_has_the_size_with_a_vocabulary_of_its_own():
         tokens = max(int(text.inputs.max()) for texts, setting in size.train
                      for text in [ABILITIES[cell.get("task")].text(setting, "train", 0, i) for i in range(20)])
         assert tokens < int(cell.tokenizer.partition("=")[2])
+
+
+def test_a_file_of_options_names_tasks_in_a_list():
+    file = ConfigFile(Path("c.toml"), "", "", {"tasks": ["mqar:64x4", "parity"], "size": "quick"})
+    options = with_config(RunOptions(), file, set())
+    assert (options.tasks, options.size) == ("mqar:64x4,parity", "quick")
 
 
 def test_size_is_of_the_tasks_where_it_is_one_and_a_preset_where_not():

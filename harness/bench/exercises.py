@@ -58,9 +58,7 @@ class Exercises:
         shares = []
         for indices in self._batches(texts, setting):
             inputs, targets = self._stacked(setting, "test", seed, indices)
-            answers = forward(inputs.to(self.device), None)[0].argmax(-1).cpu()
-            asked = targets != IGNORED
-            shares.append(((answers == targets) & asked).sum(1).double() / asked.sum(1))
+            shares.append(shares_right(forward(inputs.to(self.device), None)[0], targets))
         return torch.cat(shares).numpy()
 
     def distances(self, forward: Forward, setting: Setting, texts: int, seed: int) -> Distances:
@@ -95,3 +93,9 @@ class Exercises:
         texts = [self.ability.text(setting, part, seed, index) for index in indices.tolist()]
         both = Text(np.stack([text.inputs for text in texts]), np.stack([text.targets for text in texts]))
         return torch.from_numpy(both.inputs), torch.from_numpy(both.targets)
+
+
+def shares_right(logits: Tensor, targets: Tensor) -> Tensor:
+    """(B, T, V), (B, T) -> of what each text asks the share whose likeliest token is the answer, (B,) float64."""
+    asked, answers = targets != IGNORED, logits.argmax(-1).cpu()
+    return ((answers == targets) & asked).sum(1).double() / asked.sum(1)

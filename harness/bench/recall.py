@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.abilities.stream import IGNORED
 from ..data.tasks import Case, Draws, cases, practice, practice_length
+from .exercises import shares_right
 from .state_probes import Forward, Probes
 from .train import Batch
 
-IGNORED = -100                          # the target that `cross_entropy` leaves out
 ROWS = 4                                # texts of one case in a batch of practice
 
 
@@ -56,9 +57,7 @@ class Recall:
         for first in range(0, texts, self.batch_size):
             rows = min(self.batch_size, texts - first)
             inputs, targets = tensors(case.draws(rows, self.seq_len, self.bos, generator))
-            answers = forward(inputs.to(self.device), None)[0].argmax(-1).cpu()
-            asked = targets != IGNORED
-            shares.append(((answers == targets) & asked).sum(1).double() / asked.sum(1))
+            shares.append(shares_right(forward(inputs.to(self.device), None)[0], targets))
         return torch.cat(shares).numpy()
 
     def sample(self, texts: int, seed: int) -> Tensor:

@@ -109,7 +109,8 @@ def cell_name(cell: Cell | dict[str, Any]) -> str:
     options += f"@{record['checkpoint']}" if record.get("checkpoint") else ""
     parts = [record["suite"] + (f"/{role}" if role else ""), record["plugin"] + options, record["corpus"]]
     parts += [f"T={record['seq_len']}"] if record["seq_len"] else []
-    parts += [record["protocol"].get("rung", ""), f"seed {record['seed']}" if record["seed"] else ""]
+    parts += [record["protocol"].get(name, "") for name in ("task", "rung")]
+    parts += [f"seed {record['seed']}" if record["seed"] else ""]
     return " ".join(filter(None, parts))
 
 
