@@ -18,6 +18,7 @@ def doctor(as_json: Json = False) -> None:
 
     Example: harness doctor
     """
+    from ..bench.energy import method
     from ..run.environment import environment
     from ..specs import missing
 
@@ -26,11 +27,13 @@ def doctor(as_json: Json = False) -> None:
     specs: list[Spec] = [*registry.models.values(), *registry.corpora.values(), *registry.tokenizers.values()]
     lacking = {s.name: missing(s) for s in specs if missing(s)}
     broken = {b.name: b.reason for b in registry.broken.values()}
+    energy = {device: how if told else f"none: {how}" for device in ("cpu", *["cuda"] * bool(facts["gpu"]))
+              for told, how in [method(device)]}
     if as_json:
-        print_objects("machine", [{"environment": facts, "unavailable": lacking, "broken": broken}])
+        print_objects("machine", [{"environment": facts, "energy": energy, "unavailable": lacking, "broken": broken}])
     else:
         listed = [Entry((key, in_words(value))) for key, value in facts.items()]
-        for title, table in (("unavailable", lacking), ("broken", broken)):
+        for title, table in (("energy", energy), ("unavailable", lacking), ("broken", broken)):
             listed += [Entry((title, f"{name}: {reason}")) for name, reason in table.items()]
         print_listing(listed)
     if broken:

@@ -16,17 +16,14 @@ from ..bench.processor import below
 
 MARK = "HARNESS_WORKER_OF"                  # in the environment of a run's workers: the process id of the run
 LOG_MOST, LOG_KEPT = 64 << 20, 1 << 20      # bytes of a log, and what is kept of either end of one that has more
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def held_bytes(pid: int, most: int) -> int:
-    """Bytes that a process and all that it started hold: exact if that is more than `most`, else an upper bound."""
+    """Bytes that a process and all that it started hold: exact if that is more than `most`, else an upper bound. Pages
+    of files do not count, which the system takes back when it wants them."""
     pids = _family(pid)
-    resident = sum(int(text.split()[1]) * PAGE for text in _told(pids, "statm"))
-    if resident <= most:
-        return resident
-    shares = (line for text in _told(pids, "smaps_rollup") for line in text.splitlines() if line.startswith("Pss:"))
-    return sum(int(line.split()[1]) * 1024 for line in shares)              # shared pages in equal parts
+    resident = _sum_of(pids, "status", ("RssAnon:", "RssShmem:"))
+    return resident if resident <= most else _sum_of(pids, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:"))
 
 
 def _family(pid: int) -> list[int]:
@@ -43,12 +40,14 @@ def _family(pid: int) -> list[int]:
     return found
 
 
-def _told(pids: Collection[int], name: str) -> list[str]:
-    found = []
+def _sum_of(pids: Collection[int], name: str, fields: tuple[str, ...]) -> int:
+    """Bytes under these fields of a file of each process; shared pages count in equal parts under `Pss`."""
+    total = 0
     for pid in pids:
         with suppress(OSError):                             # it has ended, or is another's
-            found.append(Path(f"/proc/{pid}/{name}").read_text())
-    return found
+            lines = Path(f"/proc/{pid}/{name}").read_text().splitlines()
+            total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(fields))
+    return total
 
 
 def trim(log: Path) -> None:
