@@ -36,6 +36,13 @@ def test_a_search_is_shared_by_the_seeds_of_a_task():
         assert abilities.SHARE * search.get("budget_bytes") == cell.get("budget_bytes")
 
 
+def test_a_trial_of_associative_recall_is_long_enough_for_it_to_set_in():
+    search, score = planned(tasks="mqar:64x4")
+    assert search.get("budget_bytes") == score.get("budget_bytes") == abilities.RECALL_BUDGET
+    search, score = planned(tasks="mqar:64x4", budget="1M")
+    assert search.get("budget_bytes") == score.get("budget_bytes") == 1_000_000
+
+
 def test_quick_is_every_task_that_has_the_size_with_a_vocabulary_of_its_own():
     cells = planned(lr=1e-3)
     assert [cell.get("task") for cell in cells] == names_of("quick")
