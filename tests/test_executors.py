@@ -264,6 +264,27 @@ def test_workers_die_with_a_parent_that_is_killed(toy, tmp_path):
     assert not any(map(alive, pids))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="strays are found through /proc")
+def test_a_worker_whose_server_has_died_is_no_stray(toy, tmp_path):
+    """It goes on beside one that dies, whose strays are looked for."""
+    (tmp_path / "parent.py").write_text(PARENT.partition("    hang =")[0] + """
+    import os, signal
+    from harness.run.process import LIVING, sources
+    os.kill(sources()[0], signal.SIGKILL)
+    os.kill(pids[0], signal.SIGSEGV)
+    wait([workers[0].connection])
+    assert workers[0].receive() == ("died",)
+    workers[0].death()
+    assert not wait([workers[1].connection], 1), workers[1].receive()
+    for worker in workers:
+        worker.kill()
+    assert not LIVING
+""")
+    done = subprocess.run([sys.executable, tmp_path / "parent.py", toy], capture_output=True, text=True,
+                          env=environment(), timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def alive(pid):
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()

@@ -32,6 +32,7 @@ IMPORTED_ONCE = ("harness.bench.workbench", "torch._dynamo")
 # A socket's path has at most 103 bytes on macOS, 107 on Linux; the server's own part takes up to 40 of them.
 LONGEST_FOLDER = 60
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+LIVING = set[int]()                     # workers: they live on where the server that forked them dies
 
 
 def process_context() -> Any:
@@ -86,6 +87,7 @@ class Worker:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
+        LIVING.add(self.process.pid)
         self.cell: Cell | None = None
         self.weights: dict[str, bytes] = {}             # the files of what it has scored
         self.deadline = time.monotonic() + SPAWN_LIMIT_S
@@ -114,9 +116,9 @@ class Worker:
     def death(self) -> tuple[Status, str]:
         """(status, reason) of a process that ended without an answer. What it had started is ended too."""
         self.process.join(5)
-        found = death(self.process.exitcode)
-        end_strays(sources())
-        return found
+        LIVING.discard(self.process.pid)
+        end_strays({*sources(), *LIVING})
+        return death(self.process.exitcode)
 
     def kill(self) -> None:
         """End the process and whatever it has started, be it in a group of its own."""
@@ -129,6 +131,7 @@ class Worker:
         self.process.kill()
         self.process.join()
         self.connection.close()
+        LIVING.discard(self.process.pid)
 
 
 def sources() -> list[int]:

@@ -77,7 +77,7 @@ def end_below(pid: int) -> None:
 
 def end_strays(own: Collection[int]) -> None:
     """End what workers of this run left behind when they died: marked as theirs, and no child of one of them any more.
-    `own` are the processes that the workers come from."""
+    `own` are the workers that are at work, and the processes that they come from."""
     mark = f"{MARK}={os.getpid()}".encode()
     marked = {}
     for folder in Path("/proc").glob("[0-9]*"):
