@@ -244,19 +244,29 @@ if __name__ == "__main__":
 """
 
 
+IN_ENDING_ONE = """
+    import os, signal
+    from harness.run import process
+    process.end_below = lambda pid: os.kill(os.getpid(), signal.SIGKILL)
+    workers[0].kill()
+"""
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
-def test_workers_die_with_a_parent_that_is_killed(toy, tmp_path):
+@pytest.mark.parametrize("where", ["", IN_ENDING_ONE], ids=["anywhere", "in-ending-one"])
+def test_workers_die_with_a_parent_that_is_killed(toy, tmp_path, where):
     """The idle one and the one in the middle of a cell."""
-    (tmp_path / "parent.py").write_text(PARENT)
+    (tmp_path / "parent.py").write_text(PARENT.replace("    time.sleep(60)", where + "    time.sleep(60)"))
     parent = subprocess.Popen(
         [sys.executable, tmp_path / "parent.py", toy], stdout=subprocess.PIPE, text=True, env=environment())
     try:
         pids = list(map(int, parent.stdout.readline().split()))
         assert len(pids) == 2
-        assert all(map(alive, pids))
+        assert where or all(map(alive, pids))
     finally:
-        parent.kill()
-        parent.wait()
+        if not where:
+            parent.kill()
+        parent.wait(60)
         parent.stdout.close()
     deadline = time.monotonic() + 10
     while any(map(alive, pids)) and time.monotonic() < deadline:

@@ -121,10 +121,11 @@ class Worker:
         return death(self.process.exitcode)
 
     def kill(self) -> None:
-        """End the process and whatever it has started, be it in a group of its own."""
+        """End the process and whatever it has started, be it in a group of its own.
+
+        It is not stopped meanwhile: if this process were killed then, nobody would ever wake it, to see that and end.
+        """
         if pid := self.process.pid:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGSTOP)
             end_below(pid)
             with contextlib.suppress(OSError):
                 os.killpg(pid, signal.SIGKILL)
