@@ -42,7 +42,8 @@ from harness import (
 from .ceilings import forbidden
 
 PARAMS = 30_000
-SHAPE = {"dim": "64", "layers": "2", "heads": "1", "tied": "true"}      # published, for associative recall
+SHAPE = {                               # published for associative recall, the short convolution with its later sets
+    "dim": "64", "layers": "2", "heads": "1", "tied": "true", "conv": "4", "qk_norm": "true"}
 BUDGET = {"quick": 250_000, "paper": 4_000_000}         # tokens: minutes on a processor
 RECALL_BUDGET = 400_000                 # of associative recall in `quick`
 BATCH_TOKENS = 1024

@@ -63,7 +63,9 @@ def test_a_file_of_options_names_tasks_in_a_list():
 def test_size_is_of_the_tasks_where_it_is_one_and_a_preset_where_not():
     (paper,) = planned(tasks="mqar:64x4", size="paper", lr=1e-3)
     assert (paper.tokenizer, paper.preset, paper.params) == ("symbols:size=8192", "", 0)
-    assert dict(paper.options) == {"dim": "64", "layers": "2", "heads": "1", "tied": "true"}
+    assert dict(paper.options) == abilities.SHAPE
+    (other,) = planned(plugins="ssm", tasks="mqar:64x4", size="paper", lr=1e-3)
+    assert dict(other.options) == {"dim": "64", "layers": "2", "tied": "true", "conv": "4"}     # as far as it takes it
     (own,) = planned(plugins="baseline:dim=32", tasks="mqar:64x4", size="paper", lr=1e-3)
     assert (own.params, dict(own.options)) == (abilities.PARAMS, {"dim": "32"})
     (matched,) = planned(tasks="mqar:64x4", size="paper", lr=1e-3, params="50k")
