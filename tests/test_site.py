@@ -238,7 +238,7 @@ def test_the_command_writes_a_folder_again_and_touches_no_other(tmp_path, monkey
         4, f"{tmp_path / 'thesis'} holds other files (thesis.tex); name another folder with -o")
     monkeypatch.setattr(vega, "available", lambda: False)
     done = invoke(run, "-o", tmp_path / "plain")
-    assert (done.exit_code, done.stderr) == (0, f"no plots: {vega.MISSING}\n")
+    assert (done.exit_code, done.stderr) == (0, f"{vega.MISSING}\n")
     assert "<figure" not in (tmp_path / "plain" / "suite-perplexity.html").read_text()
 
 

@@ -47,7 +47,7 @@ def report(
     verdicts = [verdict for run in runs for verdict in load_verdicts(run)]
     document = build(runs, load_registry(plugin_file), verdicts, title)
     if form != "json" and not vega.available():
-        print(f"no plots: {vega.MISSING}", file=sys.stderr)
+        print(vega.MISSING, file=sys.stderr)
     if form == "md" and path != STDOUT:
         from ..evidence.report.markdown import write
 

@@ -32,7 +32,7 @@ def site(
 
     found = read_site(runs, load_registry(plugin_file), title)
     if not vega.available():
-        print(f"no plots: {vega.MISSING}", file=sys.stderr)
+        print(vega.MISSING, file=sys.stderr)
     written = write_site(found, out)
     print(f"{out / 'index.html'}: {format_number(len(found.boards), 'ranking')}, "
           f"{format_number(len(found.rows), 'row')}, {format_number(len(written), 'file')}")

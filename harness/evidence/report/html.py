@@ -76,7 +76,7 @@ def masthead(body: Element, document: Document) -> None:
     add(title, "p", document.question, class_="question")
     add(title, "p", " · ".join(document.facts))
     if not vega.available():
-        add(title, "p", f"No plots: {vega.MISSING}", class_="missing")
+        add(title, "p", vega.MISSING, class_="missing")
     bar = add(header, "nav", aria_label="Sections")
     for section in document.sections:
         add(bar, "a", section.title, href=f"#{section.name}")

@@ -48,7 +48,7 @@ def paragraphs(document: Document, folder: str = "", names: Mapping[int, str] = 
     yield f"**{escape(document.question)}**"
     yield escape(" · ".join(document.facts))
     if not vega.available():
-        yield escape(f"No plots: {vega.MISSING}")
+        yield escape(vega.MISSING)
     for section in document.sections:
         yield from render_section(section, folder, names)
 

@@ -113,7 +113,7 @@ def start(site: Site) -> Element:
             format_number(len(site.rows), "row")]
     add(main, "p", " · ".join(told), class_="intro")
     if not vega.available():
-        add(main, "p", f"No plots: {vega.MISSING}", class_="missing")
+        add(main, "p", vega.MISSING, class_="missing")
     add(main, "p", "Systems share a ranking only where all else is equal: text, tokenizer, size, training text, "
         "precision, device, and for times the machine. A place counts who is ahead beyond doubt: where intervals "
         "overlap, it is shared. Every number links to itself, for good.", class_="lead")

@@ -21,6 +21,7 @@
   if (form) {
     form.hidden = false;
     form.addEventListener("input", apply);
+    form.addEventListener("change", apply);
     form.addEventListener("submit", (event) => event.preventDefault());
     // A permanent link to a row that a filter hides, shows it.
     addEventListener("hashchange", () => {
