@@ -52,11 +52,12 @@ def announce(path: Path) -> None:
     """Let the source of a plugin file or a project be found, whether it is imported in this process or not."""
     if not path.is_dir():
         FILES[module_name(path)] = path
-    elif (root := _root(path)) not in ROOTS:
+    elif (root := root_of(path)) not in ROOTS:
         ROOTS.insert(0, root)
 
 
-def _root(project: Path) -> Path:
+def root_of(project: Path) -> Path:
+    """The folder that a project's packages lie in."""
     return project / "src" if (project / "src").is_dir() else project
 
 
@@ -104,7 +105,7 @@ def project_entries(project: Path) -> dict[str, str]:
 def import_entry(project: Path, target: str) -> Any:
     """Import an entry of `project_entries` from the folder itself, or from its src. Raises PluginError where a module
     of that name comes from elsewhere, or whatever it raises."""
-    root = _root(project)
+    root = root_of(project)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     name, _, attributes = target.partition(":")

@@ -20,10 +20,11 @@ from typing import Any
 import pluggy
 
 from . import hookspecs
+from .aliases import announce_as, import_as, parted
 from .configs import HERE, Configs
 from .errors import FileError, HarnessError, PluginError, UsageError, one_line, unknown
 from .frames import place
-from .importing import announce, import_entry, import_file, project_entries, time_limit
+from .importing import import_entry, import_file, project_entries, time_limit
 from .interrupts import interrupts_told
 from .options import parse_arguments, spelled
 from .selector import Selector, parse_selector
@@ -181,24 +182,26 @@ def load(
     registry = _current = Registry(manager)
     for name in BUILTIN:
         _load_one(registry, name, lambda name=name: importlib.import_module(name))
-    paths = list(dict.fromkeys(file.resolve() for file in files))
-    projects = {path: project_entries(path) for path in paths if path.is_dir()}
+    places = list(dict.fromkeys(map(parted, files)))
+    projects = {path: project_entries(path) for _, path in places if path.is_dir()}
+    listed = {entry for alias, path in places if not alias for entry in projects.get(path, ())}
     for entry in entry_points(group=hookspecs.PROJECT) if installed else ():
-        if not any(entry.name in entries for entries in projects.values()):
+        if entry.name not in listed:
             load_one(_free_name(registry, entry.name, _distribution(entry)), entry.load)
-    for path in paths:
-        announce(path)
+    for alias, path in places:
+        announce_as(alias, path)
+        before = f"{alias}." if alias else ""
         for entry_name, target in projects.get(path, {}).items():
-            name = _free_name(registry, entry_name, f"{entry_name} ({path})")
+            name = _free_name(registry, before + entry_name, f"{before}{entry_name} ({path})")
             registry.named.append(name)
-            load_one(name, partial(import_entry, path, target))
+            load_one(name, partial(import_as, alias, path, target) if alias else partial(import_entry, path, target))
         if path in projects:
             continue
         if not path.is_file():
             raise FileError(f"no plugin file {path}; `harness new NAME` makes one")
-        name = _free_name(registry, path.stem, str(path))
+        name = _free_name(registry, before + path.stem, before + str(path))
         registry.named.append(name)
-        load_one(name, partial(import_file, path))
+        load_one(name, partial(import_as, alias, path) if alias else partial(import_file, path))
     _drop_misplaced(registry)
     return registry
 

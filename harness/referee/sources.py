@@ -9,8 +9,10 @@ from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from ..aliases import announce_as, parted
 from ..errors import FileError
-from ..importing import GROUP, announce, module_name, project_entries
+from ..housing import house_of, housed
+from ..importing import GROUP, module_name, project_entries
 from ..run.digest import locate, source_files
 from ..selector import Selector
 
@@ -23,10 +25,11 @@ def importable(plugin_files: Iterable[Path]) -> list[Path]:
 
     Of a folder that is no package only its modules and packages: a text beside a plugin is not its source.
     """
-    plugin_files = list(plugin_files)
+    places = [parted(file) for file in plugin_files]
+    plugin_files = [path for _, path in places]
     tops = {folder for path in plugin_files for folder in ([path, path / "src"] if path.is_dir() else [path.parent])}
     tops |= {Path(entry).resolve() for entry in sys.path}
-    found = [_top(path, tops) for path in source_files(*(module for path in plugin_files for module in _modules(path)))]
+    found = [_top(path, tops) for path in source_files(*(module for place in places for module in _modules(*place)))]
     found += [inner for path in plugin_files
              for inner in ([path] if path.is_file() else [path / "pyproject.toml", *_code(path), *_code(path / "src")])]
     found += [inner for entry in sys.path for inner in _code(Path(entry))]
@@ -41,15 +44,16 @@ def _top(path: Path, tops: set[Path]) -> Path:
     return next((folder for folder in path.resolve().parents if folder.parent in tops and folder not in tops), path)
 
 
-def _modules(path: Path) -> list[str]:
+def _modules(alias: str, path: Path) -> list[str]:
     """The modules that a plugin file or a project is; [] for what is none."""
-    announce(path)
+    announce_as(alias, path)
     if not path.is_dir():
         return [module_name(path)]
     try:
-        return [target.partition(":")[0] for target in project_entries(path).values()]
+        modules = [target.partition(":")[0] for target in project_entries(path).values()]
     except FileError:
         return []
+    return [housed(module, house_of(path)) for module in modules] if alias else modules
 
 
 def caches(target: str) -> list[Path]:

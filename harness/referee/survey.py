@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..aliases import absolute
 from ..configs import Configs
 from ..errors import FileError, PluginError, UsageError
 from ..hookspecs import hookimpl
@@ -45,7 +46,7 @@ class Survey(Configs):
 
     def __init__(self, files: Sequence[Path], hidden: Sequence[Path]):
         self.folder = Path(tempfile.mkdtemp(prefix="harness-survey-"))
-        arguments = ([file.resolve() for file in files], [path.resolve() for path in hidden], self.folder)
+        arguments = ([*map(absolute, files)], [path.resolve() for path in hidden], self.folder)
         self.connection, self.pid = (_forked if wall.LINUX else _started)(*arguments)
         self.close = weakref.finalize(self, _end, self.connection, self.pid, self.folder)
         self.findings = self.ask(Findings, "find")

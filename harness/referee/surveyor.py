@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from ..aliases import parted
 from ..configs import HERE
 from ..errors import one_line
 from ..registry import BUILTIN, BrokenPlugin, Registry, load
@@ -64,7 +65,7 @@ def connected(descriptor: int) -> None:
 def serve(
     connection: Connection, notes: list[str], files: Sequence[Path], hidden: Sequence[Path], folder: Path,
 ) -> None:
-    beside = [file if file.is_dir() else file.parent for file in files]         # what a tokenizer reads
+    beside = [path if path.is_dir() else path.parent for _, path in map(parted, files)]        # what a tokenizer reads
     notes += wall.build_wall([*importable(files), *beside], [*texts_among_libraries(), *hidden], folder)
     surveyor = Surveyor(files, notes)
     with contextlib.suppress(EOFError, OSError):

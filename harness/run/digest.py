@@ -22,6 +22,7 @@ from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
 
+from ..housing import housed, without_house
 from ..importing import FILES, ROOTS
 
 HASH_LENGTH = 16
@@ -129,7 +130,7 @@ def _closure(starts: dict[str, Path]) -> tuple[dict[str, Path], set[str]]:
         module, path = pending.pop()
         if path in sources.values():
             continue
-        sources[path.stem if module.startswith("harness_plugin_file_") else module] = path
+        sources[path.stem if module.startswith("harness_plugin_file_") else without_house(module)] = path
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         for name, whole in _imported(path, package):
             top = name.partition(".")[0]
@@ -169,11 +170,12 @@ def _imported(path: Path, package: str) -> Iterator[tuple[str, bool]]:
     lies on the way to another module, only its own file is."""
     for found in IMPORT.finditer(path.read_bytes()):
         if text := found["string"] or found["modules"]:
-            names = [words[0] for part in text.split(b",") if (words := _words(part))]
+            names = [housed(words[0], package) for part in text.split(b",") if (words := _words(part))]
             members: list[str] = []
         else:
             above = package.split(".")[: len(package.split(".")) - max(len(found["dots"]) - 1, 0)]
             base = ".".join(filter(None, [*(above if found["dots"] else []), found["module"].decode()]))
+            base = base if found["dots"] else housed(base, package)
             members = [f"{base}.{words[0]}" for part in found["names"].split(b",") if (words := _words(part))]
             names = [] if members and all(map(locate, members)) else [base]
         for name in filter(None, [*names, *members]):

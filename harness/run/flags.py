@@ -79,7 +79,7 @@ TOKENIZER = Flag("bytes, gpt2, morphological[:roots=N], or symbols:size=N.", com
 PARAMS = Flag("Match every model to this many non-embedding parameters.", metavar="COUNT")
 SIZE = Flag("Take this published preset instead of matching, e.g. tiny.", metavar="PRESET")
 PLUGIN_FILE = Flag(
-    "Load a plugin from this file, or from the project in this folder; may be repeated.",
+    "Load a plugin from this file, or from the project in this folder, with ALIAS=PATH as ALIAS.NAME; may be repeated.",
     names=("-p", "--plugin-file"), metavar="PATH")
 
 

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from ..aliases import absolute
 from ..errors import PluginError, UsageError, unknown
 from ..executor import Executor
 from ..quantities import parse_count, parse_counts, split
@@ -214,6 +215,6 @@ def make_executor(
     if options.memory_limit and limit < LEAST_MEMORY:
         raise UsageError(f"--memory-limit must leave room for PyTorch itself, 1GiB, got {options.memory_limit!r}")
     setup = Setup(
-        tuple(str(f.resolve()) for f in files), options.threads, 0 if request.device == "cuda" else limit,
+        tuple(str(absolute(file)) for file in files), options.threads, 0 if request.device == "cuda" else limit,
         str(directory / "worker.log"), tuple(notes), str(directory / "trunks"))
     return LocalExecutor(setup, jobs, options.timeout)
