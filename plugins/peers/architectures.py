@@ -145,9 +145,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {name: {} for name in PLAIN} | {
         "embedding_dim": "d", "num_heads": "h", "num_blocks": "L", "chunk_size": "chunk",
         "ffn_round_up_to_multiple_of": 8, "omit": ["intermediate_size", "head_dim", "num_hidden_layers"], "step": 128,
     },
-    "lfm2": {
-        "layer_types": "['conv'] * (L - 1) + ['full_attention']", "block_auto_adjust_ff_dim": False,
-        "full_attn_idxs": "[L - 1]",
+    "lfm2": {                           # attention as in the published 16 layers: 2, 5, 8, 10, 12, 14
+        "layer_types": "['conv'] * (L - 1) + ['full_attention'] if L < 3 else "
+                       "(['conv', 'conv', 'full_attention'] * 3 + ['conv', 'full_attention'] * L)[:L]",
+        "block_auto_adjust_ff_dim": False,
     },
     "qwen3_next": {
         "layer_types": "['linear_attention'] * (L - 1) + ['full_attention']", "linear_key_head_dim": "d // h",
