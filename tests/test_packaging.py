@@ -17,8 +17,8 @@ from harness.evidence.comparison.recorded import FILE as SCORES
 from harness.layout import reference_claims
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LEFT_OUT = {".git", ".venv", "build", "dist", "site", "runs", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-            ".hypothesis", "__pycache__"}
+LEFT_OUT = {".git", ".venv", "build", "dist", "runs", "weights", "trunks", ".mypy_cache", ".ruff_cache",
+            ".pytest_cache", ".hypothesis", "__pycache__"}
 NO_PART = (".ci", ".github", ".gitignore")      # of what is built: they are about a checkout
 DATA = (".py", ".toml", ".css", ".js")
 PLUGIN = "harness.conformance.pytest_plugin"
@@ -37,6 +37,7 @@ def built(tmp_path_factory):
     tree, dist = tmp_path_factory.mktemp("tree") / "harness", tmp_path_factory.mktemp("dist")
     shutil.copytree(ROOT, tree, ignore=lambda folder, names: [
         name for name in names if name in LEFT_OUT or name.endswith((".egg-info", ".pyc", "worker.log"))
+        or (folder == str(ROOT) and name == "site")         # of the documentation
         or (folder == str(ROOT / "results") and name not in ("reference", "README.md"))])
     before = files_below(tree)
     done = subprocess.run([sys.executable, "-m", "build", "--no-isolation", "-o", dist, tree], capture_output=True,

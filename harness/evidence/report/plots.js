@@ -20,10 +20,11 @@
     const source = holder.querySelector("script");
     if (!source) return;                    // drawn already
     const boxes = [...holder.parentElement.querySelectorAll("fieldset input")];
-    const spec = { ...JSON.parse(source.textContent), width: "container" };
+    const unlabelled = (key, value) => (key === "legend" && boxes.length ? null : value);      // the boxes are one
+    const spec = { ...JSON.parse(source.textContent, unlabelled), width: "container" };
     const entry = spec.usermeta?.legendEntry;
     const columns = entry && Math.max(1, Math.floor(0.85 * holder.clientWidth / entry));
-    const legend = { ...config.legend, ...(entry && { columns }), disable: boxes.length > 0 };      // the boxes are one
+    const legend = { ...config.legend, ...(entry && { columns }) };
     source.remove();
     watcher.unobserve(holder);
     const { view } = await vegaEmbed(holder, spec, {
