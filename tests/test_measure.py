@@ -181,9 +181,10 @@ def test_peak_sees_what_is_freed_within_the_call():
 
 @linux
 def test_peak_is_not_hidden_by_an_earlier_higher_one():
-    """Without the reset the high-water mark of the first call would stand for the second."""
+    """Without the reset the high-water mark of the first call would stand for the second. Both are larger than what
+    the C library may hold back for later calls (32 MiB)."""
     peak_memory(lambda: torch.ones(300 * MIB, dtype=torch.uint8))
-    assert peak_memory(lambda: torch.ones(30 * MIB, dtype=torch.uint8)) == pytest.approx(30 * MIB, rel=0.1)
+    assert peak_memory(lambda: torch.ones(100 * MIB, dtype=torch.uint8)) == pytest.approx(100 * MIB, rel=0.1)
 
 
 @linux
