@@ -9,17 +9,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from ..scan.cuda_gated_kernels import _read, _write
 from ..scan.cuda_kernels import compose_complex, last_row
-
-
-@triton.jit
-def _read(pointers, mask):
-    return tl.load(pointers, mask, 0.0).to(tl.float32)
-
-
-@triton.jit
-def _write(pointers, value, mask):
-    tl.store(pointers, value.to(pointers.dtype.element_ty), mask)
 
 
 @triton.jit

@@ -23,13 +23,7 @@ ICON = "data:,"                             # none, so that a browser asks nobod
 
 def render_html(document: Document) -> str:
     """The whole page."""
-    page = element("html", lang="en")
-    head, body = add(page, "head"), add(page, "body")
-    add(head, "meta", charset="utf-8")
-    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    add(head, "meta", name="color-scheme", content="light dark")
-    add(head, "title", f"{document.title} · report")
-    add(head, "link", rel="icon", href=ICON)
+    page, head, body = empty_page(f"{document.title} · report")
     add(head, "style", style_sheet())
     add(body, "a", "Skip to the summary", class_="skip", href="#summary")
     masthead(body, document)
@@ -38,6 +32,18 @@ def render_html(document: Document) -> str:
         write_section(main, section)
     add_scripts(body)
     return "<!doctype html>\n" + to_html(page) + "\n"
+
+
+def empty_page(title: str) -> tuple[Element, Element, Element]:
+    """A page, its head and its empty body."""
+    made = element("html", lang="en")
+    head, body = add(made, "head"), add(made, "body")
+    add(head, "meta", charset="utf-8")
+    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
+    add(head, "meta", name="color-scheme", content="light dark")
+    add(head, "title", title)
+    add(head, "link", rel="icon", href=ICON)
+    return made, head, body
 
 
 def style_sheet() -> str:

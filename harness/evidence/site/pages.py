@@ -24,7 +24,7 @@ from ..format import format_value
 from ..report.compose import config_files, flat
 from ..report.document import Code, Table, TableCell, TextSpan, plain
 from ..report.header import machine
-from ..report.html import ICON, json_text, static, style_sheet, write_block, write_table
+from ..report.html import empty_page, json_text, static, style_sheet, write_block, write_table
 from ..report.verdicts import MEANING, badge, claim_cell, justification, rank
 from .ranking import FEW, colours_of, conditions_of, heading, write_ranking
 from .site import Site
@@ -71,13 +71,7 @@ def own(name: str) -> str:
 
 def page(site: Site, title: str, main: Element) -> str:
     """A whole page around what it says."""
-    made = element("html", lang="en")
-    head, body = add(made, "head"), add(made, "body")
-    add(head, "meta", charset="utf-8")
-    add(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    add(head, "meta", name="color-scheme", content="light dark")
-    add(head, "title", f"{title} · {site.title}")
-    add(head, "link", rel="icon", href=ICON)
+    made, head, body = empty_page(f"{title} · {site.title}")
     add(head, "link", rel="stylesheet", href="site.css")
     add(body, "a", "Skip to the content", class_="skip", href="#content")
     header = add(body, "header")
