@@ -40,6 +40,7 @@ from harness import (
 )
 
 from .ceilings import forbidden
+from .sealing import ask_sealed
 
 PARAMS = 30_000
 SHAPE = {                               # published for associative recall, the short convolution with its later sets
@@ -138,23 +139,12 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     bytes_seen = fit(cell, bench, model, lr, given)
     if bytes_seen is None:
         return
-    report = bench.audit(model, [cell.seq_len], sample=given.sample(cell.batch_size, cell.seed))
-    if not report.passed:
-        bench.fail("accuracy", report.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
-        return
-    forward = bench.inference(model)
-    state = bench.state_bytes(forward(bench.tokens(1, cell.seq_len), None)[1])
-    common = {"phase": "score", "bytes_seen": bytes_seen, "state_bytes": state}
-    first = len(bench.rows)
-    bench.row("state_bytes", state, "B", "lower", **common)
-    ask(cell, bench, given, bench.readout(model) if given.ability.hidden else forward, common)
-    found = bench.rows[first:]
-    del bench.rows[first:]
-    sealed = bench.seal(model)
-    if sealed.passed:
-        bench.rows += found
-    else:
-        bench.fail("accuracy", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
+
+    def tell(forward: Any, common: dict[str, Any]) -> None:
+        bench.row("state_bytes", common["state_bytes"], "B", "lower", **common)
+        ask(cell, bench, given, bench.readout(model) if given.ability.hidden else forward, common)
+
+    ask_sealed(cell, bench, model, given.sample(cell.batch_size, cell.seed), bytes_seen, tell, "accuracy")
 
 
 def fit(cell: Cell, bench: Workbench, model: Any, lr: float, given: Any) -> int | None:

@@ -23,6 +23,8 @@ from typing import Any
 
 from harness import ByDocument, ByValue, Cell, Counted, Request, Row, Suite, Workbench, stats, tuning
 
+from .sealing import ask_sealed
+
 BUDGET_BYTES = 400_000                      # of a trial as well
 SEQ_LEN, BATCH_SIZE = 64, 8
 TRIALS = 6
@@ -76,24 +78,13 @@ def evaluate(cell: Cell, bench: Workbench) -> None:
     bytes_seen = bench.checkpoint.bytes_seen if bench.checkpoint else fit(cell, bench, model, lr)
     if bytes_seen is None:
         return
-    report = bench.audit(model, [cell.seq_len], sample=bench.recall.sample(BATCH_SIZE, cell.seed))
-    if not report.passed:
-        bench.fail("", report.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
-        return
-    forward = bench.inference(model)
-    state = bench.state_bytes(forward(bench.tokens(1, cell.seq_len), None)[1])
-    common = {"phase": "score", "bytes_seen": bytes_seen, "state_bytes": state}
-    first = len(bench.rows)
-    bench.row("state_bytes_per_sequence", state, "B", "lower", **common)
-    ask(cell, bench, forward, common)
-    probe(cell, bench, forward, common)
-    found = bench.rows[first:]
-    del bench.rows[first:]
-    sealed = bench.seal(model)
-    if sealed.passed:
-        bench.rows += found
-    else:
-        bench.fail("", sealed.summary(), status="audit_failed", phase="score", bytes_seen=bytes_seen)
+
+    def tell(forward: Any, common: dict[str, Any]) -> None:
+        bench.row("state_bytes_per_sequence", common["state_bytes"], "B", "lower", **common)
+        ask(cell, bench, forward, common)
+        probe(cell, bench, forward, common)
+
+    ask_sealed(cell, bench, model, bench.recall.sample(BATCH_SIZE, cell.seed), bytes_seen, tell)
 
 
 def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
