@@ -83,6 +83,7 @@ def test_size_is_of_the_tasks_where_it_is_one_and_a_preset_where_not():
     ({"tasks": "mqar:based", "size": "paper", "seq_len": "64"}, "trained at several lengths"),
     ({"suite": "perplexity", "tasks": "parity"}, "none of these suites has tasks"),
     ({"suite": "perplexity", "size": "quick"}, "quick"),
+    ({"tasks": "parity", "size": "qick"}, "unknown size .*'qick'.*; tasks have the sizes quick and paper"),
 ])
 def test_what_cannot_be_is_one_line(flags, words):
     with pytest.raises(UsageError, match=words) as told:

@@ -86,7 +86,13 @@ def make_request(registry: Registry, options: RunOptions, here: bool = True) -> 
         raise UsageError("--size takes a published preset and --state-bytes solves for the width; use one of them")
     models = choose(registry, plugins)
     tokenizer_spec, tokenizer = registry.tokenizer(options.tokenizer)
-    check_options(models, preset, str(tokenizer), registry.configs)
+    try:
+        check_options(models, preset, str(tokenizer), registry.configs)
+    except UsageError as error:
+        of_tasks = dict.fromkeys(size for suite in suites for size in suite.sizes)
+        if not (preset and of_tasks):
+            raise
+        raise UsageError(f"{error}; tasks have the sizes {' and '.join(of_tasks)}") from None
     device = resolve_device(options.device) if here else options.device
     corpora = []
     for text in split_selectors(options.corpus):
