@@ -38,6 +38,12 @@ class LanguageModel(nn.Module):
         """(B, T) int64 -> logits (B, T, V), state after the last token."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
+    def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """As `forward`, of a state that nobody uses again: what decoding times. For models whose layers write into the
+        state that they are given, so that `forward` has to copy it first."""
+        found: tuple[Tensor, Any] = self(tokens, state)
+        return found
+
     def hidden_states(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """(B, T) int64 -> what the output head reads (B, T, D), real, and the state after the last token.
 

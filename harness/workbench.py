@@ -286,6 +286,12 @@ class Workbench(Protocol):
         """
         ...
 
+    def continuation(self, model: LanguageModel, state: Any) -> tuple[Forward, Callable[[], Any]]:
+        """How generation goes on from a state, each state being used once: the model's `advance`, run as `inference`
+        runs its forward, and what gives the state to begin with, a copy of it where the model writes into it.
+        """
+        ...
+
     def time(
         self, call: Callable[..., object], rounds: int = 0, *, inputs: Callable[[int], Any] | None = None,
         check: Check | None = None,

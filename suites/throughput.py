@@ -78,19 +78,23 @@ def decode(cell: Cell, bench: Workbench, model: Any) -> None:
     with bench.turn():
         _, context = forward(text, None)
     latencies: list[float] = []
+    advance, begin = bench.continuation(model, context)
 
-    def generate(tokens: Any) -> list[Any]:
-        state, read = context, []
+    def following(number: int) -> tuple[Any, Iterator[Any]]:
+        return bench.tokens(1, DECODED, seed=number), iter([begin()])
+
+    def generate(given: tuple[Any, Iterator[Any]]) -> list[Any]:
+        tokens, (state,) = given
+        read = []
         for token in tokens.split(1, dim=1):
             started = time.perf_counter()
-            logits, state = forward(token, state)
+            logits, state = advance(token, state)
             bench.synchronize()
             latencies.append(time.perf_counter() - started)
             read.append(logits)
         return read
 
-    seconds = bench.time(
-        generate, inputs=lambda number: bench.tokens(1, DECODED, seed=number), check=bench.inference_check(model, text))
+    seconds = bench.time(generate, inputs=following, check=bench.inference_check(model, text))
     warm = latencies[len(latencies) // 4:]
     state_bytes = bench.state_bytes(context)
     bytes_read = bench.tensor_bytes(model.parameters()) + state_bytes

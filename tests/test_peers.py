@@ -9,6 +9,7 @@ from harness.plugins.peers.config import OWN, PeerConfig
 from laws import in_pieces
 from torch.utils import _pytree as pytree
 
+from harness.bench.continuation import beginning
 from harness.build import build
 from harness.errors import HarnessError, UsageError
 from harness.model import count_parameters, state_bytes
@@ -61,6 +62,19 @@ def test_a_peer_keeps_the_split_law(arch):
     logits, nothing = model.train()(tokens())
     logits.sum().backward()
     assert nothing is None
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("arch", ["llama", "mamba2", "qwen3_next", "lfm2", "mamba", "rwkv"])
+def test_a_peer_goes_on_without_copying_as_it_does_with_a_copy(arch):
+    model, whole = make(arch), tokens()
+    held = own = model(whole[:, :9])[1]
+    kept = beginning(model, held)
+    for piece in whole[:, 9:].split([1, 1, 3, 7], dim=1):
+        expected, held = model(piece, held)
+        logits, kept = model.advance(piece, kept)
+        assert float((logits - expected).abs().max()) < 1e-5 * float(expected.std())
+    assert torch.equal(model(whole[:, 9:10], own)[0], model(whole[:, 9:10], own)[0])
 
 
 @pytest.mark.slow

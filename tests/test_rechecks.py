@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from harness import LanguageModel
+from harness.bench.continuation import beginning
 from harness.bench.measure import Clock
 from harness.bench.rechecks import InferenceCheck, TrainingCheck
 from harness.bench.rounds import Inputs, Rounds
@@ -142,6 +143,21 @@ class ForgetsAtCuts(Honest):
         return super().forward(tokens, None)
 
 
+class WritesIntoItsState(Honest):
+    """`forward` leaves a state alone, `advance` does not."""
+
+    def advance(self, tokens, state):
+        logits, after = self(tokens, state)
+        for held, now in zip(state, after, strict=True):
+            held.copy_(now)
+        return logits, state
+
+
+class LazyInAdvance(Honest):
+    def advance(self, tokens, state):
+        return self(tokens * 0, state)
+
+
 class NeverTheSame(Honest):
     """What it was called with before changes what comes out."""
 
@@ -154,15 +170,20 @@ def inference(model, dtype="bfloat16", decode=False):
     model.eval()
     prefix = uniform_tokens(VOCAB, 1, T, 9) if decode else None
 
-    def call(tokens):
+    def call(given):
         with torch.inference_mode(), autocast("cpu", dtype):
             if not decode:
-                return model(tokens)[0]
-            state, read = context, []
+                return model(given)[0]
+            tokens, (state,) = given
+            read = []
             for token in tokens.split(1, dim=1):
-                logits, state = model(token, state)
+                logits, state = model.advance(token, state)
                 read.append(logits)
             return read
+
+    def draw(number):
+        tokens = uniform_tokens(VOCAB, *shape, number)
+        return (tokens, iter([beginning(model, context)])) if decode else tokens
 
     if decode:
         with torch.inference_mode(), autocast("cpu", dtype):
@@ -170,7 +191,7 @@ def inference(model, dtype="bfloat16", decode=False):
     shape = (1, 4) if decode else (3, T)
     check = InferenceCheck(model, dtype, T, prefix)
     CALLS.clear()
-    Rounds(Clock(), inputs=Inputs(lambda n: uniform_tokens(VOCAB, *shape, n), 5), check=check).run(call, 6)
+    Rounds(Clock(), inputs=Inputs(draw, 5), check=check).run(call, 6)
     return check.note
 
 
@@ -192,6 +213,13 @@ def training(model, dtype="bfloat16"):
 def test_an_honest_model_passes(model, dtype):
     notes = [inference(model(), dtype), inference(model(), dtype, decode=True), training(model(), dtype)]
     assert notes == [""] * 3
+
+
+def test_a_model_may_write_into_a_state_that_is_used_once():
+    """Each call begins with a copy of the context; without it the second would go on behind the first."""
+    assert inference(WritesIntoItsState(), decode=True) == ""
+    with pytest.raises(AuditFailed, match="the timed logits are"):
+        inference(LazyInAdvance(), decode=True)
 
 
 @pytest.mark.parametrize("model", [LazyWithoutGraph, LazyInInference, LazyInBfloat16, LazyInLargeBatches])

@@ -186,15 +186,18 @@ class Recheck:
 
 
 class InferenceCheck(Recheck):
-    """Of calls of (B, T) tokens that return their logits (B, T, V), or a list of T (B, 1, V), after a prefix (B, P)."""
+    """Of calls of (B, T) tokens that return their logits (B, T, V), or a list of T (B, 1, V), after a prefix (B, P).
+
+    What is given beside the tokens, as a tuple that they begin, is no part of the text.
+    """
 
     def __init__(self, model: LanguageModel, dtype: str, length: int, prefix: Tensor | None = None):
         super().__init__(model, dtype, length)
         self.prefix = prefix
 
-    def take(self, round: int, given: Tensor, output: Tensor | list[Tensor]) -> None:
+    def take(self, round: int, given: Any, output: Tensor | list[Tensor]) -> None:
         logits = torch.cat(output, dim=1) if isinstance(output, list) else output.clone()
-        self.taken.append((round, given, logits))
+        self.taken.append((round, given[0] if isinstance(given, tuple) else given, logits))
 
     def hold(self, round: int, given: Tensor, logits: Tensor) -> None:
         text, cuts = given, range(0)

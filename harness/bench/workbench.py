@@ -46,6 +46,7 @@ from ..workbench import Workbench
 from .artifact import artifact_bytes, kept_files
 from .bare import bare_step
 from .breakdown import Part, by_familiarity, by_position
+from .continuation import beginning
 from .contract import hold_to_contract
 from .coordinates import Coordinates, coordinates
 from .energy import meter
@@ -401,6 +402,18 @@ class TorchWorkbench(Workbench):
                 return logits, after
 
         return forward
+
+    def continuation(
+        self, model: LanguageModel, state: Any,
+    ) -> tuple[Callable[[Tensor, Any], tuple[Tensor, Any]], Callable[[], Any]]:
+        self._hold_to_contract(model).eval()
+
+        def forward(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+            with torch.inference_mode(), autocast(self.cell.device, self.cell.dtype):
+                logits, after = model.advance(tokens, state)
+                return logits, after
+
+        return forward, lambda: beginning(model, state)
 
     def time(
         self, call: Callable[..., object], rounds: int = 0, *, inputs: Callable[[int], Any] | None = None,

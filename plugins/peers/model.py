@@ -56,17 +56,35 @@ class Peer(LanguageModel):
             found.append(logits)
         return torch.cat(found, dim=1), state
 
+    def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The cache itself is the state, so that it is neither copied nor taken apart."""
+        if self.config.reads == "none":
+            return self.forward(tokens, state)
+        length, cache, found = state["length"], state["cache"], []
+        if isinstance(cache, dict | list):
+            cache = unpacked(cache, self._empty(tokens))
+        for piece in tokens.split(1 if self.config.reads == "single" else tokens.shape[1], dim=1):
+            logits, state = self._called(piece, length, cache)
+            length, cache = state["length"], state["cache"]
+            found.append(logits)
+        return torch.cat(found, dim=1), state
+
     def _read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        start, given = 0 if state is None else state["length"], {}
+        start, cache = 0, None
         if state is not None:
-            given[self.cache_name] = unpacked(state["cache"], self._empty(tokens))
+            start, cache = state["length"], unpacked(state["cache"], self._empty(tokens))
+        logits, after = self._called(tokens, start, cache)
+        return logits, after | {"cache": packed(after["cache"], self._empty(tokens))}
+
+    def _called(self, tokens: Tensor, start: int, cache: Any) -> tuple[Tensor, Any]:
+        given = {} if cache is None else {self.cache_name: cache}
         if self.takes_positions:
             given["position_ids"] = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
         output = self.inner(input_ids=tokens, use_cache=True, **given)
         cache = next((output[name] for name in CACHES if output.get(name) is not None), None)
         if cache is None:
             raise Unsupported(f"{self.config.arch} gives no cache back; read=none reads the text anew for every token")
-        return output.logits, {"length": start + tokens.shape[1], "cache": packed(cache, self._empty(tokens))}
+        return output.logits, {"length": start + tokens.shape[1], "cache": cache}
 
     def _empty(self, tokens: Tensor) -> Any:
         """A cache of the kind that the model makes for these rows: its module's own, where that has one."""
