@@ -52,6 +52,16 @@ def test_an_honest_model_comes_again_at_every_place():
     assert "200 places came again" in found.summary() and "0.023 of the targets" in found.summary()
 
 
+def test_a_model_that_knows_no_position_beyond_the_scored_texts_is_asked_for_none():
+    def bounded(tokens, state, how):
+        past, shift = (0, None) if state is None else state
+        assert past + tokens.shape[1] <= T, "beyond the table of positions"
+        logits, shift = honest(tokens, shift, how)
+        return logits, (past + tokens.shape[1], shift)
+
+    assert asked(bulk(bounded), bounded, bounded).passed
+
+
 def test_a_leak_is_named_with_its_place_and_both_logits():
     found = asked(bulk(leak))
     assert not found.passed and found.places == ROUND

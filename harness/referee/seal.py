@@ -119,9 +119,12 @@ class _Asker:
         self.rooms, self.vocab_size, self.how, self.unit, self.secret = rooms, vocab_size, how, unit, secret
 
     def ask(self, batch: Sequence[Place]) -> Tensor:
-        """The logits (B, V) of places: their text up to them, random tokens behind, in cuts between the rooms."""
-        longest = max(place.at for place in batch) + 1
-        longest += int(self.secret.integers(max(1, longest // 8)))
+        """The logits (B, V) of places: their text up to them, random tokens behind, in cuts between the rooms.
+
+        No text is longer than those that were scored: a model may know no position beyond them.
+        """
+        longest, scored = max(place.at for place in batch) + 1, max(len(place.tokens) for place in batch)
+        longest = min(scored, longest + int(self.secret.integers(max(1, longest // 8))))
         tokens = torch.from_numpy(self.secret.integers(self.vocab_size, size=(len(batch), longest)))
         for row, place in enumerate(batch):
             tokens[row, :place.at + 1] = place.tokens[:place.at + 1]
