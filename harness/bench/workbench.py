@@ -491,6 +491,7 @@ class TorchWorkbench(Workbench):
 
     def largest_length(
         self, call: Callable[[int], object], first: int, most: int, *, share: float = 1 / 32, step: int = 1,
+        limit: float = math.inf,
     ) -> Largest:
         def fits(length: int) -> bool:
             try:
@@ -503,7 +504,7 @@ class TorchWorkbench(Workbench):
                 release_memory()
             return True
 
-        return largest_that_fits(fits, first, most, share=share, step=step)
+        return largest_that_fits(fits, first, most, share=share, step=step, limit=limit)
 
     def profile(self, call: Callable[[], object]) -> Operators:
         return profile(call, self.cell.device)
