@@ -332,6 +332,11 @@ class Workbench(Protocol):
         """
         ...
 
+    def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
+        """The call as a CUDA graph, whose kernels are launched at once. Raises Unsupported where there is no CUDA, or
+        where the call cannot be captured."""
+        ...
+
     def profile(self, call: Callable[[], object]) -> Operators:
         """The operators of one call, with their own times."""
         ...

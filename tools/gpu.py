@@ -74,7 +74,6 @@ def main() -> int:
 def plain(device: str) -> Work:
     """h of (decay, cos, sin, x, initial)."""
     import torch
-    from harness.plugins.chunked import chunked_complex_scan
     from harness.plugins.scan import complex_scan, runnable
     from harness.plugins.scan.cases import SCAN_BYTES
     from harness.plugins.scan.reference import sequential_complex
@@ -84,19 +83,16 @@ def plain(device: str) -> Work:
         return [(0.9999 * torch.rand(*shape)).to(dtype), angle.cos(), angle.sin(),
                 torch.randn(batch, length, 2 * width).to(dtype), torch.randn(batch, 2 * width)]
 
-    found: dict[str, Callable[..., Tensor]] = {
+    scans: dict[str, Callable[..., Tensor]] = {
         backend: lambda *a, backend=backend: complex_scan(*a, normalise=True, backend=backend)
         for backend in runnable(device)}
-    if find_spec("triton"):
-        found["chunked"] = lambda *a: chunked_complex_scan(*a, normalise=True)[0]
-    return Work(found, lambda *a: sequential_complex(*a, True), drawn, "float32", SCAN_BYTES)
+    return Work(scans, lambda *a: sequential_complex(*a, True), drawn, "float32", SCAN_BYTES)
 
 
 def gated(device: str) -> Work:
     """y of (packed, delta, cos, sin, initial, bias)."""
     import torch
     import torch.nn.functional as F
-    from harness.plugins.chunked import chunked_gated_complex_scan
     from harness.plugins.scan import gated_complex_scan, runnable
     from harness.plugins.scan.cases import GATED_BYTES
     from harness.plugins.scan.reference import sequential_complex
@@ -112,12 +108,10 @@ def gated(device: str) -> Work:
         y: Tensor = F.silu(out).repeat(1, 1, 2) * h
         return y
 
-    found: dict[str, Callable[..., Tensor]] = {
+    scans: dict[str, Callable[..., Tensor]] = {
         backend: lambda *a, backend=backend: gated_complex_scan(*a[:5], bias=a[5], backend=backend)[0]
         for backend in runnable(device)}
-    if find_spec("triton"):
-        found["chunked"] = lambda *a: chunked_gated_complex_scan(*a[:5], bias=a[5])[0]
-    return Work(found, loop, drawn, "bfloat16", GATED_BYTES)
+    return Work(scans, loop, drawn, "bfloat16", GATED_BYTES)
 
 
 def leaves(work: Work, device: str, shape: Sequence[int], dtype: str) -> list[Tensor]:

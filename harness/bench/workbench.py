@@ -51,6 +51,7 @@ from .contract import hold_to_contract
 from .coordinates import Coordinates, coordinates
 from .energy import meter
 from .exercises import Exercises
+from .graphs import graphed
 from .holdings import peak_of_all
 from .largest import Largest, largest_that_fits
 from .limits import Flops, Phase, model_flops
@@ -505,6 +506,9 @@ class TorchWorkbench(Workbench):
             return True
 
         return largest_that_fits(fits, first, most, share=share, step=step, limit=limit)
+
+    def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
+        return graphed(call)
 
     def profile(self, call: Callable[[], object]) -> Operators:
         return profile(call, self.cell.device)
