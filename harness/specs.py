@@ -188,7 +188,8 @@ class KernelCase:
 
     `run()` does it once. `role` is "reference" (the published form), "implementation", "baseline" (what one would run
     in its place, such as standard attention), or "floor" (the least memory traffic: `bytes_moved` at copy speed);
-    cases of one `group` do the same work, or stand for it, and are compared.
+    cases of one `group` do the same work, or stand for it, and are compared. One with a `reason` is not run, and that
+    is its row.
     """
 
     name: str
@@ -197,6 +198,7 @@ class KernelCase:
     group: str = ""
     bytes_moved: int = 0
     flops: int = 0
+    reason: str = ""
 
 
 Spec = ModelSpec | CorpusSpec | TokenizerSpec | EncodingSpec

@@ -332,6 +332,11 @@ class Workbench(Protocol):
         """
         ...
 
+    def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
+        """The call as a CUDA graph, whose kernels are launched at once. Raises Unsupported where there is no CUDA, or
+        where the call cannot be captured."""
+        ...
+
     def profile(self, call: Callable[[], object]) -> Operators:
         """The operators of one call, with their own times."""
         ...
@@ -349,9 +354,10 @@ class Workbench(Protocol):
 
     def largest_length(
         self, call: Callable[[int], object], first: int, most: int, *, share: float = 1 / 32, step: int = 1,
+        limit: float = math.inf,
     ) -> Largest:
         """The largest multiple of `step` between `first` and `most` for which `call(length)` finds memory, to within a
-        `share` of itself: doubled until it does not, then bisected.
+        `share` of itself: doubled until it does not, then bisected. No try begins after `limit` seconds.
 
         For a GPU, whose allocator says when there is none left; on a CPU the system may end the worker instead. What
         else the call raises is raised. Raises ValueError for no such lengths.

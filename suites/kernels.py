@@ -1,17 +1,19 @@
 """Kernels: every implementation of a plugin's inner loop against its floor and the published form, in one process.
 
 The rounds of a group are randomised and interleaved, so that ratios hold on a noisy machine. Peaks are of one call, its
-result included and its inputs not, the middle one of three: what is freed may lie in fragments. A further row states
-what the harness's own training step costs beside the same step written as a bare PyTorch loop.
+result included and its inputs not, the middle one of three: what is freed may lie in fragments. On a GPU every
+implementation is timed as a CUDA graph as well, which is what it takes without its launches. A further row states what
+the harness's own training step costs beside the same step written as a bare PyTorch loop.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from harness import ByRound, ByValue, Cell, Request, Row, Suite, Workbench, stats
+from harness import ByRound, ByValue, Cell, Request, Row, Suite, Unsupported, Workbench, stats
 
 ROUNDS, PEAKS = 11, 3
 GROUP_SECONDS = 15.0                        # of rounds, unless --rounds says how many
@@ -35,7 +37,33 @@ def measure(cell: Cell, bench: Workbench) -> None:
 
 
 def kernels(cell: Cell, bench: Workbench) -> None:
-    cases = bench.kernels()
+    cases = []
+    for case in bench.kernels():
+        if case.reason:
+            told(case.name, case.reason, bench)
+        else:
+            cases.append(case)
+    clock([*cases, *(graphs(cases, bench) if cell.device == "cuda" else ())], cell, bench)
+    weigh(cases, bench)
+
+
+def told(name: str, reason: str, bench: Workbench) -> None:
+    """A row without a number: nothing failed, this machine has no such thing."""
+    bench.row(f"time_s:{name}", None, "s", "lower", reason=reason)
+
+
+def graphs(cases: list[Any], bench: Workbench) -> Iterator[Any]:
+    for case in cases:
+        if case.role == "implementation":
+            name = f"{case.name}/graph"
+            try:
+                yield replace(case, name=name, run=bench.graphed(case.run))
+            except Unsupported as error:
+                told(name, str(error), bench)
+
+
+def clock(cases: list[Any], cell: Cell, bench: Workbench) -> None:
+    """Times of all cases, and their ratios within a group."""
     seconds: dict[str, list[float]] = {}
     for group in dict.fromkeys(case.group for case in cases):
         calls = {case.name: case.run for case in cases if case.group == group}
@@ -58,7 +86,6 @@ def kernels(cell: Cell, bench: Workbench) -> None:
             ratio = stats.paired_ratio(seconds[other], times) if speedup else stats.paired_ratio(times, seconds[other])
             bench.row(f"{label}:{case.name}", ratio.value, "x", "higher" if speedup else "lower",
                       ci_low=ratio.low, ci_high=ratio.high)
-    weigh(cases, bench)
 
 
 def weigh(cases: list[Any], bench: Workbench) -> None:

@@ -3,6 +3,9 @@
 Peaks are measured in a fresh process per length, over what that process held before the model was built; a small run
 first pays for libraries and compiled kernels. Weights, gradients and optimiser are counted from their tensors,
 activations are what is left of the peak. Every seed is a repeat with a spread of its own: peaks of one program differ.
+
+On a GPU a further cell finds the largest length of which a training step of one text finds memory, beside the longest
+that was found to fail. A processor's memory has no such end: the system swaps, or ends some process.
 """
 
 from __future__ import annotations
@@ -14,17 +17,28 @@ from harness import ByValue, Cell, Counted, Request, Row, Suite, Workbench
 
 SEQ_LENS, BATCH_SIZE = (256, 512, 1024), 4
 SHORT = 8
+LONGEST, STEP, SECONDS = 1 << 24, 64, 20.0      # lengths that are tried at most, in steps of; seconds for tries
 
 
 def plan(request: Request) -> Iterator[Cell]:
-    for seq_len in request.seq_lens or SEQ_LENS:
+    seq_lens = request.seq_lens or SEQ_LENS
+    for seq_len in seq_lens:
         for choice in request.models:
             for seed in request.seeds:
                 yield request.cell("memory", choice, seq_len=seq_len, batch_size=request.batch_size or BATCH_SIZE,
                                    seed=seed)
+    if request.device == "cuda":
+        for choice in request.models:
+            for seed in request.seeds:
+                yield request.cell("memory", choice, seq_len=max(seq_lens), batch_size=1, seed=seed,
+                                   protocol={"role": "largest"})
 
 
 def measure(cell: Cell, bench: Workbench) -> None:
+    (largest if cell.get("role") == "largest" else peaks)(cell, bench)
+
+
+def peaks(cell: Cell, bench: Workbench) -> None:
     pay_for_libraries(cell, bench)
     holder: dict[str, Any] = {}
     weights = bench.peak_memory(lambda: holder.update(model=bench.build()))
@@ -79,6 +93,22 @@ def training_step(cell: Cell, bench: Workbench, model: Any, static: int) -> None
     bench.row("activations_bytes", max(0, highest - updates), "B", "lower", phase="train")
 
 
+def largest(cell: Cell, bench: Workbench) -> None:
+    """From the cell's own length on, to a thirty-second of itself or as near as the time for it lets come."""
+    model = bench.build()
+    step = bench.train_step(model)
+
+    def call(length: int) -> None:
+        tokens = bench.tokens(1, length + 1, seed=1)
+        step(tokens[:, :-1], tokens[:, 1:])
+        bench.synchronize()
+
+    found = bench.largest_length(call, max(cell.seq_len, STEP), LONGEST, step=STEP, limit=SECONDS)
+    bench.row("largest_length", found.fits, "tokens", "higher", phase="train", ci_low=found.fits, ci_high=found.fails,
+              reason="" if found.fails else "nothing longer was tried")
+    bench.vouch(model)
+
+
 def rows(bench: Workbench, phase: str, peak: dict[str, int], held: int) -> None:
     """Peak rows of a phase: what the call added, plus what was held already."""
     for name, value in peak.items():
@@ -86,16 +116,16 @@ def rows(bench: Workbench, phase: str, peak: dict[str, int], held: int) -> None:
 
 
 def compared(row: Row) -> ByValue | Counted | None:
-    """Peaks by their values; what is counted from tensors is exact."""
+    """Peaks, and what fits, by their values; what is counted from tensors is exact."""
     if row.metric in ("weights_bytes", "gradients_optimizer_bytes", "state_bytes_per_sequence"):
         return Counted()
-    return ByValue() if row.metric.startswith("peak") or row.metric == "activations_bytes" else None
+    return ByValue() if row.metric.startswith("peak") or row.metric in ("activations_bytes", "largest_length") else None
 
 
 suite = Suite(
     name="memory", summary="peak memory of training, prefill and decode, its parts, and state bytes against length",
     plan=plan, measure=measure, limits=(), compared=compared,
     primary=("peak_bytes", "state_bytes_per_sequence", "weights_bytes", "gradients_optimizer_bytes",
-             "activations_bytes"),
+             "activations_bytes", "largest_length"),
     plots=(("state_bytes_per_sequence", "decode"),),
 )

@@ -1,4 +1,4 @@
-"""The chunked scan against a float64 loop, and as an operator: shapes alone, derivative, torch.compile.
+"""The chunked scans against a float64 loop, and as an operator: shapes alone, derivative, torch.compile.
 
 Where there is no GPU Triton's interpreter runs the kernels, in chunks small enough for it.
 """
@@ -11,52 +11,36 @@ import sys
 import pytest
 import torch
 from conftest import environment
-from harness.plugins.chunked import chunked_complex_scan
-from harness.plugins.scan.reference import sequential_complex
+from harness.plugins.chunked import chunked_complex_scan, chunked_real_scan
+from harness.plugins.scan.reference import sequential_complex, sequential_real
+from recurrences import DEVICE, GPU, hold, small_chunks, with_gradients
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch's CUDA builds")
 operator = importlib.import_module("harness.plugins.chunked.operator")
 
-GPU = torch.cuda.is_available()
-DEVICE = "cuda" if GPU else "cpu"
-SHAPES = [(1, 1, 3), (2, 4, 4), (2, 11, 5)]                 # one step, one whole chunk, two and an odd rest
+SHAPES = [(1, 1, 3), (2, 4, 4), (2, 11, 5)]                 # one step, one whole chunk, more than are carried at once
 LONG = [(3, 64, 17), (2, 200, 33)]
 
 
 @pytest.fixture(autouse=True)
 def chunks(monkeypatch):
     torch.manual_seed(0)
-    if not GPU:
-        monkeypatch.setattr(operator, "CHUNK", 4)
-        monkeypatch.setattr(operator, "CHANNELS", 4)
+    small_chunks(monkeypatch)
 
 
-def inputs(batch, length, width, dtype=torch.float32):
-    """decay, cos, sin, x, initial."""
+def inputs(batch, length, width, dtype=torch.float32, planes=2):
+    """decay, cos, sin, x, initial; of one plane without cos and sin."""
     angle = torch.rand(width) * 6
-    return [(torch.rand(batch, length, width) * 0.9999).to(dtype), angle.cos(), angle.sin(),
-            torch.randn(batch, length, 2 * width).to(dtype), torch.randn(batch, 2 * width)]
+    return [(torch.rand(batch, length, width) * 0.9999).to(dtype), *([angle.cos(), angle.sin()] if planes == 2 else []),
+            torch.randn(batch, length, planes * width).to(dtype), torch.randn(batch, planes * width)]
 
 
-def with_gradients(function, arguments, cotangents):
-    leaves = [tensor.detach().clone().requires_grad_() for tensor in arguments]
-    results = function(*leaves)
-    grads = [cotangent.to(result) for cotangent, result in zip(cotangents, results, strict=True)]
-    return [*results, *torch.autograd.grad(results, leaves, grads)]
-
-
-def reference(normalise):
+def reference(normalise, sequential=sequential_complex):
     def run(*arguments):
-        h = sequential_complex(*arguments, normalise)
+        h = sequential(*arguments, normalise)
         return h, h[:, -1]
 
     return run
-
-
-def hold(ours, theirs, tolerances):
-    for number, (a, b, most) in enumerate(zip(ours, theirs, tolerances, strict=True)):
-        error = (a.detach().double().cpu() - b.detach()).abs().max() / b.detach().abs().max().clamp(min=1e-30)
-        assert error <= most, f"result {number}: relative error {error:.1e}"
 
 
 @pytest.mark.parametrize("shape", SHAPES + LONG * GPU)
@@ -69,6 +53,16 @@ def test_values_and_gradients_are_those_of_the_float64_loop(shape, normalise):
                           [a.to(DEVICE) for a in arguments], cotangents)
     assert ours[0].dtype == ours[1].dtype == torch.float32
     hold(ours, theirs, [2e-6] * 7)
+
+
+@pytest.mark.parametrize("shape", [(2, 11, 5)] + LONG * GPU)
+def test_a_real_scan_has_one_plane(shape):
+    arguments = inputs(*shape, planes=1)
+    cotangents = [torch.randn(shape), torch.randn(shape[0], shape[2])]
+    theirs = with_gradients(reference(True, sequential_real), [a.double() for a in arguments], cotangents)
+    ours = with_gradients(lambda *a: chunked_real_scan(*a, normalise=True), [a.to(DEVICE) for a in arguments],
+                          cotangents)
+    hold(ours, theirs, [2e-6] * 5)
 
 
 def test_bfloat16_inputs_are_accumulated_in_float32():
@@ -97,10 +91,11 @@ def test_the_state_of_one_call_is_where_the_next_begins(cut):
 
 def test_the_operator_keeps_what_pytorch_asks_of_one():
     """Schema, fake tensors, the registration of its derivative, and what ahead-of-time compilation makes of it."""
-    arguments = [a.to(DEVICE).requires_grad_() for a in inputs(1, 5, 3)]
-    torch.library.opcheck(operator.complex_scan, (*arguments, True))
+    decay, cos, sin, x, initial = (a.to(DEVICE) for a in inputs(1, 5, 3))
+    arguments = [a.requires_grad_() for a in (decay, torch.stack([cos, sin]), x, initial)]
+    torch.library.opcheck(operator.diagonal_scan, (*arguments, True))
     h, grad = torch.randn(1, 5, 6, device=DEVICE), torch.randn(1, 5, 6, device=DEVICE)
-    torch.library.opcheck(operator.complex_scan_backward, (*(a.detach() for a in arguments), h, grad, True))
+    torch.library.opcheck(operator.diagonal_scan_backward, (*(a.detach() for a in arguments), h, grad, True))
 
 
 def test_a_compiled_layer_computes_the_same_in_one_graph():
@@ -116,6 +111,11 @@ def test_a_compiled_layer_computes_the_same_in_one_graph():
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
+def test_float64_is_not_rounded_behind_ones_back():
+    with pytest.raises(ValueError, match=r"x is torch.float64; the chunked scan computes in float32"):
+        chunked_complex_scan(*(a.double() if a.dim() == 3 and a.shape[2] == 6 else a for a in inputs(2, 5, 3)))
+
+
 @pytest.mark.parametrize(("name", "shape"), [("decay", (2, 0, 3)), ("cos", (4,)), ("x", (2, 5, 3)), ("initial", (6,))])
 def test_a_wrong_shape_never_reaches_a_kernel(name, shape):
     given = dict(zip(("decay", "cos", "sin", "x", "initial"), inputs(2, 5, 3), strict=True))
@@ -127,13 +127,14 @@ COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from harness.plugins.chunked import kernels
+from harness.plugins.chunked import carry, gated_kernels, kernels
 
-CONSTANTS = {"NORMALISE": True, "SMALLEST": 1e-12, "CHUNK": 64, "CHANNELS": 16, "BACKWARD": True}
-for kernel in (kernels.states_forward, kernels.gradients, kernels.carry):
+CONSTANTS = {"NORMALISE": True, "SMALLEST": 1e-12, "PLANES": 2, "CHUNK": 64, "CHANNELS": 16, "TILE": 32,
+             "BACKWARD": True}
+for kernel in (kernels.states_forward, kernels.gradients, carry.carry, gated_kernels.outputs, gated_kernels.gradients):
     names = kernel.arg_names
     kinds = {"length": "i32", "width": "i32", "chunks": "i32", **dict.fromkeys(CONSTANTS, "constexpr"),
-             **dict.fromkeys(("decay", "x", "d_decay", "dx"), "*bf16")}
+             **dict.fromkeys(("decay", "x", "d_decay", "dx", "packed", "y", "dy", "d_packed"), "*bf16")}
     source = ASTSource(fn=kernel, signature={name: kinds.get(name, "*fp32") for name in names},
                        constexprs={(names.index(name),): value for name, value in CONSTANTS.items() if name in names})
     print(len(triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]))
@@ -147,4 +148,4 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_here(tmp_path):
     done = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False, env={
         **variables, "PYTHONPATH": environment()["PYTHONPATH"], "TRITON_CACHE_DIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) == 3
+    assert len(done.stdout.split()) == 5

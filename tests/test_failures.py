@@ -11,6 +11,8 @@ from harness.run.failures import classify, death
     (MemoryError(), "oom", "out of memory: MemoryError"),
     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "oom", "out of memory: DefaultCPUAllocator"),
     (OSError(12, "Cannot allocate memory"), "oom", "out of memory"),
+    (RuntimeError("Triton Error [CUDA]: out of memory"), "oom", "out of memory: Triton Error"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), "oom", "out of memory: CUDA"),
     (NotImplementedError("no decoding"), "unsupported", "no decoding"),
     (type("HTTPError", (Exception,), {"status": 404})("not found"), "error", "HTTPError: not found"),
     (type("AuditFailed", (Exception,), {"status": "audit_failed"})("leak"), "audit_failed", "leak"),

@@ -3,10 +3,13 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
-import torch
 from conftest import ROOT, environment
+from harness.plugins import scan
+
+from harness.registry import load
 
 sys.path.insert(0, str(ROOT / "tools"))
 import gpu
@@ -29,26 +32,35 @@ def test_make_says_nothing_besides():
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (0, "", 1)
 
 
-def test_the_parts_run_on_what_is_here(monkeypatch):
+@pytest.mark.parametrize("part", [gpu.plain, gpu.gated])
+def test_the_parts_run_on_what_is_here(monkeypatch, part):
     monkeypatch.setattr(gpu, "ROUNDS", 2)
-    backends = {name: function for name, function in gpu.scans("cpu").items() if name in ("portable", "cpu")}
-    monkeypatch.setattr(gpu, "scans", lambda device: {**backends, "wrong": lambda *a: 1.01 * backends["portable"](*a)})
-    found = gpu.errors("cpu", (1, 5, 3))
+    work = part("cpu")
+    here = {name: function for name, function in work.scans.items() if name in ("portable", "cpu")}
+    work = replace(work, scans={**here, "wrong": lambda *a: 1.01 * here["portable"](*a)})
+    found = gpu.errors(work, "cpu", (1, 5, 3))
     assert found.pop("wrong") > gpu.ERROR > max(found.values())
-    times = gpu.seconds("cpu", (1, 16, 8))
+    times = gpu.seconds(work, "cpu", (1, 16, 8))
     assert set(times) == {"floor", "wrong", *found} and min(times.values()) > 0
 
 
-def test_the_largest_length_is_that_of_a_training_step(monkeypatch):
-    tried = []
+@pytest.mark.parametrize("part", [gpu.plain, gpu.gated])
+def test_the_chunked_kernels_are_among_those_that_are_checked(monkeypatch, part):
+    monkeypatch.setattr(scan, "_available", lambda device: True)
+    assert list(part("cuda").scans) == ["portable", "cuda", "chunked"]
 
-    class Model(torch.nn.Linear):
-        def forward(self, tokens):
-            tried.append(tokens.shape[1])
-            if tokens.shape[1] > 9000:
-                raise torch.OutOfMemoryError("no more")
-            return super().forward(torch.ones(*tokens.shape, 2)), None
 
-    monkeypatch.setattr("harness.build.build", lambda *a, **b: type("Built", (), {"model": Model(2, 3)}))
-    found = gpu.largest("ssm", "cpu")
-    assert found["fits"] <= 9000 < found["fails"] and tried[:2] == [4096, 8192]
+def test_the_suites_are_those_of_the_harness_and_memory_comes_first(monkeypatch, tmp_path):
+    asked = []
+
+    class Process:
+        def __init__(self, command):
+            asked.extend(command)
+
+        def wait(self, left):
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Process)
+    assert gpu.suites(tmp_path, 1.0) == 0
+    assert (asked[asked.index("--suite") + 1].split(","))[0] == "memory"
+    assert set(gpu.SUITES.split(",")) <= set(load().suites)

@@ -1,5 +1,7 @@
 """The largest length that fits, on simulated memory of known size."""
 
+import time
+
 import pytest
 import torch
 
@@ -48,6 +50,21 @@ def test_what_fits_everywhere_or_nowhere_is_told():
     for wrong in ((0, 10), (20, 10)):
         with pytest.raises(ValueError, match="no lengths from"):
             largest_that_fits(lambda length: True, *wrong)
+
+
+def test_no_try_begins_when_the_time_is_over(monkeypatch):
+    clock, tried = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def fits(length):
+        tried.append(length)
+        clock[0] += length / 100
+        return length <= 1000
+
+    found = largest_that_fits(fits, 100, 1 << 20, limit=31)             # 1, 3 and 7 s after them, 15 s, 31 s
+    assert (tried, found.fits, found.fails) == ([100, 200, 400, 800, 1600], 800, 1600)
+    tried.clear()
+    assert largest_that_fits(fits, 100, 1 << 20, limit=0).fails is None and tried == [100]
 
 
 def test_the_bench_takes_a_lack_of_memory_for_a_length_that_does_not_fit_and_nothing_else():

@@ -17,8 +17,9 @@ from harness.plugins import scan
 from harness.plugins.scan import complex_scan, gated_complex_scan, gated_real_scan, real_scan
 from harness.plugins.scan.cases import cases
 from harness.plugins.scan.reference import published_complex, sequential_complex, sequential_real
+from recurrences import GPU, small_chunks
 
-GPU = torch.cuda.is_available()
+TRITON = ("cuda", "chunked")                                # the backends that are Triton's kernels
 SHAPES = [(1, 1, 5), (2, 16, 4), (3, 35, 17)]
 PLANES = {"real": 1, "complex": 2}
 
@@ -28,12 +29,13 @@ def seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture(params=["portable", "cpu", "cuda"])
+@pytest.fixture(params=["portable", "cpu", *TRITON])
 def backend(request, monkeypatch):
     if request.param == "cpu":
         pytest.importorskip("numba", reason="numba is absent: no cpu backend")
-    if request.param == "cuda":
+    if request.param in TRITON:
         pytest.importorskip("triton", reason="Triton is absent: no cuda backend")
+        small_chunks(monkeypatch)
         if not GPU:
             kernels = importlib.import_module("harness.plugins.scan.cuda")
             for name in ("SHORT", "LONG", "CHANNELS"):
@@ -42,12 +44,12 @@ def backend(request, monkeypatch):
 
 
 def device(backend: str) -> str:
-    return "cuda" if backend == "cuda" and GPU else "cpu"
+    return "cuda" if backend in TRITON and GPU else "cpu"
 
 
 def sized(backend: str, batch: int, length: int, width: int) -> tuple[int, int, int]:
     """The shape, or what of it the interpreter does in reasonable time: still several tiles and an odd rest."""
-    return (min(batch, 2), min(length, 10), min(width, 6)) if backend == "cuda" and not GPU else (batch, length, width)
+    return (min(batch, 2), min(length, 10), min(width, 6)) if backend in TRITON and not GPU else (batch, length, width)
 
 
 def inputs(kind: str, batch: int, length: int, width: int, seed: int = 0) -> list[torch.Tensor]:
@@ -145,7 +147,7 @@ def test_bfloat16_costs_one_rounding_of_each_bfloat16_result_and_nothing_else(ba
     )
     half = [i for i, tensor in enumerate(ours) if tensor.dtype == torch.bfloat16]
     assert half == [0, 2]                                         # y and the gradient into packed
-    truncates = backend == "cuda" and not GPU                     # so does the interpreter, where the GPU rounds
+    truncates = backend in TRITON and not GPU                     # so does the interpreter, where the GPU rounds
     assert_close([ours[i] for i in half], [reference[i] for i in half], 2 ** (-7 if truncates else -8))
     exact = [i for i in range(len(ours)) if i not in half]
     assert_close([ours[i] for i in exact], [reference[i] for i in exact], 2e-6)
@@ -342,7 +344,9 @@ def test_kernel_cases_agree_and_their_floors_move_what_they_say():
     assert {(c.group, c.role) for c in found} >= {
         ("scan", "reference"), ("scan", "floor"), ("scan", "implementation"), ("gated", "floor"),
     }
-    results = {c.name: c.run() for c in found if c.role != "floor"}
+    results = {c.name: c.run() for c in found if c.role != "floor" and not c.reason}
+    assert {c.name: c.reason for c in found if c.reason} == dict.fromkeys(
+        ("scan/chunked", "gated/chunked"), "the chunked backend of the scan runs on cuda, not on cpu")
     scans = [r for name, r in results.items() if name.startswith("scan/") and name != "scan/published"]
     d_decay, d_cos, d_sin, _ = results["scan/published"]
     for gradients in scans:

@@ -51,6 +51,7 @@ from .contract import hold_to_contract
 from .coordinates import Coordinates, coordinates
 from .energy import meter
 from .exercises import Exercises
+from .graphs import graphed
 from .holdings import peak_of_all
 from .largest import Largest, largest_that_fits
 from .limits import Flops, Phase, model_flops
@@ -491,6 +492,7 @@ class TorchWorkbench(Workbench):
 
     def largest_length(
         self, call: Callable[[int], object], first: int, most: int, *, share: float = 1 / 32, step: int = 1,
+        limit: float = math.inf,
     ) -> Largest:
         def fits(length: int) -> bool:
             try:
@@ -503,7 +505,10 @@ class TorchWorkbench(Workbench):
                 release_memory()
             return True
 
-        return largest_that_fits(fits, first, most, share=share, step=step)
+        return largest_that_fits(fits, first, most, share=share, step=step, limit=limit)
+
+    def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
+        return graphed(call)
 
     def profile(self, call: Callable[[], object]) -> Operators:
         return profile(call, self.cell.device)

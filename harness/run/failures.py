@@ -9,7 +9,8 @@ from ..frames import place
 from ..records import Status
 from ..store import STATUSES
 
-OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc")
+OUT_OF_MEMORY = ("allocate memory", "DefaultCPUAlloc", "bad_alloc", "CUDA error: out of memory",
+                 "[CUDA]: out of memory", "_STATUS_ALLOC_FAILED")               # of torch, Triton, and cuBLAS or cuDNN
 
 
 def classify(error: BaseException, module: str = "") -> tuple[str, str]:

@@ -1,75 +1,65 @@
-"""The scan as an operator of PyTorch: its kernels, what they give of shapes alone, and its derivative."""
+"""The scan as an operator of PyTorch: its kernels, what they give of shapes alone, and its derivative.
+
+`rotation` is cos and sin (2, N), or (0, N) of a real recurrence.
+"""
 
 import torch
-import triton
 from torch import Tensor
 
 from ..scan.portable import SMALLEST
-from . import kernels
-
-CHUNK, CHANNELS = 64, 16
-
-
-def _launch(kernel, grid: tuple[int, ...], *arguments, **constants) -> None:
-    with torch.cuda.device_of(arguments[0]):
-        kernel[grid](*arguments, CHANNELS=CHANNELS, **constants)
+from . import carry, kernels
+from .carry import carried, grid_of, launch
 
 
-def _grid(decay: Tensor) -> tuple[int, int, int]:
-    """Programs: of rows, chunks, blocks of channels."""
-    batch, length, width = decay.shape
-    return batch, triton.cdiv(length, CHUNK), triton.cdiv(width, CHANNELS)
+def _planes(rotation: Tensor) -> int:
+    return 2 if rotation.shape[0] else 1
 
 
-def _starts(ends: Tensor, first: Tensor, backward: bool) -> Tensor:
-    """The state that enters every chunk (B, C, 2, N), of what each makes of one (B, C, 4, N) and of the first."""
-    batch, chunks, _, width = ends.shape
-    starts = ends.new_empty(batch, chunks, 2, width)
-    grid = (batch, triton.cdiv(width, CHANNELS))
-    _launch(kernels.carry, grid, ends, first, starts, chunks, width, BACKWARD=backward)
-    return starts
+def _ends(grid: tuple[int, int, int], initial: Tensor, rotation: Tensor) -> Tensor:
+    return initial.new_empty(grid[1], grid[0], 2 * _planes(rotation), rotation.shape[1])
 
 
-@torch.library.custom_op("qllm_harness::complex_scan", mutates_args=())
-def complex_scan(decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor, normalise: bool) -> Tensor:
-    decay, cos, sin, x, initial = (tensor.contiguous() for tensor in (decay, cos, sin, x, initial))
-    grid, (length, width) = _grid(decay), decay.shape[1:]
-    constants = {"NORMALISE": normalise, "SMALLEST": SMALLEST, "CHUNK": CHUNK}
-    ends = initial.new_empty(grid[0], grid[1], 4, width)
-    _launch(kernels.ends_forward, grid, decay, cos, sin, x, ends, length, width, **constants)
+@torch.library.custom_op("qllm_harness::diagonal_scan", mutates_args=())
+def diagonal_scan(decay: Tensor, rotation: Tensor, x: Tensor, initial: Tensor, normalise: bool) -> Tensor:
+    decay, rotation, x, initial = (tensor.contiguous() for tensor in (decay, rotation, x, initial))
+    grid, (length, width) = grid_of(*decay.shape), decay.shape[1:]
+    constants = {"NORMALISE": normalise, "SMALLEST": SMALLEST, "PLANES": _planes(rotation), "CHUNK": carry.CHUNK}
+    ends = _ends(grid, initial, rotation)
+    launch(kernels.ends_forward, grid, decay, rotation, x, ends, length, width, **constants)
+    starts, _ = carried(ends, initial, False)
     h = torch.empty_like(x, dtype=torch.float32)
-    _launch(kernels.states_forward, grid, decay, cos, sin, x, _starts(ends, initial, False), h, length, width,
-            **constants)
+    launch(kernels.states_forward, grid, decay, rotation, x, starts, h, length, width, **constants)
     return h
 
 
-@complex_scan.register_fake
-def _(decay, cos, sin, x, initial, normalise):
+@diagonal_scan.register_fake
+def _(decay, rotation, x, initial, normalise):
     return torch.empty_like(x, dtype=torch.float32, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("qllm_harness::complex_scan_backward", mutates_args=())
-def complex_scan_backward(
-    decay: Tensor, cos: Tensor, sin: Tensor, x: Tensor, initial: Tensor, h: Tensor, grad: Tensor, normalise: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """The gradients into decay, cos, sin, x and initial."""
-    decay, cos, sin, x, initial, h, grad = (
-        tensor.contiguous() for tensor in (decay, cos, sin, x, initial, h, grad))
-    grid, (length, width) = _grid(decay), decay.shape[1:]
-    ends = initial.new_empty(grid[0], grid[1], 4, width)
-    _launch(kernels.ends_backward, grid, decay, cos, sin, grad, ends, length, width, CHUNK=CHUNK)
+@torch.library.custom_op("qllm_harness::diagonal_scan_backward", mutates_args=())
+def diagonal_scan_backward(
+    decay: Tensor, rotation: Tensor, x: Tensor, initial: Tensor, h: Tensor, grad: Tensor, normalise: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradients into decay, rotation, x and initial."""
+    decay, rotation, x, initial, h, grad = (
+        tensor.contiguous() for tensor in (decay, rotation, x, initial, h, grad))
+    grid, (length, width) = grid_of(*decay.shape), decay.shape[1:]
+    constants = {"PLANES": _planes(rotation), "CHUNK": carry.CHUNK}
+    ends = _ends(grid, initial, rotation)
+    launch(kernels.ends_backward, grid, decay, rotation, grad, ends, length, width, **constants)
+    starts, _ = carried(ends, torch.zeros_like(initial), True)
     d_decay, dx, d_initial = torch.empty_like(decay), torch.empty_like(x), torch.empty_like(initial)
-    d_rotation = initial.new_empty(2, grid[0], grid[1], width)
-    _launch(kernels.gradients, grid, decay, cos, sin, x, initial, h, grad,
-            _starts(ends, torch.zeros_like(initial), True), d_decay, dx, d_initial, *d_rotation, length, width,
-            NORMALISE=normalise, SMALLEST=SMALLEST, CHUNK=CHUNK)
-    return d_decay, d_rotation[0].sum((0, 1)), d_rotation[1].sum((0, 1)), dx, d_initial
+    d_rotation = initial.new_empty(grid[1], grid[0], *rotation.shape)
+    launch(kernels.gradients, grid, decay, rotation, x, initial, h, grad, starts, d_decay, dx, d_initial, d_rotation,
+           length, width, NORMALISE=normalise, SMALLEST=SMALLEST, **constants)
+    return d_decay, d_rotation.sum((0, 1)), dx, d_initial
 
 
-@complex_scan_backward.register_fake
-def _(decay, cos, sin, x, initial, h, grad, normalise):
+@diagonal_scan_backward.register_fake
+def _(decay, rotation, x, initial, h, grad, normalise):
     return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format)
-                 for tensor in (decay, cos, sin, x, initial))
+                 for tensor in (decay, rotation, x, initial))
 
 
 def _keep(ctx, inputs, output) -> None:
@@ -78,7 +68,7 @@ def _keep(ctx, inputs, output) -> None:
 
 
 def _derive(ctx, grad: Tensor):
-    return *complex_scan_backward(*ctx.saved_tensors, grad, ctx.normalise), None
+    return *diagonal_scan_backward(*ctx.saved_tensors, grad, ctx.normalise), None
 
 
-complex_scan.register_autograd(_derive, setup_context=_keep)
+diagonal_scan.register_autograd(_derive, setup_context=_keep)

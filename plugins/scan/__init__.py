@@ -1,9 +1,11 @@
-"""Diagonal linear recurrences, h_t = a_t R h_{t-1} + u_t, forward and backward, in three backends.
+"""Diagonal linear recurrences, h_t = a_t R h_{t-1} + u_t, forward and backward, in four backends.
 
 A state-space layer whose projections are hoisted out of the time loop is two GEMMs around this recurrence, so the
-recurrence must run at the speed of memory. `portable` is PyTorch alone, `cpu` fused numba kernels, `cuda` Triton
-kernels; "auto" takes the fastest that is there. All of them accumulate in float32 (float64 inputs stay float64 and are
-`portable`'s alone) and return that dtype, so the last state of one call is the exact `initial` of the next.
+recurrence must run at the speed of memory. `portable` is PyTorch alone, `cpu` fused numba kernels; of Triton's kernels
+those of `cuda` walk along time and those of `chunked` do chunks of it side by side. "auto" takes the fastest that is
+there, on a GPU by the length of the text, and warns where that is `portable`. All of them accumulate in float32
+(float64 inputs stay float64 and are `portable`'s alone) and return that dtype, so the last state of one call is the
+exact `initial` of the next.
 
 Complex numbers are planes [re | im] along the last axis: inner loops over channels vectorise, and a complex linear map
 is one real GEMM.
@@ -15,6 +17,7 @@ Measured on one thread of a shared Xeon (AVX-512) in CPU time, B=4, T=1024, N=51
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -26,7 +29,11 @@ from torch import Tensor
 
 from . import portable
 
-Backend = Literal["auto", "portable", "cpu", "cuda"]
+Backend = Literal["auto", "portable", "cpu", "cuda", "chunked"]
+
+DEVICES = {"cpu": "cpu", "cuda": "cuda", "chunked": "cuda"}         # of the backends that are kernels
+WALKED = 256                                # steps up to which one launch that walks costs less than three side by side
+NO_TRITON = "needs Triton, which comes with PyTorch's CUDA builds"
 
 
 def real_scan(
@@ -101,8 +108,19 @@ def gated_complex_scan(
 
 def runnable(device: str) -> list[Backend]:
     """The backends that run on `device`, the fastest last."""
-    kernels: dict[str, Backend] = {"cpu": "cpu", "cuda": "cuda"}
-    return ["portable", *([kernels[device]] if _available(device) else [])]
+    kernels: list[Backend] = ["cpu", "cuda", "chunked"]
+    return ["portable", *(name for name in kernels if DEVICES[name] == device and _available(device))]
+
+
+def absent(backend: Backend, device: str) -> str:
+    """Why a backend does not run on `device`, or ""."""
+    if backend in runnable(device):
+        return ""
+    wanted = DEVICES[backend]
+    if wanted != device:
+        return f"the {backend} backend of the scan runs on {wanted}, not on {device}"
+    return f"the {backend} backend of the scan {NO_TRITON}" if device == "cuda" else (
+        "the cpu backend of the scan needs numba: pip install 'qllm-harness[fast]'")
 
 
 def _shape(name: str, tensor: Tensor) -> torch.Size:
@@ -134,16 +152,24 @@ def _cast(dtype: torch.dtype, *tensors: Tensor) -> list[Tensor]:
 def _backend(name: Backend, x: Tensor) -> Any:
     fits = x.dtype in (torch.float32, torch.bfloat16)
     if name == "auto":
-        name = x.device.type if fits and _available(x.device.type) else "portable"  # type: ignore[assignment]
+        name = _fastest(x.device.type, x.shape[1]) if fits else "portable"
     if name == "portable":
         return portable
-    if name == "cpu" and not _available("cpu"):
-        raise RuntimeError("the cpu backend of the scan needs numba: pip install 'qllm-harness[fast]'")
-    if name == "cuda" and not _available("cuda"):
-        raise RuntimeError("the cuda backend of the scan needs Triton, which comes with PyTorch's CUDA builds")
-    if not fits or (x.device.type != name and not _interpreted(name)):
+    if not _available(DEVICES[name]):
+        raise RuntimeError(absent(name, DEVICES[name]))
+    if not fits or (x.device.type != DEVICES[name] and not _interpreted(name)):
         raise RuntimeError(f"the {name} backend of the scan takes no {x.dtype} on {x.device.type}; use 'portable'")
     return import_module(f".{name}", __package__)
+
+
+def _fastest(device: str, length: int) -> Backend:
+    if device == "cpu":
+        return "cpu" if _available("cpu") else "portable"
+    if device == "cuda" and _available("cuda"):
+        return "chunked" if length > WALKED else "cuda"
+    if device == "cuda":                        # once: the place is always this one
+        warnings.warn(f"the scan launches a kernel a step: a faster one {NO_TRITON}", RuntimeWarning, stacklevel=1)
+    return "portable"
 
 
 @cache
@@ -154,4 +180,4 @@ def _available(device: str) -> bool:
 
 def _interpreted(name: str) -> bool:
     """Triton's interpreter runs the CUDA kernels on CPU tensors."""
-    return name == "cuda" and os.environ.get("TRITON_INTERPRET") == "1"
+    return DEVICES[name] == "cuda" and os.environ.get("TRITON_INTERPRET") == "1"

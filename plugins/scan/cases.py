@@ -3,6 +3,7 @@
 The work of group "scan" is h = g (B x) + (1 - g) delta R h with everything but h hoisted out of the loop; that of group
 "gated" has the gates in it and bfloat16 ends, as a layer under autocast runs it. A floor copies as many bytes as the
 group's work must read or write at least, each array once forward and once backward, between warmed arrays as large.
+The kernels that do chunks of time side by side stand with a reason where they do not run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from harness import KernelCase
 
-from . import complex_scan, gated_complex_scan, runnable
+from . import absent, complex_scan, gated_complex_scan, runnable
 from .reference import published_complex
 
 BATCH, LENGTH, CHANNELS = 4, 1024, 512
@@ -64,7 +65,13 @@ def cases(device: str, batch: int = BATCH, length: int = LENGTH, channels: int =
     for name in runnable(device):
         found.append(KernelCase(f"scan/{name}", scan(name), "implementation", "scan", scan_bytes, scan_flops))
         found.append(KernelCase(f"gated/{name}", gated(name), "implementation", "gated", gated_bytes))
+    for group in ("scan", "gated") if (reason := absent("chunked", device)) else ():
+        found.append(KernelCase(f"{group}/chunked", nothing, "implementation", group, reason=reason))
     return found
+
+
+def nothing() -> None:
+    raise AssertionError("a case with a reason is not run")
 
 
 def forward_backward(function: Callable[..., Tensor], *inputs: Tensor) -> Callable[[], object]:

@@ -1,0 +1,61 @@
+"""The kernels suite's forms that a machine lacks or a GPU has besides: rows with a reason, and CUDA graphs."""
+
+from types import SimpleNamespace
+
+import pytest
+from harness.suites import kernels
+
+from harness.errors import Unsupported
+from harness.specs import KernelCase
+
+CASES = [
+    KernelCase("work/floor", lambda: "floor", "floor", "work"),
+    KernelCase("work/loop", lambda: "loop", "reference", "work"),
+    KernelCase("work/fast", lambda: "fast", "implementation", "work"),
+    KernelCase("work/waits", lambda: "waits", "implementation", "work"),
+    KernelCase("work/absent", lambda: 1 / 0, "implementation", "work", reason="it runs elsewhere"),
+]
+
+
+class Bench:
+    def __init__(self):
+        self.rows, self.raw, self.weighed = {}, {}, []
+
+    def kernels(self):
+        return CASES
+
+    def row(self, metric, value, unit="", better="", **fields):
+        self.rows[metric] = (value if value is None else round(value, 6), fields.get("reason", ""))
+
+    def time_cases(self, calls, limit):
+        return {name: [1.0 + len(call())] * 6 for name, call in calls.items()}
+
+    def peak_memory(self, call):
+        self.weighed.append(call())
+        return {"allocated": 4096}
+
+    def graphed(self, call):
+        if call() == "waits":
+            raise Unsupported("this call cannot be captured as a CUDA graph")
+        return lambda: ""
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    return request.param
+
+
+def test_graphs_stand_beside_the_plain_launches_on_a_gpu_alone(device):
+    bench = Bench()
+    kernels.kernels(SimpleNamespace(device=device, get=lambda name: None), bench)
+    assert bench.rows["time_s:work/absent"] == (None, "it runs elsewhere")
+    assert bench.rows["time_s:work/fast"] == (5.0, "")
+    graphs = {metric: row for metric, row in bench.rows.items() if metric.endswith("/graph")}
+    if device == "cpu":
+        assert not graphs
+    else:
+        assert graphs == {
+            "time_s:work/fast/graph": (1.0, ""), "ratio_to_floor:work/fast/graph": (0.166667, ""),
+            "speedup_over_published:work/fast/graph": (5.0, ""),
+            "time_s:work/waits/graph": (None, "this call cannot be captured as a CUDA graph")}
+    assert set(bench.weighed) == {"loop", "fast", "waits"}      # no graph is weighed, nor what does not run
