@@ -30,3 +30,37 @@ class AttentionConfig(StackConfig):
     @property
     def width_step(self) -> int:
         return 4 * self.heads       # two channels of a head do not turn
+
+
+@dataclass(frozen=True)
+class XLSTMConfig(StackConfig):
+    heads: int = 4
+    slstm: tuple[int, ...] = (1,)   # which layers, from 0, are an sLSTM; the others are an mLSTM
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.heads < 1 or self.dim % self.width_step:
+            raise ValueError(f"dim={self.dim} must be a multiple of 4 * heads, heads={self.heads}")
+        if not all(0 <= layer < self.layers for layer in self.slstm):
+            raise ValueError(f"slstm must name layers from 0 to {self.layers - 1}")
+
+    @property
+    def width_step(self) -> int:
+        return 4 * self.heads       # projections of an mLSTM are blocks of four
+
+
+@dataclass(frozen=True)
+class TitansConfig(StackConfig):
+    dim: int = 64
+    layers: int = 2
+    heads: int = 4
+    segment: int = 16               # tokens that attend to each other, and of a step of the memory
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.heads, self.segment) < 1 or self.dim % self.width_step:
+            raise ValueError(f"dim={self.dim} must be a multiple of 2 * heads, heads={self.heads}; segment at least 1")
+
+    @property
+    def width_step(self) -> int:
+        return 2 * self.heads       # a rotary embedding turns pairs of a head's channels
