@@ -19,6 +19,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ...labels import ShortLabels
 from ...store import Row
 from ..format import ASCII, format_value, supports_unicode
 from ..tables.fitting import Fitting
@@ -44,17 +45,19 @@ def page(rows: Sequence[Comparison], growth: Sequence[Row] = (),
          budgets: Sequence[tuple[TuningBudget, TuningBudget]] = (), outcomes: Sequence[GateOutcome] = (),
          names: tuple[str, str] | None = None) -> Page:
     """Everything that `harness compare` tells. `names`: of the two plugins, where not two runs are compared."""
-    a, b = names or ("A", "B")
+    labels = ShortLabels(names or (row.plugin_b for row in rows))
+    a, b = map(labels.of, names or ("A", "B"))
     found = Page(["metric", "T", *([] if names else ["plugin"]), a, b, f"{b} / {a}", "detects", "verdict"])
     footnotes: dict[str, int] = {}
     where = _places(rows)
     for row in (row for row in rows if row.verdict in RANKED):
         mark = footnotes.setdefault(row.how or row.reason, len(footnotes) + 1)
         found.lines.append([
-            written_metric(row), where[id(row)], *([] if names else [row.plugin_b]), _value_text(row.a, row),
+            written_metric(row), where[id(row)], *([] if names else [labels.of(row.plugin_b)]), _value_text(row.a, row),
             _value_text(row.b, row), effect_text(row), _detects(row), f"{row.verdict} [{mark}]"])
     found.notes += [f"[{number}] {text}" for text, number in footnotes.items()]
     found.notes += _set_apart(rows) + [_growth(row) for row in growth] + [_tuned(*pair) for pair in budgets]
+    found.notes += labels.notes
     found.notes.append(_summary(rows))
     found.notes += [line for outcome in outcomes for line in gate_lines(outcome)]
     return found

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import FileError
+from ...labels import ShortLabels
 from ...quantities import format_count
 from ...reading import Run, read_run
 from ...registry import Registry
@@ -28,7 +29,7 @@ CITED_CONTEXT = (*CONTEXT, "setting", "run")
 
 @dataclass
 class CitedRow(Row):
-    """A row with its number in the report, its run (where there are several) and its setting.
+    """A row with its number in the report, its run (where there are several), its setting and a short label.
 
     `shown`: it stands in the table of rows, so that it can be linked to.
     """
@@ -37,6 +38,17 @@ class CitedRow(Row):
     run: str = ""
     setting: str = ""
     shown: bool = True
+    short: str = ""
+
+    @property
+    def label(self) -> str:
+        """What is read in its place where that is shorter."""
+        return self.short or self.selector
+
+    @property
+    def selector(self) -> str:
+        """How the plugin is written on the command line."""
+        return super().label
 
     @property
     def anchor(self) -> str:
@@ -54,12 +66,18 @@ def read_runs(directories: Sequence[Path], registry: Registry) -> list[Run]:
     return runs
 
 
-def cited_rows(runs: Sequence[Run]) -> list[CitedRow]:
+def labels_of(runs: Sequence[Run]) -> ShortLabels:
+    """Of all that the runs have rows of."""
+    return ShortLabels(row.label for run in runs for row in run.rows)
+
+
+def cited_rows(runs: Sequence[Run], labels: ShortLabels | None = None) -> list[CitedRow]:
     """Every row of the runs, numbered in one sequence, each with its setting."""
     rows: list[CitedRow] = []
+    labels = labels or labels_of(runs)
     for run in runs:
         name, following = run.name if len(runs) > 1 else "", len(rows) + 1
-        own = [CitedRow(**_finite_fields(row), number=number, run=name)
+        own = [CitedRow(**_finite_fields(row), number=number, run=name, short=labels.of(row.label))
                for number, row in enumerate(run.rows, following)]
         fill_in_phases(own)
         give_settings(own, {result.id: result.cell for result in run.results})

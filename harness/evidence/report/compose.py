@@ -25,7 +25,7 @@ from ..claims.verdict import Verdict
 from ..drawing.palette import SERIES
 from ..tables.pivot import Pivot, metric_name
 from .cases import task_blocks
-from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, read_runs
+from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, labels_of, read_runs
 from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import (
     Styles,
@@ -51,16 +51,20 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
           ) -> Document:
     """The report of results directories. Raises FileError where one holds no results."""
     runs = read_runs(directories, registry)
-    rows = cited_rows(runs)
+    labels = labels_of(runs)
+    rows = cited_rows(runs, labels)
     shown = choose_shown(rows, {cell for verdict in verdicts for cell in verdict.cells})
     measured = dict.fromkeys(row.suite for row in rows)
     suites = sorted(measured, key=[*registry.suites, *measured].index)
-    styles = Styles({label: name for run in runs for label, name in asked_for(run).items()})
+    asked = {label: labels.of(name) for run in runs for label, name in asked_for(run).items()}
+    styles = Styles(asked | {labels.of(label): name for label, name in asked.items()})
     for row in rows:
         styles.of(row.label)
     pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
-    sections = [summary(rows, suites, verdicts, pairs), *([verdict_section(rows, verdicts)] if verdicts else []),
-                *([comparison_section(pairs)] if pairs else []),
+    named = [replace(pair, base=labels.of(pair.base), plugin=labels.of(pair.plugin)) for pair in pairs]
+    sections = [summary(rows, suites, verdicts, named, labels.notes),
+                *([verdict_section(rows, verdicts)] if verdicts else []),
+                *([comparison_section(named)] if named else []),
                 *([ladders] if (ladders := ladder_section(runs, pairs)) else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
@@ -68,7 +72,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
                  Section("repeat", "Environment and repetition", blocks=list(repetition(runs)))]
     for section in sections:
         section.blocks = [coloured(shortened(block), styles) for block in section.blocks]
-    return Document(title or " + ".join(run.name for run in runs), question(pairs, suites, verdicts),
+    return Document(title or " + ".join(run.name for run in runs), question(named, suites, verdicts),
                     list(facts(runs, rows)), sections, runs, pairs, verdicts, shown, len(rows) - len(shown))
 
 
@@ -104,7 +108,8 @@ def _coloured_cell(cell: TableCell, styles: Styles) -> TableCell:
 
 
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
-            ) -> Section:
+            notes: Sequence[str] = ()) -> Section:
+    """What is to be known first; `notes` are of the labels."""
     section = Section("summary", "Summary", blocks=list(takeaway_blocks(pairs)))
     if verdicts:
         section.blocks.append(verdict_counts(verdicts))
@@ -114,6 +119,7 @@ def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[
     section.blocks.append(Paragraph(tuple(spans) or (TextSpan("There is no row: nothing was measured."),)))
     if headline := headline_table(rows, suites):
         section.blocks.append(headline)
+    section.blocks += [Paragraph((TextSpan(note, "muted"),)) for note in notes]
     return section
 
 

@@ -199,7 +199,7 @@ def failure_table(rows: Sequence[CitedRow]) -> Table | None:
 
 ROW_COLUMNS: dict[str, Callable[[CitedRow], TableCell]] = {
     "row": lambda row: plain(row.number, order=row.number), "suite": lambda row: plain(row.suite),
-    "plugin": lambda row: plain(_who(row)), "metric": lambda row: plain(row.metric),
+    "plugin": lambda row: plain(name_of((row.selector, row.setting, row.run))), "metric": lambda row: plain(row.metric),
     "value": lambda row: _value_cells(row)[0], "exactly": lambda row: _value_cells(row)[1],
     "T": lambda row: _count(row.seq_len), "B": lambda row: _count(row.batch_size),
     "phase": lambda row: plain(row.phase), "seed": lambda row: _count(row.seed), "limit": lambda row: _limit(row),

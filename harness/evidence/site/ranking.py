@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from xml.etree.ElementTree import Element
 
+from ...labels import ShortLabels
 from ...store import Row
 from ..drawing import vega
 from ..drawing.drawing import Drawing
@@ -36,7 +37,8 @@ def heading(board: Board) -> str:
 def names_of(board: Board) -> list[str]:
     """Every entry by its label, with its run where a label stands there twice."""
     labels = [entry.label for entry in board.entries]
-    return [entry.label + f" · {entry.run.name}" * (labels.count(entry.label) > 1) for entry in board.entries]
+    short = ShortLabels(labels)
+    return [short.of(entry.label) + f" · {entry.run.name}" * (labels.count(entry.label) > 1) for entry in board.entries]
 
 
 def conditions_of(board: Board) -> dict[str, str]:
@@ -78,11 +80,13 @@ def _write_table(parent: Element, site: Site, board: Board, colours: dict[str, i
         cell = add(head, "th", scope="col", class_="number" if numeric else None)
         add(cell, "button", words, type="button")
     body = add(table, "tbody")
+    short = ShortLabels(entry.label for entry in board.entries)
     for place, entry in board.ranked():
         line = add(body, "tr", data_system=entry.label.lower())
         add(line, "td", "–" if place is None else str(place), class_="number place",
             data_order="inf" if place is None else str(place))
-        add(add(line, "td"), "span", entry.label, class_=f"plugin s{colours[entry.label] % len(SERIES)}")
+        add(add(line, "td"), "span", short.of(entry.label), class_=f"plugin s{colours[entry.label] % len(SERIES)}",
+            title=entry.label if entry.label in short.names else None)
         for length in lengths:
             _write_number(line, site, entry, length, board.unit)
         verdict, words, row = audit_of(entry.readings)

@@ -60,7 +60,7 @@ class Formatter:
             share = f" {len(same)} of {len(place.rows)}" if len(same) < len(place.rows) else ""
             value = f" ({format_value(same[0].value, same[0].unit)})" if same[0].value is not None else ""
             found.append(Part((joint if found else "") + status + share + value, "failed", tuple(same)))
-            reasons += [f"{row.label}: {status}: {row.reason}" for row in same if row.reason]
+            reasons += [f"{self.pivot.short.of(row.label)}: {status}: {row.reason}" for row in same if row.reason]
         if not found:
             found.append(Part("–", "empty"))
         found += [Part(f" [{self.reasons.setdefault(reason, len(self.reasons) + 1)}]", "note")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from ...labels import ShortLabels
 from ...store import Row
 from ..contents import Contents
 from ..statistics.intervals import Estimate, mean_interval
@@ -62,14 +63,16 @@ class Pivot:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
     A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
-    a column of `context` that varies, and older source of a plugin; `notes` tell of the latter. `swept` are the columns
-    that some plugin has at several lengths, or numbers of qubits where rows are of circuits; `across` is their symbol.
+    a column of `context` that varies, and older source of a plugin; `notes` tell of the latter and of short labels.
+    `swept` are the columns that some plugin has at several lengths, or numbers of qubits where rows are of circuits;
+    `across` is their symbol.
     """
 
     def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
                  context: Sequence[str] = CONTEXT):
         everything = as_rows(rows)
         self.context, self.contents = context, Contents(everything)
+        self.short = ShortLabels(row.label for row in everything)
         values = {name: {self._value(r, name) for r in everything} - {None, "", 0} for name in context}
         self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
@@ -86,7 +89,7 @@ class Pivot:
         self.across = "n" if any(row.n_qubits and not row.seq_len for row in shown) else "T"
         constant = {r.seq_len for r in shown if r.seq_len}
         self.title = [f"T={length}" for length in constant if len(constant) == 1]
-        self.notes = self.contents.notes(shown)
+        self.notes = self.contents.notes(shown) + self.short.notes
         self.title += [in_context(name, v) for name in context if name not in self.varying for v in values[name]]
 
     def _fill(self, rows: Iterable[Row]) -> None:
@@ -115,7 +118,7 @@ class Pivot:
     def _key(self, row: Row) -> RowKey:
         context = (in_context(name, value) for name in self.varying if (value := self._value(row, name)))
         older = "" if "setting" in self.context else self.contents.edition(row)     # a setting tells it already
-        return (row.label, row.metric.partition(":")[2], *context, *filter(None, [older]))
+        return (self.short.of(row.label), row.metric.partition(":")[2], *context, *filter(None, [older]))
 
     def _value(self, row: Row, name: str) -> Any:
         return self.contents.corpus(row) if name == "corpus" else getattr(row, name)
