@@ -9,10 +9,12 @@ from harness import ModelSpec, load_results
 from harness.checkpoint import open_checkpoint
 from harness.conformance.option_checks import check_options
 from harness.conformance.result import CheckFailed
-from harness.errors import PluginError
+from harness.errors import PluginError, UsageError
 from harness.options import make_config
 from harness.registry import load
 from harness.run.cells import Choice
+from harness.run.plan import check_options as check_selected
+from harness.run.plan import choose
 from harness.selector import Selector, options_in
 from harness.sizing import count_on_meta
 from harness.specs import missing
@@ -116,6 +118,41 @@ def test_variants_leave_alone_what_is_set():
     assert choice.variants({"a": "3"}) == ("", "b=2")
     assert choice.variants({"as_published": "true"}) == ("",)
     assert choice.variants({"as_published": "false"}) == choice.variants({})
+
+
+DEPENDENT = '''
+from dataclasses import dataclass
+
+from harness import ModelSpec, hookimpl
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 8
+    memory: bool = True
+    window: int | None = None
+
+    def __post_init__(self):
+        if self.window is not None and not self.memory:
+            raise ValueError(f"window={self.window} needs memory=true")
+
+
+@hookimpl
+def harness_models():
+    return [ModelSpec("dependent", f"{__name__}:None", f"{__name__}:Config", "classical", "a memory", "the tests",
+                      tunable=("window=4", "dim=4"))]
+'''
+
+
+def test_a_set_that_does_not_go_with_what_is_written_is_not_tried(tmp_path):
+    (tmp_path / "dependent.py").write_text(DEPENDENT)
+    registry = load([tmp_path / "dependent.py"])
+    plain, without = choose(registry, ["dependent", "dependent:memory=false"])
+    assert plain.variants({}) == ("", "window=4", "dim=4")
+    assert without.variants({"memory": "false"}) == ("", "dim=4")
+    (both,) = choose(registry, ["dependent:memory=false:window=4"])
+    with pytest.raises(UsageError, match=r"^dependent refuses these options: window=4 needs memory=true$"):
+        check_selected([both], "")
 
 
 @pytest.mark.parametrize("name", [name for name, spec in load().models.items() if spec.tunable and not missing(spec)])

@@ -85,13 +85,15 @@ class Cell:
 @dataclass(frozen=True)
 class Choice:
     """One selected plugin: its spec, the selector as written, the digests of its source and of its trained weights, the
-    names of its options, none where it is unavailable."""
+    names of its options, none where it is unavailable, and the `tunable` sets that its config refuses beside those
+    that were written."""
 
     spec: ModelSpec
     selector: Selector
     code: str = ""
     weights: str = ""
     options: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -108,10 +110,11 @@ class Choice:
 
     def variants(self, options: Mapping[str, str]) -> tuple[str, ...]:
         """What a search chooses among, as options after a name: "" for those at hand, and the plugin's `tunable` sets
-        that leave them alone. What was published is measured as it was."""
+        that leave them alone and that go with them. What was published is measured as it was."""
         if options.get(PUBLISHED) == "true":
             return ("",)
-        return "", *(text for text in self.spec.tunable if not options_in(text).keys() & options.keys())
+        return "", *(text for text in self.spec.tunable
+                    if text not in self.refused and not options_in(text).keys() & options.keys())
 
 
 @dataclass(frozen=True)

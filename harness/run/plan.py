@@ -15,7 +15,7 @@ from ..executor import Events, Executor, Stop
 from ..locking import at_work, locked
 from ..reading import conclude
 from ..registry import Registry
-from ..selector import Selector, parse_selector
+from ..selector import Selector, options_in, parse_selector
 from ..specs import ModelSpec, missing
 from ..store import SCHEMA, CellResult, Row, Store, now
 from ..suite import LIMITS, Suite
@@ -43,11 +43,23 @@ def choose(registry: Registry, selectors: Sequence[str]) -> tuple[Choice, ...]:
                 trained_values(registry.configs, spec, checkpoint.config, selector.checkpoint)
             options = checkpoint.config.model
         code = model_digest(registry, spec, options)
-        choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint), known))
+        refused = _refused(registry.configs, spec, selector) if known and not selector.checkpoint else ()
+        choices.append(Choice(spec, selector, code, weights_digest(selector.checkpoint), known, refused))
     labels = [choice.label for choice in choices]
     if len(set(labels)) != len(labels):
         raise UsageError(f"a plugin is selected twice in {', '.join(labels)}")
     return tuple(choices)
+
+
+def _refused(configs: Configs, spec: ModelSpec, selector: Selector) -> tuple[str, ...]:
+    """The sets of options to tune by that the config does not take beside those of the selector, which it takes."""
+    own, refused = dict(selector.options), []
+    for text in spec.tunable if own else ():
+        try:
+            configs.values(spec, own | options_in(text))
+        except UsageError:
+            refused.append(text)
+    return tuple(refused)
 
 
 def _canonical(configs: Configs, spec: ModelSpec, selector: Selector) -> Selector:
