@@ -1,11 +1,15 @@
 """Short labels tell what differs, leave alone what is short or alone, and are read back as what they stand for."""
 
 import pytest
-from synthetic import weighed
+from synthetic import store, weighed
 
+from harness.evidence.comparison.table import page
+from harness.evidence.report.compose import build
+from harness.evidence.report.document import Figure, Paragraph, Table
 from harness.evidence.tables.pivot import Pivot
 from harness.labels import LONG, ShortLabels
 from harness.reading import Run
+from harness.registry import load
 from harness.selector import parse_selector
 
 PUBLISHED = "phaserotator:as_published=true:coherence={}:global_tokens=0:lora_rank=0"
@@ -15,7 +19,7 @@ VARIANTS = [PUBLISHED.format(0.0), PUBLISHED.format(0.1), "phaserotator", "basel
 def measured(label):
     """A cell of what a label selects."""
     selector = parse_selector(label)
-    return weighed(selector.name, "state_bytes", 1.0, options=selector.options)
+    return weighed(selector.name, "peak_bytes", 1.0, options=selector.options)
 
 
 def test_what_all_variants_of_a_plugin_share_is_left_out_and_told_once():
@@ -58,7 +62,32 @@ def test_a_run_reads_a_short_label_as_the_plugin_that_it_stands_for():
 
 def test_a_table_has_short_labels_and_says_what_they_stand_for_while_its_rows_keep_theirs():
     rows = [row for label in VARIANTS for row in measured(label).rows]
-    pivot = Pivot(rows, ["state_bytes"])
+    pivot = Pivot(rows, ["peak_bytes"])
     assert {key[0] for key in pivot.keys} == set(map(ShortLabels(VARIANTS).of, VARIANTS))
     assert any(note.startswith("phaserotator:... stands for") for note in pivot.notes)
     assert {row.label for row in rows} == set(VARIANTS)
+
+
+def test_a_report_has_short_labels_with_one_colour_each_and_whole_selectors_in_its_rows(tmp_path):
+    labels = [PUBLISHED.format(0.0), PUBLISHED.format(0.1), "baseline"]
+    document = build([store(tmp_path / "run", list(map(measured, labels)))], load())
+    blocks = [(section.name, block) for section in document.sections for block in section.blocks]
+    told = {}
+    for name, table in blocks:
+        if isinstance(table, Table):
+            told.setdefault(name, set()).update(text for line in table.rows for text in (cell.text for cell in line))
+    short = {"phaserotator:coherence=0.0:...", "phaserotator:coherence=0.1:..."}
+    assert set(labels) <= told["rows"] and not short & told["rows"]
+    assert short <= told["suite-0"] and not set(labels[:2]) & told["suite-0"]
+    assert any("phaserotator:... stands for" in span.text for name, block in blocks
+               if name == "summary" and isinstance(block, Paragraph) for span in block.spans)
+    kinds = {cell.text: cell.spans[0].kind for _, table in blocks if isinstance(table, Table)
+             for line in table.rows for cell in line if cell.text in {*short, *labels} and cell.spans[0].kind}
+    assert kinds["phaserotator:coherence=0.0:..."] == kinds[labels[0]] != kinds[labels[1]]
+    assert not any(labels[0] in str(block.drawing.spec) for _, block in blocks if isinstance(block, Figure))
+
+
+def test_two_variants_beside_each_other_are_called_by_what_differs():
+    found = page([], names=(PUBLISHED.format(0.0), PUBLISHED.format(0.1)))
+    assert found.headings[2:4] == ["phaserotator:coherence=0.0:...", "phaserotator:coherence=0.1:..."]
+    assert found.notes[0].startswith("phaserotator:... stands for phaserotator:as_published=true:global_tokens")

@@ -47,20 +47,17 @@ class FlashLinear(LanguageModel):
             raise Unsupported(f"flash-linear-attention does not run on {tokens.device.type}: --device cuda")
         if self.training and state is None:
             return self.inner(input_ids=tokens, use_cache=False).logits, None
-        if state is None or self.config.layer not in SINGLE:
-            return self.read(tokens, state)
-        found = []
-        for token in tokens.split(1, dim=1):
-            logits, state = self.read(token, state)
-            found.append(logits)
-        return torch.cat(found, dim=1), state
+        return self.advance(tokens, _copied(state))
 
-    def read(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """A call of the model, which keeps what its layers keep."""
-        before = 0 if state is None else state["length"]
-        output = self.inner(input_ids=tokens, past_key_values=_cache(state), use_cache=True)
-        layers = [_kept(layer.state) for layer in output.past_key_values.layers]
-        return output.logits, {"length": before + tokens.shape[1], "layers": layers}
+    def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """The model keeps what its layers keep, in the tensors that it was given."""
+        single, found = state is not None and self.config.layer in SINGLE, []
+        for piece in tokens.split(1 if single else tokens.shape[1], dim=1):
+            output = self.inner(input_ids=piece, past_key_values=_cache(state), use_cache=True)
+            layers = [_kept(layer.state) for layer in output.past_key_values.layers]
+            state = {"length": (state["length"] if state else 0) + piece.shape[1], "layers": layers}
+            found.append(output.logits)
+        return torch.cat(found, dim=1), state
 
 
 def _kinds(layer: str) -> tuple[Any, Any]:
@@ -79,14 +76,14 @@ def _kinds(layer: str) -> tuple[Any, Any]:
 
 
 def _cache(state: Any) -> Any:
-    """A cache of fla that holds copies of a state."""
+    """A cache of fla that holds the tensors of a state."""
     from fla.models.utils import Cache, FLALayer
 
     cache = Cache()
     for held in state["layers"] if state else ():
         layer = FLALayer()
         layer.update(offset=state["length"])
-        layer.state |= {name: _copied(value) for name, value in held.items()}
+        layer.state |= {name: _tuples(value) for name, value in held.items()}
         cache.layers.append(layer)
     return cache
 
@@ -98,5 +95,13 @@ def _kept(value: Any) -> Any:
     return [_kept(part) for part in value] if isinstance(value, list | tuple) else value
 
 
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
 def _copied(value: Any) -> Any:
-    return tuple(map(_copied, value)) if isinstance(value, list | tuple) else value.clone()
+    if isinstance(value, dict):
+        return {name: _copied(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_copied(part) for part in value]
+    return value.clone() if isinstance(value, Tensor) else value

@@ -37,11 +37,15 @@ class XLSTM(LanguageModel):
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         if self.training and state is None:
             return self.inner(tokens), None
-        found, after = [], _copied(state or {})     # a step writes its state in place
+        return self.advance(tokens, _copied(state or {}))
+
+    def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """A step writes into its state."""
+        found = []
         for token in tokens.split(1, dim=1):
-            logits, after = self.inner.step(token, after)
+            logits, state = self.inner.step(token, state)
             found.append(logits)
-        return torch.cat(found, dim=1), after
+        return torch.cat(found, dim=1), state
 
 
 def _copied(value: Any) -> Any:
