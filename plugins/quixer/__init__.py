@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness import ModelSpec, hookimpl
 
 
@@ -16,3 +18,8 @@ def harness_models() -> list[ModelSpec]:
         source="Khatri et al. 2406.04305",
         circuits="harness.plugins.quixer.study:quixer_circuits",
     )]
+
+
+@hookimpl
+def harness_claims() -> list[Path]:
+    return [Path(__file__).with_name(name) for name in ("claims.toml", "qbet.toml")]
