@@ -7,12 +7,15 @@ from functools import reduce
 import numpy as np
 import pytest
 import torch
+from harness.plugins.quantum.circuit.plan import Readout
 from harness.plugins.quixer.ansatz import everywhere, layered, plan_of, rings
 from harness.plugins.quixer.config import QuixerConfig
 from harness.plugins.quixer.model import Quixer
 from harness.plugins.quixer.powers import Powers
 from harness.plugins.quixer.registers import Modes, Qubits
+from harness.plugins.quixer.study import quixer_circuits
 
+from harness import Unsupported
 from harness.audit.auditor import audit
 
 X, Y, Z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])
@@ -185,6 +188,20 @@ def test_only_the_window_is_seen_and_kept():
     torch.testing.assert_close(moved[:, 11:], whole[:, 11:])
     assert not torch.allclose(moved[:, 10], whole[:, 10])
     torch.testing.assert_close(*after)
+
+
+def test_the_suite_of_circuits_measures_that_of_a_token():
+    family = quixer_circuits(QuixerConfig(qubits=3, ansatz_layers=2))
+    circuit = family.at(*family.size)
+    assert circuit.facts == {"n_qubits": 3, "depth": 2, "two_qubit_gates": 12}
+    angles, loaded = circuit.draw(2, seed=0)
+    found = torch.complex(*circuit.run(Readout("state"), angles, loaded).unbind(1))
+    np.testing.assert_allclose(found, [unitary(3, one.double().numpy())[:, 0] for one in angles], atol=1e-6)
+    assert min(circuit.squared_gradients(4)) > 0
+    for refused in (lambda: quixer_circuits(QuixerConfig(circuit="classical")), lambda: family.at(1, 1),
+                    lambda: family.disturb(model(), 1.0), lambda: model().circuit_cost(8)):
+        with pytest.raises(Unsupported):
+            refused()
 
 
 def test_published_sizes():

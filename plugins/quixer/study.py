@@ -6,7 +6,7 @@ among tokens and those of the transformation, is not built: what a device would 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from torch import nn
@@ -60,7 +60,10 @@ class TokenConfig(CircuitConfig):
 class TokenFamily(Family):
     def at(self, qubits: int, layers: int) -> Circuit:
         statevector.fit_qubits(qubits)
-        return TokenCircuit(TokenConfig(qubits=qubits, layers=layers, entangler=self.config.entangler), self.library)
+        try:
+            return TokenCircuit(replace(self.config, qubits=qubits, layers=layers), self.library)
+        except ValueError as error:
+            raise Unsupported(str(error)) from None
 
     def disturb(self, model: nn.Module, strength: float) -> None:
         raise Unsupported("the circuit of a whole window is not built here, so noise does not act on it")
