@@ -185,6 +185,7 @@ def test_only_the_window_is_seen_and_kept():
         assert torch.equal(state, long[:, -3:])
         after = [made(long[:, :1], kept)[0] for kept in (state, other[:, -3:])]
         moved = made(torch.cat([(long[:, :8] + 1) % VOCAB, long[:, 8:]], dim=1))[0]
+    assert made.note() == "predicts from the last 4 tokens"
     torch.testing.assert_close(moved[:, 11:], whole[:, 11:])
     assert not torch.allclose(moved[:, 10], whole[:, 10])
     torch.testing.assert_close(*after)

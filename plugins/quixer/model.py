@@ -92,6 +92,9 @@ class Quixer(LanguageModel):
             found.append(psi)
         return torch.stack(found, 1)
 
+    def note(self) -> str:
+        return f"predicts from the last {self.config.window} tokens"
+
     def diagnostics(self) -> dict[str, float]:
         """How often a device's post-selection would succeed, mean over the last positions."""
         return {"post_selection_probability": self.probability}
