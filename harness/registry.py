@@ -36,7 +36,7 @@ BUILTIN = (
     "harness.plugins.baseline", "harness.plugins.ssm", "harness.plugins.phasefield",
     "harness.plugins.goldenratio", "harness.plugins.wave",
     "harness.plugins.phaserotator", "harness.plugins.superposition",
-    "harness.plugins.brain", "harness.plugins.quantum", "harness.plugins.recurrent",
+    "harness.plugins.brain", "harness.plugins.quantum", "harness.plugins.quixer", "harness.plugins.recurrent",
     "harness.plugins.peers", "harness.plugins.packages", "harness.plugins.fla",
 )
 IMPORT_LIMIT_S = 60

@@ -12,7 +12,7 @@ from harness.registry import load
 ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / "../shared/seeds"
 COUNTS = {"seed 000": 6, "seed 001": 47, "seed 002": 7, "seed 003": 10, "seed 004": 12,
-          "Qelm, its repository": 6, "qllm2 v4, its code": 1}
+          "Qelm, its repository": 6, "qllm2 v4, its code": 1, "Quixer, its paper": 6, "QBET, its repository": 10}
 
 
 @pytest.fixture(scope="module")
