@@ -19,6 +19,7 @@ from .automata import automaton_chances, automaton_text
 from .formal import MODULUS, modular_arithmetic, parity
 from .groups import group_word, multiplication
 from .mad import compression, context_recall, fuzzy_recall, memorisation, selective_copy
+from .retrieval import induction, needle, string_copy
 from .stream import Stream, Text
 
 Setting = Mapping[str, Any]
@@ -129,6 +130,12 @@ def _based(length: int, pairs: int) -> Setting:
     return {"vocab": 8192, "length": length, "pairs": pairs, "filler": "random"}
 
 
+def _needles(*train: tuple[int, int], test: int) -> Size:
+    """Texts to train on for every length, and as many of each to test on."""
+    settings = [(texts, {"vocab": 32, "length": length, "pairs": 4, "queries": 4}) for length, texts in train]
+    return Size(tuple(settings), tuple((test, setting) for _, setting in settings))
+
+
 def _group(group: str) -> Ability:
     return Ability(group.lower(), group_word, _elements, lambda setting: 1 / _elements(setting),
                    alike(800_000, 200_000, group=group, length=20),
@@ -169,6 +176,14 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
     _associative("mqar:compositional",                      # ours
                  alike(100_000, 3_000, vocab=8192, length=128, pairs=8, grid=4),
                  alike(8_000, 256, vocab=64, length=64, pairs=4, grid=4)),
+    Ability("copy", string_copy, _vocab, lambda setting: 1 / (_vocab(setting) - 1),         # its sizes are ours
+            alike(100_000, 1_000, vocab=27, shortest=2, length=600),
+            alike(16_000, 256, vocab=17, shortest=4, length=16)),
+    Ability("induction", induction, _vocab, lambda setting: 1 / (_vocab(setting) - 1),
+            alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32)),
+    Ability("needle", needle, _vocab, _valued,                                              # its sizes are ours
+            _needles((64, 100_000), (256, 20_000), (1024, 20_000), test=1_000),
+            _needles((64, 3_000), (256, 300), test=256)),
     Ability("regbench", automaton_text, lambda setting: setting["letters"] + 2,
             lambda setting: 1 / (setting["letters"] + 1),
             alike(5_000, 500, letters=18, states=12, strings=(10, 19), longest=49, length=1024),
