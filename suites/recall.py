@@ -7,9 +7,9 @@ Notable:
   recall has set in, and are judged by the last fifth of their practice, on texts never seen before;
 - output heads are untied where a plugin has the option and none is given, which its rows say: a transformer whose head
   is its embedding has not learned associative recall with twice the practice;
-- accuracies are of weights that passed the audit at the scored length, on held-out texts, by load and distance: the
-  column `mqar_accuracy@16` is associative recall among 16 pairs, `mqar_accuracy` the mean over the loads (tasks, chance
-  and ceiling: harness.data.tasks);
+- the tasks are those of the suite `abilities`, in one alphabet (harness.data.abilities.mixture); accuracies are of
+  weights that passed the audit at the scored length, on held-out texts, by load and distance: the column
+  `mqar_accuracy@16` is associative recall among 16 pairs, `mqar_accuracy` the mean over the loads;
 - the probes ask the state itself (harness.bench.state_probes); `--state-bytes` makes models of equal state, and bits
   recalled per byte of it compare them whatever each of them spends.
 
@@ -102,27 +102,27 @@ def fit(cell: Cell, bench: Workbench, model: Any, lr: float) -> int | None:
 
 
 def ask(cell: Cell, bench: Workbench, forward: Any, common: dict[str, Any]) -> None:
-    """Accuracy on held-out texts of every case; mean over its cases, chance and ceiling of every task."""
-    found: dict[Any, list[float]] = {}
+    """Accuracy on held-out texts of every case; mean over its cases, and chance, of every task."""
+    found: dict[str, list[float]] = {}
     for case in bench.recall.cases:
         shares = bench.recall.right_answers(forward, case, TEXTS, cell.seed)
         accuracy = stats.share_interval(float(shares.mean()), len(shares))
-        bench.row(f"{case.task.name}_accuracy@{case.size}", accuracy.value, "", "higher",
+        bench.row(f"{case.name}_accuracy@{case.size}", accuracy.value, "", "higher",
                   ci_low=accuracy.low, ci_high=accuracy.high, **common)
         bench.raw[f"right@{case}"] = shares.tolist()
-        found.setdefault(case.task, []).append(float(shares.mean()))
-    for task, accuracies in found.items():
+        found.setdefault(case.name, []).append(float(shares.mean()))
+    chances = {case.name: case.chance for case in bench.recall.cases}
+    for name, accuracies in found.items():
         mean = stats.share_interval(sum(accuracies) / len(accuracies), TEXTS * len(accuracies))
-        bench.row(f"{task.name}_accuracy", mean.value, "", "higher", ci_low=mean.low, ci_high=mean.high, **common)
-        bench.row(f"{task.name}_chance", task.chance, **common)
-        bench.row(f"{task.name}_ceiling", task.ceiling, **common)
+        bench.row(f"{name}_accuracy", mean.value, "", "higher", ci_low=mean.low, ci_high=mean.high, **common)
+        bench.row(f"{name}_chance", chances[name], **common)
 
 
 def probe(cell: Cell, bench: Workbench, forward: Any, common: dict[str, Any]) -> None:
     """What the state holds, for how long, what disturbs it, how much of it is used."""
     probes, cases = bench.recall.probes(forward, cell.seed), bench.recall.cases
-    loads = [case.size for case in cases if case.task.name == "mqar"]
-    distances = [case.size for case in cases if case.task.name == "needle"]
+    loads = [case.size for case in cases if case.name == "mqar"]
+    distances = [case.size for case in cases if case.name == "needle"]
     bits, by_load = probes.capacity(loads, cell.seq_len)
     kept, by_distance = probes.persistence(distances)
     rank, possible = probes.rank(max(loads))

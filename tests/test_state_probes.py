@@ -7,31 +7,33 @@ import torch
 from torch import Tensor
 
 from harness.bench.state_probes import Probes, effective_rank, flatten, information
-from harness.data.tasks import DIGITS, FILLER, KEYS, LETTERS, VALUES
+from harness.data.abilities import mixture
+from harness.data.abilities.mixture import LETTERS
 
-BOS, VOCAB = 256, 257
+VOCAB, KEYS, VALUES = 257, mixture.KEYS, mixture.VALUES
+FIRST_KEY, FIRST_VALUE = ord("A"), ord("a")
 
 
 class OuterProduct:
     """S <- decay S + value key^T after every pair KEY value; a query reads S key. Keys of `dim` orthogonal directions:
     key i has direction i mod dim, so those beyond the first `dim` collide."""
 
-    def __init__(self, dim=LETTERS, decay=1.0, delta=False):
-        self.keys = torch.eye(dim).repeat(-(-LETTERS // dim), 1)[:LETTERS]
+    def __init__(self, dim=KEYS, decay=1.0, delta=False):
+        self.keys = torch.eye(dim).repeat(-(-KEYS // dim), 1)[:KEYS]
         self.decay, self.delta = decay, delta
 
     def __call__(self, tokens, state=None):
         rows = len(tokens)
-        memory, last = state or (torch.zeros(rows, LETTERS, self.keys.shape[1]), torch.zeros(rows, self.keys.shape[1]))
+        memory, last = state or (torch.zeros(rows, VALUES, self.keys.shape[1]), torch.zeros(rows, self.keys.shape[1]))
         logits = torch.zeros(rows, tokens.shape[1], VOCAB)
         for t, token in enumerate(tokens.unbind(1)):
-            is_value = ((token >= VALUES) & (token < VALUES + LETTERS)).float()[:, None]
-            is_key = ((token >= KEYS) & (token < KEYS + LETTERS)).float()[:, None]
-            value = torch.eye(LETTERS)[(token - VALUES) % LETTERS] * is_value
+            is_value = ((token >= FIRST_VALUE) & (token < FIRST_VALUE + VALUES)).float()[:, None]
+            is_key = ((token >= FIRST_KEY) & (token < FIRST_KEY + KEYS)).float()[:, None]
+            value = torch.eye(VALUES)[(token - FIRST_VALUE) % VALUES] * is_value
             known = torch.einsum("rvk,rk->rv", memory, last) if self.delta else 0
             memory = self.decay * memory + (value - known * is_value)[:, :, None] * last[:, None]
-            last = self.keys[(token - KEYS) % LETTERS] * is_key
-            logits[:, t, VALUES:VALUES + LETTERS] = torch.einsum("rvk,rk->rv", memory, last)
+            last = self.keys[(token - FIRST_KEY) % KEYS] * is_key
+            logits[:, t, FIRST_VALUE:FIRST_VALUE + VALUES] = torch.einsum("rvk,rk->rv", memory, last)
         return logits, (memory, last)
 
 
@@ -51,29 +53,29 @@ class Oracle:
 
 
 def test_orthogonal_keys_are_recalled_without_error():
-    """LETTERS orthogonal keys: capacity is every bit that was written, 16 values of 4 bits."""
-    bits, accuracy = Probes(OuterProduct(), BOS).capacity([4, 16])
+    """Orthogonal keys: capacity is every bit that was written, 16 of 17 values each."""
+    bits, accuracy = Probes(OuterProduct()).capacity([4, 16])
     assert accuracy == {4: 1.0, 16: 1.0}
-    assert bits == 16 * math.log2(LETTERS)
+    assert bits == 16 * math.log2(VALUES)
 
 
 @pytest.mark.parametrize(("seq_len", "kept"), [(16, 1.0), (25, 0.0)])
 def test_questions_come_after_filler_up_to_the_length(seq_len, kept):
     """Four pairs and a memory that lasts 8 tokens beyond them: 16 tokens leave no filler, 25 leave 9."""
-    assert (Probes(Forgetful(), BOS).capacity([4], seq_len)[1][4] > 0.5) == bool(kept)
+    assert (Probes(Forgetful()).capacity([4], seq_len)[1][4] > 0.5) == bool(kept)
 
 
 def test_keys_that_share_a_direction_recall_the_sum():
     """16 keys in 8 directions: each read is a tie of its own value and that of the key it collides with, which `argmax`
     gives to the smaller one. Right with probability 1/2 + 1/2 P(equal)."""
-    probes = Probes(OuterProduct(dim=8), BOS, rows=512)
+    probes = Probes(OuterProduct(dim=8), rows=512)
     _, accuracy = probes.capacity([16])
-    assert accuracy[16] == pytest.approx(0.5 + 0.5 / LETTERS, abs=0.03)
+    assert accuracy[16] == pytest.approx(0.5 + 0.5 / VALUES, abs=0.03)
 
 
 def test_the_oracle_recalls_everything_at_any_distance():
-    probes = Probes(Oracle(), BOS, rows=8)
-    assert probes.capacity([4, 8])[0] == 8 * math.log2(LETTERS)
+    probes = Probes(Oracle(), rows=8)
+    assert probes.capacity([4, 8])[0] == 8 * math.log2(VALUES)
     assert probes.persistence([1, 8, 16]) == (16, {1: 1.0, 8: 1.0, 16: 1.0})
     assert probes.interference() == 0
     assert probes.rank(4) == (0.0, 0)                               # tokens are no real numbers
@@ -89,7 +91,7 @@ class Forgetful(OuterProduct):
         memory, age = state or (None, 0)
         for t in range(tokens.shape[1]):
             step, memory = super().__call__(tokens[:, t:t + 1], memory)
-            bound = ((tokens[:, t] >= VALUES) & (tokens[:, t] < VALUES + LETTERS)).any()
+            bound = ((tokens[:, t] >= FIRST_VALUE) & (tokens[:, t] < FIRST_VALUE + VALUES)).any()
             age = 0 if bound else age + 1
             logits[:, t] = step[:, 0] * (age <= self.span)
         return logits, (memory, age)
@@ -97,7 +99,7 @@ class Forgetful(OuterProduct):
 
 def test_persistence_ends_where_the_memory_does():
     """The query is the token `distance` after the value, so distance 8 is the last that a span of 8 holds."""
-    kept, accuracy = Probes(Forgetful(), BOS).persistence([1, 4, 8, 9, 16])
+    kept, accuracy = Probes(Forgetful()).persistence([1, 4, 8, 9, 16])
     assert kept == 8
     assert [accuracy[d] for d in (1, 4, 8)] == [1, 1, 1]
     assert max(accuracy[9], accuracy[16]) < 0.5
@@ -105,16 +107,16 @@ def test_persistence_ends_where_the_memory_does():
 
 def test_interference_is_what_further_pairs_cost_over_filler():
     """Orthogonal keys: nothing. One direction for all keys: the first of two values is read where it is not larger."""
-    assert Probes(OuterProduct(), BOS).interference() == 0
-    lost = Probes(OuterProduct(dim=1), BOS, rows=512).interference(disturbers=1)
-    assert lost == pytest.approx(0.5 - 0.5 / LETTERS, abs=0.08)
+    assert Probes(OuterProduct()).interference() == 0
+    lost = Probes(OuterProduct(dim=1), rows=512).interference(disturbers=1)
+    assert lost == pytest.approx(0.5 - 0.5 / VALUES, abs=0.08)
 
 
 def test_a_delta_rule_lets_the_last_pair_win():
     """One direction for all keys, and each write erases what the direction held: only the last value is read."""
-    probes = Probes(OuterProduct(dim=1, delta=True), BOS, rows=512)
+    probes = Probes(OuterProduct(dim=1, delta=True), rows=512)
     _, accuracy = probes.capacity([2])
-    assert accuracy[2] == pytest.approx(0.5 + 0.5 / LETTERS, abs=0.04)
+    assert accuracy[2] == pytest.approx(0.5 + 0.5 / VALUES, abs=0.04)
 
 
 @pytest.mark.parametrize(("matrix", "rank"), [
@@ -128,11 +130,11 @@ def test_effective_rank_of_known_matrices(matrix, rank):
 
 def test_rank_counts_the_directions_that_states_vary_in():
     """The sum of values written to orthogonal keys varies in every direction; a constant state in none."""
-    rank, possible = Probes(OuterProduct(), BOS, rows=64).rank(16)
+    rank, possible = Probes(OuterProduct(), rows=64).rank(16)
     assert possible == 63
     assert 40 < rank <= 63
     constant = torch.ones(64, 5)
-    assert Probes(lambda tokens, state=None: (torch.zeros(*tokens.shape, VOCAB), constant), BOS).rank(4) == (0.0, 5)
+    assert Probes(lambda tokens, state=None: (torch.zeros(*tokens.shape, VOCAB), constant)).rank(4) == (0.0, 5)
 
 
 def test_flatten_takes_real_numbers_by_row():
@@ -157,9 +159,9 @@ def test_questions_do_not_disturb_the_state():
             asked.append((tokens.shape[1], id(state)))
             return super().__call__(tokens, state)
 
-    Probes(Counting(), BOS).capacity([4])
+    Probes(Counting()).capacity([4])
     writing, *reading = asked
-    assert writing[0] == 1 + 8
+    assert writing[0] == 8
     assert [length for length, _ in reading] == [1] * 4
     assert len({state for _, state in reading}) == 1
 
@@ -171,7 +173,6 @@ def test_probe_texts_are_made_of_the_task_alphabets():
         seen.append(tokens)
         return torch.zeros(*tokens.shape, VOCAB), torch.zeros(len(tokens), 1)
 
-    Probes(forward, BOS).persistence([1, 8])
+    Probes(forward).persistence([1, 8])
     text = torch.cat([tokens.flatten() for tokens in seen])
-    known = {BOS, *range(KEYS, KEYS + LETTERS), *range(VALUES, VALUES + LETTERS), *range(FILLER, FILLER + DIGITS)}
-    assert set(text.tolist()) <= known
+    assert set(text.tolist()) <= set(LETTERS.tolist())

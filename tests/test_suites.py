@@ -92,7 +92,7 @@ EXPECTED = {                                # suite -> metrics with (unit, bette
     },
     "recall": {
         "mqar_accuracy": ("", "higher", {"score"}), "needle_accuracy": ("", "higher", {"score"}),
-        "mqar_accuracy@8": ("", "higher", {"score"}), "copy_accuracy@15": ("", "higher", {"score"}),
+        "mqar_accuracy@8": ("", "higher", {"score"}), "copy_accuracy@16": ("", "higher", {"score"}),
         "induction_accuracy@16": ("", "higher", {"score"}), "needle_accuracy@16": ("", "higher", {"score"}),
         "needle4_accuracy@8": ("", "higher", {"score"}), "mqar_chance": ("", "", {"score"}),
         "capacity": ("bits", "higher", {"score"}), "capacity_per_state_byte": ("bits/B", "higher", {"score"}),

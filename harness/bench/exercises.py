@@ -7,7 +7,7 @@ falls on what is asked alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -90,9 +90,13 @@ class Exercises:
             yield np.arange(first, min(first + rows, texts))
 
     def _stacked(self, setting: Setting, part: str, seed: int, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        texts = [self.ability.text(setting, part, seed, index) for index in indices.tolist()]
-        both = Text(np.stack([text.inputs for text in texts]), np.stack([text.targets for text in texts]))
-        return torch.from_numpy(both.inputs), torch.from_numpy(both.targets)
+        return stacked(self.ability.text(setting, part, seed, index) for index in indices.tolist())
+
+
+def stacked(texts: Iterable[Text]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of texts of one length, (B, T) int64 each."""
+    inputs, targets = zip(*texts, strict=True)
+    return torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(targets))
 
 
 def shares_right(logits: Tensor, targets: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ and no question can disturb another, as it does in a text that asks them in turn
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +23,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ..data.tasks import LETTERS, filler, interleave, pairs
+from ..data.abilities.mixture import KEYS, LETTERS, VALUES, VOCAB
+from ..data.abilities.stream import Stream
 
 Forward = Callable[..., tuple[Tensor, Any]]
 DISTURBERS = 7                          # further pairs in `interference`
@@ -33,16 +33,22 @@ DISTURBERS = 7                          # further pairs in `interference`
 class Probes:
     """Probes of `forward` on `rows` texts each. All accuracies are shares of right answers, the likeliest token."""
 
-    def __init__(self, forward: Forward, bos: int, *, rows: int = 64, seed: int = 0, device: str = "cpu"):
-        self.forward, self.bos, self.rows, self.device = forward, bos, rows, device
-        self._random = random.Random(f"probes {seed}")
+    def __init__(self, forward: Forward, *, rows: int = 64, seed: int = 0, device: str = "cpu"):
+        self.forward, self.rows, self.device = forward, rows, device
+        self._stream = Stream("probes", "test", seed, 0)
+
+    def pairs(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct keys and independent values, (rows, n) int64 each, in the letters of the tasks."""
+        keys = np.stack([1 + self._stream.distinct(KEYS, n) for _ in range(self.rows)])
+        values = VOCAB // 2 + self._stream.below(VALUES, self.rows * n).reshape(self.rows, n)
+        return LETTERS[keys], LETTERS[values]
+
+    def filler(self, n: int) -> np.ndarray:
+        return np.full((self.rows, n), LETTERS[0])
 
     def write(self, text: Any, state: Any = None) -> Any:
-        """The state after a text (B, T); a new one begins with BOS."""
-        tokens = torch.as_tensor(text, device=self.device)
-        if state is None:
-            tokens = torch.cat([tokens.new_full((len(tokens), 1), self.bos), tokens], 1)
-        return self.forward(tokens, state)[1]
+        """The state after a text (B, T), and after what it had read before."""
+        return self.forward(torch.as_tensor(text, device=self.device), state)[1]
 
     def read(self, state: Any, keys: Any, values: Any) -> float:
         """Ask one state for every key (B, N): the share of answers that are the values (B, N)."""
@@ -53,25 +59,25 @@ class Probes:
     def capacity(self, loads: Sequence[int], seq_len: int = 0) -> tuple[float, dict[int, float]]:
         """Bits recalled at the best load, and the accuracy at every load.
 
-        Filler follows the pairs, so that questions come where texts of `seq_len` tokens would begin to ask in turn.
+        Filler follows the pairs, so that questions come where a text of `seq_len` tokens has just room for them.
         """
         found = {}
         for load in loads:
-            keys, values = pairs(self.rows, load, self._random)
-            rest = filler(self.rows, max(0, seq_len - 4 * load), self._random)
+            keys, values = self.pairs(load)
+            rest = self.filler(max(0, seq_len - 4 * load))
             found[load] = self.read(self.write(np.concatenate([interleave(keys, values), rest], 1)), keys, values)
-        return max(load * information(share, LETTERS) for load, share in found.items()), found
+        return max(load * information(share, VALUES) for load, share in found.items()), found
 
     def persistence(self, distances: Sequence[int]) -> tuple[int, dict[int, float]]:
         """The longest distance up to which one pair is read in at least half of the texts (0: none), and all of them.
 
         Distances are tokens from the value to the query, as in the task `needle`.
         """
-        keys, values = pairs(self.rows, 1, self._random)
+        keys, values = self.pairs(1)
         state, at, found = self.write(interleave(keys, values)), 1, {}
         for distance in sorted(distances):
             if distance > at:
-                state, at = self.write(filler(self.rows, distance - at, self._random), state), distance
+                state, at = self.write(self.filler(distance - at), state), distance
             found[distance] = self.read(state, keys, values)
         kept = 0
         for distance, share in found.items():
@@ -82,11 +88,11 @@ class Probes:
 
     def interference(self, disturbers: int = DISTURBERS) -> float:
         """How much accuracy on the first pair `disturbers` further pairs cost, over filler of the same length."""
-        keys, values = pairs(self.rows, 1 + disturbers, self._random)
+        keys, values = self.pairs(1 + disturbers)
         first = interleave(keys[:, :1], values[:, :1])
         others = interleave(keys[:, 1:], values[:, 1:])
         state = self.write(first)
-        quiet = self.write(filler(self.rows, 2 * disturbers, self._random), state)
+        quiet = self.write(self.filler(2 * disturbers), state)
         question = keys[:, :1], values[:, :1]
         return self.read(quiet, *question) - self.read(self.write(others, state), *question)
 
@@ -95,8 +101,13 @@ class Probes:
 
         Constant states have rank 0. A model whose state holds no real numbers (a history of tokens) gives (0, 0).
         """
-        states = flatten(self.write(interleave(*pairs(self.rows, load, self._random))), self.rows)
+        states = flatten(self.write(interleave(*self.pairs(load))), self.rows)
         return effective_rank(states - states.mean(0)), min(self.rows - 1, states.shape[1])
+
+
+def interleave(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(rows, n), (rows, n) -> (rows, 2n): a1 b1 a2 b2 …"""
+    return np.stack([first, second], 2).reshape(len(first), -1)
 
 
 def flatten(state: Any, rows: int) -> Tensor:

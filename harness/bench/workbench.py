@@ -378,7 +378,7 @@ class TorchWorkbench(Workbench):
 
     @cached_property
     def recall(self) -> Recall:
-        return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos, self.cell.device)
+        return Recall(self.cell.seq_len, self.cell.batch_size, self.cell.device)
 
     def exercises(self, task: str, size: str, length: int = 0) -> Exercises:
         return Exercises(task_named(task, size, length), self.cell.batch_size, self.cell.device)

@@ -174,7 +174,7 @@ class SealedWorkbench(TorchWorkbench):
 
     @cached_property
     def recall(self) -> Recall:
-        return Recall(self.cell.seq_len, self.cell.batch_size, self.tokenizer.bos)
+        return Recall(self.cell.seq_len, self.cell.batch_size)
 
     def exercises(self, task: str, size: str, length: int = 0) -> Exercises:
         return Exercises(task_named(task, size, length), self.cell.batch_size)
