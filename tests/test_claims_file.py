@@ -191,14 +191,16 @@ def protocols_of(scale):
 def planned(registry, suites, flags, plugins):
     """Cells, on the text that every Python has: of another one the name is looked up alone."""
     known = {key: str(value) if key == "seq_len" else value for key, value in flags.items() if key != "corpus"}
-    options = RunOptions(plugins=",".join(plugins), device="cpu", **known)
+    options = RunOptions(suite=",".join(suites), plugins=",".join(plugins), device="cpu", **known)
     return make_plan(registry, suites, make_request(registry, options), None, False).cells
 
 
 def test_every_protocol_for_a_cpu_can_be_planned(registry):
     """Plugins, options, sizes and lengths of the built-in claims are known; what is missing is a library at most."""
     for suites, flags, plugins in protocols_of("cpu"):
-        assert {cell.suite for cell in planned(registry, suites, flags, plugins)} == set(suites)
+        cells = planned(registry, suites, flags, plugins)
+        assert {cell.suite for cell in cells} == set(suites)
+        assert {cell.get("task", "") for cell in cells} == set(flags.get("tasks", "").split(","))
         registry.corpus(flags.get("corpus", "pydoc"))
 
 

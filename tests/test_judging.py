@@ -209,6 +209,21 @@ def test_shares_are_compared_by_their_difference():
     assert finding.value == pytest.approx(0.3)
 
 
+@pytest.mark.parametrize(("asked", "verdict"), [("accuracy@256:needle", "invalid"), ("accuracy:needle", "invalid"),
+                                                ("accuracy:copy", "confirmed"), ("accuracy@256:copy", "not run")])
+def test_a_task_that_an_audit_refused_has_no_number_of_any_of_its_tests_and_others_have(asked, verdict):
+    """What the suite says of a model that fails: one row, of the task."""
+    results = []
+    for task, status in (("needle", "audit_failed"), ("copy", "ok")):
+        cell = Cell("abilities", "ssm", protocol={"task": task})
+        value = {"value": 0.9, "ci_low": 0.85, "ci_high": 0.94} if status == "ok" else {"reason": "it leaks"}
+        told = row(cell, f"accuracy:{task}", value.pop("value", None), phase="score", status=status, **value)
+        results.append(replace(weighed("ssm", "x", 1.0), cell=cell.record(), rows=[told]))
+    quantity = Quantity("abilities", asked, "score")
+    finding, = found(run(*results), rule("bound", quantity, to="", confirms="above", threshold=0.5))
+    assert finding.verdict == verdict
+
+
 # No number
 
 def refused(measured, plugin):

@@ -14,6 +14,7 @@ class FlagsTable(Struct, forbid_unknown_fields=True):
 
     params: str = ""
     size: str = ""
+    tasks: str = ""
     state_bytes: str = ""
     seq_len: str | int = ""
     batch_size: int = 0

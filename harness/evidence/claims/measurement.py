@@ -64,7 +64,7 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
     suite, label = suites[quantity.suite], run.label_of(plugin, quantity.suite)
     results = {r.id: r for r in run.results if r.cell["suite"] == quantity.suite}
     rows = [row for result in results.values() for row in result.rows] + list(run.derived)
-    found, failed = [], []
+    found, failed, whole = [], [], _without_test(quantity.metric)
     for row in rows:
         result = results.get(row.cell_id)
         if result is None or result.label != label or at not in (0, row.seq_len or 0):
@@ -72,13 +72,20 @@ def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantit
         named = row.metric == quantity.metric and quantity.phase in ("", row.phase)
         if named and row.value is not None:
             found.append(Reading(row, result, kind_of(suite, row) or ByValue()))
-        elif row.status != "ok" and row.metric in ("", quantity.metric):
+        elif row.status != "ok" and row.metric in ("", quantity.metric, whole):
             failed.append(row)
     if refused := next((row for row in failed if row.status == "audit_failed"), None):
         return ScoreRefused(refused.reason)
     if not found:
         return NoMeasurement(_why(failed, run, plugin, quantity, at))
     return found
+
+
+def _without_test(metric: str) -> str:
+    """ "accuracy:needle" of "accuracy@256:needle": what a cell without numbers names is the task, not each of its
+    tests."""
+    head, colon, case = metric.partition(":")
+    return head.partition("@")[0] + colon + case
 
 
 def _why(failed: Sequence[Row], run: Run, plugin: str, quantity: Quantity, at: int) -> str:
