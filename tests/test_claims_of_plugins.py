@@ -11,7 +11,7 @@ from harness.registry import load
 
 ROOT = Path(__file__).parents[1]
 SEEDS = ROOT / "../shared/seeds"
-COUNTS = {"seed 000": 6, "seed 001": 47, "seed 002": 7, "seed 003": 10, "seed 004": 12,
+COUNTS = {"seed 000": 6, "seed 001": 47, "seed 002": 7, "seed 003": 11, "seed 004": 12,
           "Qelm, its repository": 6, "qllm2 v4, its code": 1, "Quixer, its paper": 6, "QBET, its repository": 10}
 
 
@@ -62,7 +62,7 @@ def test_a_section_is_one_of_its_source(claims, texts):
 
 def test_every_threshold_has_a_reason(tests):
     assert [name for name, test in tests if not test.because] == []
-    assert sum(test.because.startswith(SOURCE) for _, test in tests) > len(tests) / 3
+    assert sum(test.because.startswith(SOURCE) for _, test in tests) >= 42
 
 
 def test_every_test_has_both_controls_or_says_why_it_needs_none(tests):
