@@ -93,7 +93,7 @@ PINNED = {
     "mqar:compositional": "874a813a9e385e14",
     "copy": "6b319609483413f5",
     "induction": "d2f2a1d73e321f23",
-    "needle": "ee984a5e9d25faf0",
+    "needle": "1a418fe5428c1e76",
     "regbench": "2a5c77fe66466e21",
     "z60": "916b0ead9a0c2b63",
     "a4xz5": "96019b5460e6d8c4",

@@ -183,7 +183,7 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
             alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32)),
     Ability("needle", needle, _vocab, _valued,                                              # its sizes are ours
             _needles((64, 100_000), (256, 20_000), (1024, 20_000), test=1_000),
-            _needles((64, 3_000), (256, 300), test=256)),
+            _needles((32, 8_000), (128, 1_000), (256, 500), test=256)),
     Ability("regbench", automaton_text, lambda setting: setting["letters"] + 2,
             lambda setting: 1 / (setting["letters"] + 1),
             alike(5_000, 500, letters=18, states=12, strings=(10, 19), longest=49, length=1024),
