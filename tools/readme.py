@@ -36,6 +36,7 @@ from harness.tuning import choice_in
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
 CLAIMS = Path("results/reference/claims")
+TRANSFORMERS = Path("results/reference/transformers")
 BASELINE = "baseline"
 
 # heading, (suite, metric, phase, length or None for the one there is)
@@ -47,6 +48,7 @@ COLUMNS = (
     ("state at T=1024", ("memory", "state_bytes_per_sequence", "decode", 1024)),
     ("time exponent", ("scaling", "exponent", "train", None)),
 )
+AUDITED = (16, 17, 40)                  # tokens
 LEFT_OUT = ("local slope",)             # of the picture in the README, which is short
 
 
@@ -204,6 +206,31 @@ def tokenizers_part(registry: Registry, root: Path) -> str:
     return "\n".join([*heading("tokenizer", "what it is", "extra"), *(line(*row) for row in rows)])
 
 
+def transformers_part(registry: Registry, root: Path) -> str:
+    """Which architectures pass the audit when a chunk is fed whole, and a row for what was found in each other one."""
+    run = read_run(root / TRANSFORMERS, registry)
+    versions = ", ".join(sorted({record["packages"]["transformers"] for record in run.environments.values()}))
+    found: dict[tuple[str, bool], dict[str, list[Row]]] = {}        # by architecture, and whether it is the default
+    for result in run.results:
+        options = dict(result.cell["options"])
+        checks = found.setdefault((options["arch"], "read" not in options), {})
+        for row in result.rows:
+            if row.status != "ok":
+                checks.setdefault(row.metric, []).append(row)
+    whole = {arch: found.get((arch, False), checks) for (arch, default), checks in found.items() if default}
+    passed, failed = ([arch for arch in whole if bool(whole[arch]) == bad] for bad in (False, True))
+    lines = [*heading("architecture", "check", "16 tokens", "17", "40", "with the plugin's `read`")]
+    for arch in failed:
+        default = "passes" if not found[arch, True] else "fails: " + ", ".join(found[arch, True])
+        for check, rows in whole[arch].items():
+            sizes = {row.seq_len: format_value(row.value, "std") for row in rows if row.value is not None}
+            lines.append(line(f"`{arch}`", check, *(sizes.get(length, "–") for length in AUDITED), default))
+    return (
+        f"transformers {versions}: of {len(whole)} architectures {len(passed)} pass every check when a chunk is fed whole: "
+        + ", ".join(f"`{arch}`" for arch in passed) + ".\n\n" + "\n".join(lines)
+        + f"\n\nSizes in standard deviations of the logits. From `{TRANSFORMERS}`; `make readme` makes this table.")
+
+
 Part = Callable[[Registry, Path], str]
 PAGES: dict[Path, dict[str, Part]] = {
     Path("README.md"): {"picture": picture_part, "plugins": plugins_part, "count": count_part},
@@ -211,6 +238,7 @@ PAGES: dict[Path, dict[str, Part]] = {
     Path("docs/plugins.md"): {"scaffold": scaffold_part},
     Path("docs/suites.md"): {"suites": suites_part},
     Path("docs/corpora.md"): {"corpora": corpora_part, "tokenizers": tokenizers_part},
+    Path("docs/transformers.md"): {"transformers": transformers_part},
     CLAIMS / "README.md": {"verdicts": verdicts_part},
 }
 
