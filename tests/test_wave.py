@@ -182,4 +182,4 @@ def test_the_hook_names_what_exists():
     assert resolve(spec.target) is Wave and resolve(spec.config) is WaveConfig and callable(resolve(spec.kernels))
     assert "torch" not in Path(wave.__file__).with_name("config.py").read_text().replace("(no torch)", "")
     file, = wave.harness_claims()
-    assert len(parse_claims(file)) == 10
+    assert len(parse_claims(file)) == 11

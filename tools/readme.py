@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from harness.plugins.peers.architectures import ARCHITECTURES
+
 from harness.conformance.scaffold import MODEL, SPEC
 from harness.errors import FileError
 from harness.evidence.claims.claim import Claim
@@ -216,17 +218,18 @@ def transformers_part(registry: Registry, root: Path) -> str:
         checks = found.setdefault((options["arch"], "read" not in options), {})
         for row in result.rows:
             if row.status != "ok":
-                checks.setdefault(row.metric, []).append(row)
-    whole = {arch: found.get((arch, False), checks) for (arch, default), checks in found.items() if default}
+                checks.setdefault(row.metric or row.status, []).append(row)
+    whole = {arch: found[arch, "read" not in ARCHITECTURES[arch]] for arch, default in found if default}
     passed, failed = ([arch for arch in whole if bool(whole[arch]) == bad] for bad in (False, True))
-    lines = [*heading("architecture", "check", "16 tokens", "17", "40", "with the plugin's `read`")]
+    lines = [*heading("architecture", "check", "at 16 tokens", "17", "40", "what is found", "as the plugin reads it")]
     for arch in failed:
-        default = "passes" if not found[arch, True] else "fails: " + ", ".join(found[arch, True])
+        default = ", ".join(found[arch, True]) + " fails" if found[arch, True] else "passes"
         for check, rows in whole[arch].items():
-            sizes = {row.seq_len: format_value(row.value, "std") for row in rows if row.value is not None}
-            lines.append(line(f"`{arch}`", check, *(sizes.get(length, "–") for length in AUDITED), default))
+            sizes = {row.seq_len: format_value(row.value) for row in rows if row.value is not None}
+            lines.append(line(
+                f"`{arch}`", check, *(sizes.get(length, "–") for length in AUDITED), rows[-1].reason, default))
     return (
-        f"transformers {versions}: of {len(whole)} architectures {len(passed)} pass every check when a chunk is fed whole: "
+        f"transformers {versions}: of {len(whole)} architectures {len(passed)} pass every check when fed whole: "
         + ", ".join(f"`{arch}`" for arch in passed) + ".\n\n" + "\n".join(lines)
         + f"\n\nSizes in standard deviations of the logits. From `{TRANSFORMERS}`; `make readme` makes this table.")
 

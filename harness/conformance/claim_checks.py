@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def _made(registry: Registry, claim: str, quantity: Quantity) -> None:
     a model or a case of it names is known when it is measured."""
     if quantity.suite not in registry.suites:
         raise CheckFailed(f"claim {claim!r}: {unknown('suite', quantity.suite, registry.suites)}")
-    suite, metric = registry.suites[quantity.suite], quantity.metric.partition(":")[0]
+    suite, metric = registry.suites[quantity.suite], re.split("[:@]", quantity.metric)[0]
     if metric in suite.primary or metric.startswith(DIAGNOSTIC) or metric in CHECKS:
         return
     if not any(metric in path.read_text(encoding="utf-8") for path in source_files(*suite_modules(suite))):
