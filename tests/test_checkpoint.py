@@ -32,8 +32,8 @@ from harness.data.tokenizers import Bytes, make_tokenizer
 from harness.errors import FileError, HarnessError, PluginError, UsageError
 from harness.options import config_class, make_config
 from harness.registry import load
+from harness.run.choices import check_options, choose
 from harness.run.identity import weights_digest
-from harness.run.plan import check_options, choose
 from harness.selector import parse_selector
 from harness.specs import ModelSpec, missing
 

@@ -16,9 +16,9 @@ from harness.errors import PluginError, UsageError
 from harness.importing import module_name
 from harness.options import make_config
 from harness.registry import current, load
+from harness.run.choices import choose
 from harness.run.digest import source_digest
 from harness.run.identity import model_digest
-from harness.run.plan import choose
 from harness.selector import parse_selector
 from harness.specs import ComponentSpec, ModelSpec
 
@@ -215,8 +215,8 @@ def test_an_edited_component_is_measured_again_and_no_other_model_is(plugin):
 
 def test_trained_weights_count_the_components_of_their_config(parts, monkeypatch):
     registry, config = load([parts]), RunConfig("id", "phasefield", "bytes", 257, "", model={"memory": "decay"})
-    monkeypatch.setattr("harness.run.plan.open_checkpoint", lambda name: type("Opened", (), {"config": config}))
-    monkeypatch.setattr("harness.run.plan.weights_digest", lambda name: "w")
+    monkeypatch.setattr("harness.run.choices.open_checkpoint", lambda name: type("Opened", (), {"config": config}))
+    monkeypatch.setattr("harness.run.choices.weights_digest", lambda name: "w")
     choice, = choose(registry, ["phasefield@runs/x"])
     assert choice.code == model_digest(registry, registry.models["phasefield"], {"memory": "decay"})
     assert "+" in choice.code

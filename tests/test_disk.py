@@ -15,7 +15,8 @@ from harness.executor import Events, Stop
 from harness.registry import load
 from harness.run import plan as planning
 from harness.run.cells import Request
-from harness.run.plan import choose, execute, make_plan
+from harness.run.choices import choose
+from harness.run.plan import execute, make_plan
 from harness.store import CellResult, Row, Store
 
 WALL_CLOCK = re.compile(r"\btime\.time\(|datetime\.now\(|datetime\.utcnow\(")

@@ -15,8 +15,9 @@ from harness.executor import Events, Interrupted, Stop
 from harness.registry import load
 from harness.run import executors
 from harness.run.cells import Request
+from harness.run.choices import choose
 from harness.run.executors import CONTROL, LocalExecutor
-from harness.run.plan import choose, make_plan
+from harness.run.plan import make_plan
 from harness.run.worker import Setup
 
 LIMIT_S = 60.0

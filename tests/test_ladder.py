@@ -11,7 +11,7 @@ from harness.suites.ladder import COOLING
 from harness import load_results
 from harness.registry import load
 from harness.run.cells import Request
-from harness.run.plan import choose
+from harness.run.choices import choose
 from harness.store import Store
 
 SMALL = ("--plugins", "toy", "--seq-len", "16", "--batch-size", "16", "--corpus", "markov", "--lr", "0.01")

@@ -57,18 +57,19 @@ def heading(name):
 
 
 COMMANDS = ("harness.cli", "harness.commands")
+RUNNING = ("harness.run.choices", "harness.run.plan", "harness.run.executors", "harness.run.worker")
 ABOVE = ("harness.bench", "harness.audit", "harness.evidence", "harness.model", "harness.build", *COMMANDS)
 FORBIDDEN = {                               # a part of the engine -> what it must not import
     "harness.evidence": ("harness.run", "harness.bench", "harness.audit", "harness.data", "harness.model", *COMMANDS),
-    "harness.bench": ("harness.run.executors", "harness.run.worker", "harness.run.plan", "harness.evidence", *COMMANDS),
+    "harness.bench": (*RUNNING, "harness.evidence", *COMMANDS),
     "harness.audit": ("harness.run", "harness.bench", "harness.evidence", "harness.data", "harness.store", *COMMANDS),
     "harness.data": ("harness.run", "harness.store", *ABOVE),
     "harness.model": ("harness.data", "harness.run", "harness.store", *(set(ABOVE) - {"harness.model"})),
     "harness.store": ("harness.run", "harness.data", *ABOVE),
     "harness.specs": ("harness.run", "harness.data", *ABOVE),
     "harness.suite": ("harness.data", *ABOVE),
-    "harness.reading": ("harness.run.plan", "harness.run.executors", "harness.run.worker", "harness.data", *ABOVE),
-    "harness.registry": ("harness.run.plan", "harness.run.executors", "harness.run.worker", "harness.data", *ABOVE),
+    "harness.reading": (*RUNNING, "harness.data", *ABOVE),
+    "harness.registry": (*RUNNING, "harness.data", *ABOVE),
     "harness.run": ("harness.evidence", *COMMANDS),
 }
 

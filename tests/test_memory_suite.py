@@ -5,7 +5,7 @@ from harness.suites import memory
 
 from harness.registry import load
 from harness.run.cells import Cell, Request
-from harness.run.plan import choose
+from harness.run.choices import choose
 from harness.run.worker import Setup, run_cell
 
 ROOM = '''

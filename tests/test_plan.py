@@ -15,7 +15,8 @@ from harness.reading import read_table
 from harness.registry import load
 from harness.run import plan
 from harness.run.cells import Request
-from harness.run.plan import choose, default_directory, execute, exit_code, make_plan
+from harness.run.choices import choose
+from harness.run.plan import default_directory, execute, exit_code, make_plan
 from harness.run.request import RunOptions, make_request
 from harness.store import CellResult, Row, Store
 from harness.suite import Suite

@@ -11,7 +11,7 @@ from harness.bench.recall import Recall
 from harness.data.abilities.mixture import LETTERS
 from harness.data.abilities.stream import IGNORED
 from harness.registry import load
-from harness.run.plan import choose
+from harness.run.choices import choose
 
 SEQ_LEN, VOCAB = 64, 257
 RECALL = Recall(SEQ_LEN, 8)

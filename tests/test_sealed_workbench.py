@@ -54,6 +54,6 @@ def test_every_row_tells_what_a_corpus_has_to_say_of_itself(bench, monkeypatch):
     bench.registry = SimpleNamespace(corpus=lambda text: (None, None))
     bench._facts, bench.checkpoint = {"reason": "an earlier note"}, None
     text = Documents("a", (b"some text",), (b"other words",), note="it lies there")
-    monkeypatch.setattr("harness.bench.workbench.load_documents", lambda spec, selector: text)
+    monkeypatch.setattr("harness.bench.cell_data.load_documents", lambda spec, selector: text)
     assert bench.documents is text
     assert bench._facts["reason"] == "an earlier note; it lies there" and bench._facts["corpus_sha256"] == text.sha256

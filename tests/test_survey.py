@@ -11,8 +11,8 @@ from harness.errors import FileError, PluginError, UsageError
 from harness.importing import module_name
 from harness.referee.survey import Survey, surveyed
 from harness.registry import load
+from harness.run.choices import check_options, choose
 from harness.run.flags import RunOptions
-from harness.run.plan import check_options, choose
 from harness.store import CellResult
 
 TWO = """

@@ -13,8 +13,8 @@ from harness.errors import PluginError, UsageError
 from harness.options import make_config
 from harness.registry import load
 from harness.run.cells import Choice
-from harness.run.plan import check_options as check_selected
-from harness.run.plan import choose
+from harness.run.choices import check_options as check_selected
+from harness.run.choices import choose
 from harness.selector import Selector, options_in
 from harness.sizing import count_on_meta
 from harness.specs import missing

@@ -18,12 +18,12 @@ from ..registry import Registry
 from ..selector import Selector, join_selectors, split_selectors, written
 from ..specs import CorpusSpec
 from .cells import Request
+from .choices import check_options, choose
 from .config_file import ConfigFile
 from .executors import LocalExecutor
 from .flags import RunOptions as RunOptions
 from .flags import check
 from .identity import text_digest, tokenizer_digest
-from .plan import check_options, choose
 from .worker import Setup
 
 LEAST_MEMORY = 1 << 30
