@@ -91,3 +91,16 @@ def test_two_variants_beside_each_other_are_called_by_what_differs():
     found = page([], names=(PUBLISHED.format(0.0), PUBLISHED.format(0.1)))
     assert found.headings[2:4] == ["phaserotator:coherence=0.0:...", "phaserotator:coherence=0.1:..."]
     assert found.notes[0].startswith("phaserotator:... stands for phaserotator:as_published=true:global_tokens")
+
+
+def test_a_part_of_a_report_shortens_nothing_by_itself(tmp_path):
+    """Whole beside a third variant that shares nothing, two variants were short in a suite that has them alone."""
+    labels = ["phaserotator:as_published=true", f"phaserotator:as_published=true:coherence=0.5:lora_rank={10 ** 19}"]
+    other = measured("phaserotator:lora_rank=2")
+    other.cell["suite"] = "counts"
+    for one in other.rows:
+        one.suite = "counts"
+    document = build([store(tmp_path / "run", [*map(measured, labels), other])], load())
+    told = {cell.text for section in document.sections if section.name.startswith("suite") for block in section.blocks
+            if isinstance(block, Table) for line in block.rows for cell in line}
+    assert set(labels) <= told and not any(":..." in text for text in told)

@@ -19,7 +19,7 @@ from ...reading import Run, read_run
 from ...registry import Registry
 from ...store import Row
 from ..contents import EDITION, Contents
-from ..tables.pivot import CONTEXT
+from ..tables.pivot import CONTEXT, Pivot
 
 IDENTITY = ("run", "suite", "label", "metric", "phase", "seq_len", "seed", *CONTEXT)
 DIFFERENCES = ("preset", "params", "threads", *EDITION)
@@ -93,6 +93,11 @@ def cited_rows(runs: Sequence[Run], labels: ShortLabels | None = None) -> list[C
 def _finite_fields(row: Row) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and not isfinite(value) else value
             for name, value in vars(row).items()}
+
+
+def cited_pivot(rows: Iterable[Row], primary: Sequence[str], context: Sequence[str] = CITED_CONTEXT) -> Pivot:
+    """The table of cited rows, whose labels are as short as they are to be: the same in every part of a report."""
+    return Pivot(rows, primary, context, ShortLabels(()))
 
 
 def choose_shown(rows: Sequence[CitedRow], cells: Collection[str] = ()) -> list[CitedRow]:

@@ -23,9 +23,9 @@ from ...reading import Run
 from ...registry import Registry
 from ..claims.verdict import Verdict
 from ..drawing.palette import SERIES
-from ..tables.pivot import Pivot, metric_name
+from ..tables.pivot import metric_name
 from .cases import task_blocks
-from .citation import CITED_CONTEXT, CitedRow, choose_shown, cited_rows, labels_of, read_runs
+from .citation import CitedRow, choose_shown, cited_pivot, cited_rows, labels_of, read_runs
 from .document import Block, Code, Document, Paragraph, Section, Table, TableCell, TextSpan, plain
 from .figures import (
     Styles,
@@ -127,7 +127,7 @@ def suite_section(number: int, name: str, rows: Sequence[CitedRow], registry: Re
     """Everything that one suite measured."""
     suite = registry.suites.get(name)
     primary = suite.primary if suite else tuple(dict.fromkeys(metric_name(row) for row in rows if row.metric))
-    pivot = Pivot(rows, primary, CITED_CONTEXT)
+    pivot = cited_pivot(rows, primary)
     section = Section(f"suite-{number}", name, suite.summary if suite else "")
     for figures in (
         quality_figures(rows, styles), memory_figures(rows, styles), swept_figures(pivot, styles),

@@ -22,7 +22,7 @@ from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter
 from ..tables.pivot import Column, Pivot, Place, RowKey
-from .citation import CITED_CONTEXT, CitedRow
+from .citation import CitedRow, cited_pivot
 from .document import Figure
 
 JOINT = " · "                               # between a plugin and what else a series is of
@@ -161,7 +161,7 @@ def circuit_figures(rows: Sequence[Row], primary: Sequence[str], styles: Styles)
             chosen = [row for row in own if (row.metric, row.phase) == column]
             for value in sorted({float(getattr(row, attribute)) for row in chosen}):
                 members = [row for row in chosen if getattr(row, attribute) == value]
-                for name, place in named_places(Pivot(members, primary, CITED_CONTEXT), column):
+                for name, place in named_places(cited_pivot(members, primary), column):
                     lines.setdefault(name, []).append(point_of(place, value, f"{value:g} {across}"))
             series = [styles.series(name, points) for name, points in lines.items()]
             measured = [row for row in chosen if row.status == "ok" and row.value is not None]
@@ -173,7 +173,7 @@ def circuit_figures(rows: Sequence[Row], primary: Sequence[str], styles: Styles)
 
 def memory_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """What training and decoding hold, a bar each, stacked from their parts; a figure for every length."""
-    pivot = Pivot([row for row in rows if row.metric in PARTS and row.status == "ok"], tuple(PARTS), CITED_CONTEXT)
+    pivot = cited_pivot([row for row in rows if row.metric in PARTS and row.status == "ok"], tuple(PARTS))
     phases = dict(pivot.columns)
     if len(phases) < len(PARTS):
         return
@@ -203,7 +203,7 @@ def numbered_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """Metrics `name@number`: accuracies as a heat map for every plugin and length, others as lines."""
     numbered = [row for row in rows if NUMBERED.fullmatch(row.metric)]
     shares = [row for row in numbered if "accuracy@" in row.metric]
-    pivot = Pivot(shares, tuple(dict.fromkeys(row.metric for row in shares)), CITED_CONTEXT)
+    pivot = cited_pivot(shares, tuple(dict.fromkeys(row.metric for row in shares)))
     chances = dict.fromkeys(f"{row.metric.removesuffix('_chance')} {row.value:.2g}" for row in rows
                             if row.metric.endswith("_chance") and row.value is not None)
     by_chance = "By chance: " + ", ".join(chances) if chances else ""
@@ -231,7 +231,7 @@ def numbered_figures(rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
 
 def _number_lines(name: str, rows: Sequence[Row], styles: Styles) -> Iterator[Figure]:
     """A metric over the number in its name, a line per plugin."""
-    pivot = Pivot(rows, tuple(dict.fromkeys(row.metric for row in rows)), CITED_CONTEXT)
+    pivot = cited_pivot(rows, tuple(dict.fromkeys(row.metric for row in rows)))
     lines: dict[str, list[Point]] = {}
     for column in pivot.columns:
         x = float(column[0].partition("@")[2])

@@ -11,7 +11,7 @@ from ..drawing.lines import chart
 from ..drawing.points import Label, Point
 from ..format import format_value
 from ..tables.pivot import Pivot
-from .citation import CITED_CONTEXT, CitedRow
+from .citation import CitedRow, cited_pivot
 from .document import Figure
 from .figures import Styles, axis_words, cite, name_of, named_places, point_of
 
@@ -73,7 +73,7 @@ def entropy(rows: Sequence[CitedRow]) -> list[tuple[float, str]]:
 
 def score_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Iterator[Figure]:
     """Scores against costs; where all models cost the same, the scores alone side by side."""
-    pivot = Pivot(rows, (SCORE,), CITED_CONTEXT)
+    pivot = cited_pivot(rows, (SCORE,))
     places = {(key, length): place for (key, length, column), place in pivot.places.items() if column[0] == SCORE}
     lone = [(name, styles.of(name), point_of(place, 0.0)) for column in pivot.columns if column[0] == SCORE
             for name, place in named_places(pivot, column)]
@@ -106,7 +106,7 @@ def curve_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Ite
     """Learning curves over bytes, operations and time: means over seeds, their range as a band."""
     failed = {(row.run, row.cell_id) for row in rows if row.status == "audit_failed"}
     own = [row for row in rows if row.metric == CURVE and row.value is not None and row.bytes_seen]
-    pivot = Pivot(own, (CURVE,), CITED_CONTEXT)
+    pivot = cited_pivot(own, (CURVE,))
     for name, across, cost in costs.axes[1:]:
         series, leaky = [], []
         for key in pivot.keys:

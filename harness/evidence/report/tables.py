@@ -11,7 +11,7 @@ from ..format import DEVIATION, format_value
 from ..statistics.intervals import Estimate
 from ..tables.formatter import Formatter, Part
 from ..tables.pivot import CONTEXT, Column, Pivot, Place, in_context
-from .citation import CITED_CONTEXT, CitedRow
+from .citation import CitedRow, cited_pivot
 from .document import Table, TableCell, TextSpan, plain
 from .figures import NUMBERED, cite, exactly, name_of
 
@@ -82,7 +82,7 @@ def breakdown_tables(rows: Sequence[CitedRow], suite: str) -> Iterator[Table]:
         if at and row.status == "ok" and not NUMBERED.fullmatch(row.metric):
             parted.setdefault(name, []).append(replace(row, reason=""))
     for name, own in parted.items():
-        pivot = Pivot(own, tuple(dict.fromkeys(row.metric for row in own)), CITED_CONTEXT)
+        pivot = cited_pivot(own, tuple(dict.fromkeys(row.metric for row in own)))
         yield from pivot_tables(pivot, f"{suite}: {name.replace('_', ' ')} in parts")
 
 
@@ -92,7 +92,7 @@ def headline_table(rows: Sequence[CitedRow], suites: Sequence[str]) -> Table | N
     notes: dict[str, None] = {}
     for metric, phase, heading in HEADLINES:
         for words_of, chosen in _headline_rows(rows, suites, metric, phase):
-            pivot = Pivot(chosen, (metric,), ("setting", "run"))
+            pivot = cited_pivot(chosen, (metric,), ("setting", "run"))
             formatter, column = Formatter(pivot), (metric, phase)
             best = pivot.best(None, column)
             cells = columns.setdefault(", ".join([heading, *words_of]), {})

@@ -63,16 +63,17 @@ class Pivot:
     """The `primary` metrics among `rows`, in this order, and whatever failed.
 
     A metric `name:case` belongs to the column `name`; its case gets a table row of its own, and so does every value of
-    a column of `context` that varies, and older source of a plugin; `notes` tell of the latter and of short labels.
+    a column of `context` that varies, and older source of a plugin; `notes` tell of the latter and of short labels,
+    which are those of all `rows` unless `labels` are given.
     `swept` are the columns that some plugin has at several lengths, or numbers of qubits where rows are of circuits;
     `across` is their symbol.
     """
 
     def __init__(self, rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str],
-                 context: Sequence[str] = CONTEXT):
+                 context: Sequence[str] = CONTEXT, labels: ShortLabels | None = None):
         everything = as_rows(rows)
         self.context, self.contents = context, Contents(everything)
-        self.short = ShortLabels(row.label for row in everything)
+        self.short = labels or ShortLabels(row.label for row in everything)
         values = {name: {self._value(r, name) for r in everything} - {None, "", 0} for name in context}
         self.varying = [name for name in context if len(values[name]) > 1]
         shown = [r for r in everything if metric_name(r) in primary or r.status != "ok"]
