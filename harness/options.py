@@ -59,6 +59,16 @@ def format_option(value: Any) -> str:
     return "+".join(map(format_option, value)) if isinstance(value, tuple) else str(value)
 
 
+def same_value(a: str, b: str) -> bool:
+    """Whether two texts are one value for every kind that reads both: `0` and `0.0`, `no` and `false`."""
+    if a == b or any({a.lower(), b.lower()} <= words for words in (TRUE, FALSE)):
+        return True
+    try:
+        return float(a) == float(b)
+    except ValueError:
+        return False
+
+
 def spelled(selector: Selector, values: Mapping[str, Any]) -> Selector:
     """`selector` with each option written one way, as its value in `values`: layers=02 is layers=2."""
     return replace(selector, options=tuple((key, format_option(values[key])) for key, _ in selector.options))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import FileError, one_line
 from .labels import is_short, spelled_options
+from .options import same_value
 from .registry import Registry
-from .selector import parse_selector
+from .selector import Selector, parse_selector
 from .store import COLUMNS, CellResult, Row, Store, to_frame, with_column_types
 from .suite import Suite
 
@@ -64,16 +65,23 @@ class Run:
         """The label that a selected plugin has in a suite; None where the suite did not measure it.
 
         A suite may set further options: recall sets its own head. So if no label is exactly the selector, it is the
-        label that adds the fewest options to it; None if several add equally few. A short label is read likewise.
+        label that adds the fewest options to it; None if several add equally few. A short label is read likewise, and
+        a value however it is written: cells have `ratio=0.0` where `ratio=0` was asked for.
         """
         wanted, labels = parse_selector(spelled_options(selector)), self.labels(suite)
         if str(wanted) in labels and not is_short(selector):
             return str(wanted)
         wider = {label: len(have.options) for label in labels if (have := parse_selector(label)).name == wanted.name
-                 and have.checkpoint == wanted.checkpoint and set(have.options) >= set(wanted.options)
+                 and have.checkpoint == wanted.checkpoint and _has(have, wanted)
                  and (have.options or not is_short(selector))}
         fewest = [label for label, count in wider.items() if count == min(wider.values())]
         return fewest[0] if len(fewest) == 1 else None
+
+
+def _has(selector: Selector, wanted: Selector) -> bool:
+    """Whether a selector has all options of another."""
+    options = dict(selector.options)
+    return all(name in options and same_value(options[name], text) for name, text in wanted.options)
 
 
 PLUGINS_OWN = ("id", "plugin", "options", "preset", "seed", "code", "needs", "group", "checkpoint", "weights",

@@ -1,12 +1,16 @@
 """Claim files: read as written, told in one line where they are malformed; those of the built-in plugins can be run."""
 
+import functools
+
 import pytest
 
 from harness.errors import FileError, HarnessError, UsageError
 from harness.evidence.claims.file import load_claims, parse_claims, select
+from harness.reading import Run
 from harness.registry import load
 from harness.run.plan import make_plan
 from harness.run.request import RunOptions, make_request
+from harness.store import CellResult
 
 CLAIM = """
 [[claim]]
@@ -202,6 +206,19 @@ def test_every_protocol_for_a_cpu_can_be_planned(registry):
         assert {cell.suite for cell in cells} == set(suites)
         assert {cell.get("task", "") for cell in cells} == set(flags.get("tasks", "").split(","))
         registry.corpus(flags.get("corpus", "pydoc"))
+
+
+def test_every_rule_finds_the_cells_of_its_plugins(registry):
+    """However options are spelled in a claim: its cells have their values written in one way."""
+    tests = {(side, rule) for claim in load_claims(load())[0].values() for test in claim.tests if test.scale == "cpu"
+             for side in test.sides for rule in test.rules}
+    cells = functools.cache(lambda suites, flags, plugins: planned(registry, suites, dict(flags), plugins))
+    for side, rule in tests:
+        made = cells(side.suites, side.flags, side.plugins)
+        run = Run("", [CellResult(cell.record(), []) for cell in made])
+        for plugin, quantity in ((rule.of, rule.quantity), rule.other):
+            if plugin in side.plugins:
+                assert run.label_of(plugin, quantity.suite), plugin
 
 
 def test_protocols_for_a_gpu_lack_nothing_but_the_gpu_and_the_text(registry):

@@ -207,11 +207,13 @@ def test_derived_rows_take_part_with_the_cell_they_come_from():
 
 @pytest.mark.parametrize(("selector", "found"), [
     ("ssm", "ssm:tied=false"), ("ssm:conv=0", "ssm:conv=0:tied=false"), ("ssm:tied=false", "ssm:tied=false"),
-    ("ssm:layers=2", None), ("wave", None),
+    ("ssm:layers=2", None), ("wave", None), ("wave:ratio=0", "wave:ratio=0.0:tied=false"),
+    ("ssm:tied=no:conv=00", "ssm:conv=0:tied=false"), ("ssm:tied=yes", None), ("ssm:conv=1", None),
 ])
 def test_a_selector_finds_its_label_among_the_options_that_a_suite_sets(selector, found):
     """And an ablation beside it is not taken for it; of two that are as near, neither is."""
     tied = ("tied", "false")
-    labels = [("ssm", (tied,)), ("ssm", (("conv", "0"), tied)), ("wave", (tied,)), ("wave", (("ratio", "1"),))]
+    labels = [("ssm", (tied,)), ("ssm", (("conv", "0"), tied)), ("wave", (tied,)), ("wave", (("ratio", "1"),)),
+              ("wave", (("ratio", "0.0"), tied))]
     everything = run(*(weighed(plugin, "peak_bytes", 1.0, options=options) for plugin, options in labels))
     assert everything.label_of(selector, "memory") == found
