@@ -53,6 +53,7 @@ def _of_test(test: ClaimTest, finding: RuleFinding | None) -> Iterator[tuple[str
     yield "rule", str(test.rule)
     if finding:
         yield "measured", f"{finding.number}: {finding.verdict}"
+        yield from _kept(("because", finding.overruled * (finding.number != finding.overruled)))
         yield from finding.facts.items()
         yield from _kept(("cells", " ".join(finding.everything)))
         return
