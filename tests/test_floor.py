@@ -48,7 +48,7 @@ def test_only_where_both_sides_lie_at_one_end_nothing_is_decided(ours, theirs, v
     finding = judged(asked(ssm=ours, baseline=theirs))
     assert (finding.verdict, finding.reason) == (verdict, reason)
     assert finding.value == pytest.approx(sum(ours) / 4 - sum(theirs) / 4)
-    assert (reason in finding.words) and ("undecided" == verdict) == bool(finding.overruled)
+    assert (reason in finding.words) and (verdict == "undecided") == bool(finding.overruled)
 
 
 def test_a_large_difference_of_two_that_know_nothing_is_no_confirmation():
