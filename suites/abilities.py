@@ -2,8 +2,8 @@
 
 Notable:
 - a cell is a task, a model and a seed; the search is a cell of its own, shared by all seeds, so many trials that a set
-  of a plugin's own options is tried where the best rate is soon found. A trial is a fifth of the budget, but for
-  associative recall in `quick` the whole: it sets in late and at once, and shorter trials end before;
+  of a plugin's own options is tried where the best rate is soon found. A trial is a fifth of the budget, but in `quick`
+  the whole where a task sets in late and at once, as recall does: shorter trials end before;
 - texts are published, how a model is trained on them is the harness's own, equal for all;
 - the tokens of a cell are those of its task, bare symbols: no model spends chance on others;
 - metrics are `accuracy:TASK`; `accuracy@SIZE:TASK` of a task with several tests, and of the trained task at 1, 2, 4 and
@@ -46,7 +46,7 @@ PARAMS = 30_000
 SHAPE = {                               # published for associative recall, the short convolution with its later sets
     "dim": "64", "layers": "2", "heads": "1", "tied": "true", "conv": "4", "qk_norm": "true"}
 BUDGET = {"quick": 250_000, "paper": 4_000_000}         # tokens: minutes on a processor
-RECALL_BUDGET = 400_000                 # of associative recall in `quick`
+LATE_BUDGET = 400_000                   # in `quick`, of a task that sets in late
 BATCH_TOKENS = 1024
 GRID = (8e-3, 1.6e-2)
 TRIALS, SHARE = 4, 5                    # of a search; a trial is this part of the budget
@@ -69,7 +69,7 @@ def plan(request: Request) -> Iterator[Cell]:
                 "seq_len": task.length, "batch_size": request.batch_size or max(1, BATCH_TOKENS // task.length),
                 "tokenizer": f"symbols:size={task.vocab}", "tokenizer_code": ""}
             asked = {"task": task.name, "size": size, "length": length}
-            trial, budget = budgets(task.name, size, request.budget_bytes)
+            trial, budget = budgets(task.ability.late, size, request.budget_bytes)
             needs: tuple[str, ...] = ()
             if request.lr is None:
                 search = request.cell("abilities", choice, **fields, protocol=asked | {
@@ -82,10 +82,10 @@ def plan(request: Request) -> Iterator[Cell]:
                     "role": "score", "budget_bytes": budget, "lr": request.lr})
 
 
-def budgets(task: str, size: str, asked: int) -> tuple[int, int]:
+def budgets(late: bool, size: str, asked: int) -> tuple[int, int]:
     """Tokens of a trial and of the training that is scored; those that are asked for, 0 for the suite's own."""
-    if size == "quick" and task.startswith("mqar"):
-        return (asked or RECALL_BUDGET,) * 2
+    if size == "quick" and late:
+        return (asked or LATE_BUDGET,) * 2
     budget = asked or BUDGET[size]
     return max(1, budget // SHARE), budget
 

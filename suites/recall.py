@@ -1,8 +1,8 @@
 """Recall: can a model give back what it has read? By load, by distance, and for how many bytes of state.
 
 Notable:
-- one mixture of all tasks to practise on, from short texts to the scored length, the same texts in the same order for
-  every model, the loss on answers alone;
+- one mixture of all tasks to practise on, from short texts to the scored length, without a fixed lag, the same texts in
+  the same order for every model, the loss on answers alone;
 - the search is a cell of its own, shared by all seeds; its trials have the whole budget, for short ones end before
   recall has set in, and are judged by the last fifth of their practice, on texts never seen before;
 - output heads are untied where a plugin has the option and none is given, which its rows say: a transformer whose head

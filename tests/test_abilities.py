@@ -36,11 +36,23 @@ def test_a_search_is_shared_by_the_seeds_of_a_task():
         assert abilities.SHARE * search.get("budget_bytes") == cell.get("budget_bytes")
 
 
-def test_a_trial_of_associative_recall_is_long_enough_for_it_to_set_in():
-    search, score = planned(tasks="mqar:64x4")
-    assert search.get("budget_bytes") == score.get("budget_bytes") == abilities.RECALL_BUDGET
-    search, score = planned(tasks="mqar:64x4", budget="1M")
-    assert search.get("budget_bytes") == score.get("budget_bytes") == 1_000_000
+LATE = {"context-recall", "noisy-recall", "fuzzy-recall", "induction", "needle"}
+
+
+@pytest.mark.parametrize("task", names_of("quick"))
+def test_a_trial_of_a_task_that_sets_in_late_is_long_enough_for_it(task):
+    """And of every other one a fifth of its budget."""
+    late = task in LATE or task.startswith("mqar")
+    search, score = planned(tasks=task)
+    trial, budget = search.get("budget_bytes"), score.get("budget_bytes")
+    assert (trial, budget) == ((400_000, 400_000) if late else (50_000, 250_000))
+    search, score = planned(tasks=task, budget="1M")
+    assert (search.get("budget_bytes"), score.get("budget_bytes")) == (1_000_000 if late else 200_000, 1_000_000)
+
+
+def test_in_the_size_of_the_paper_every_trial_is_a_fifth():
+    search, score = planned(tasks="mqar:64x4", size="paper")
+    assert abilities.SHARE * search.get("budget_bytes") == score.get("budget_bytes") == abilities.BUDGET["paper"]
 
 
 def test_quick_is_every_task_that_has_the_size_with_a_vocabulary_of_its_own():

@@ -18,7 +18,7 @@ CLAIM = Claim("ours", "half the memory", "seed 003", "Abstract", "It takes as mu
 FINDING = RuleFinding(
     str(RULE), "confirmed", "seq len 1024", 0.5, 0.45, 0.55, "ratio", cells=("c1",), because="source",
     sensitivity="confirmed for every threshold above 0.55",
-    positive=RuleFinding("p", "confirmed", value=0.1, cells=("c2",), name="ssm"))
+    positive=RuleFinding(str(TEST.positive), "confirmed", value=0.1, cells=("c2",), name="ssm"))
 VERDICT = Verdict("ours", "half the memory", "seed 003", "confirmed", "by default", "cpu", findings=(FINDING,),
                   at="at 100k parameters", subject="redesign")
 
@@ -28,7 +28,7 @@ def facts(parts):
 
 
 def test_a_page_holds_all_that_a_verdict_rests_on():
-    parts = page(CLAIM, [VERDICT])
+    parts = page(replace(CLAIM, tests=(replace(TEST, negative=None),)), [VERDICT])
     assert [part.heading for part in parts] == ["ours", "by default · our redesign · cpu"]
     assert [one for one in facts(parts) if one[0] not in ("if refuted", "rule")] == [
         ("words", "“half the memory” (composed)"), ("source", "seed 003, Abstract"),
@@ -37,6 +37,11 @@ def test_a_page_holds_all_that_a_verdict_rests_on():
         ("turns", "confirmed for every threshold above 0.55"),
         ("controls", "positive control ssm 0.100, without a negative control"), ("cells", "c1 c2"),
         ("again", "harness reproduce ours")]
+
+
+def test_a_verdict_by_an_earlier_rule_says_so():
+    """Here one that knew no negative control."""
+    assert ("verdict", "confirmed at 100k parameters (by an earlier rule)") in facts(page(CLAIM, [VERDICT]))
 
 
 def test_without_a_verdict_it_shows_the_protocol():

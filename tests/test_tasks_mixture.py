@@ -5,9 +5,10 @@ import hashlib
 import numpy as np
 import pytest
 
-from harness.data.abilities import mixture
-from harness.data.abilities.mixture import LETTERS, Case, cases, practice, practice_length
-from harness.data.abilities.stream import IGNORED
+from harness.data.abilities import mixture, table
+from harness.data.abilities.mixture import CASES as TASKS
+from harness.data.abilities.mixture import LETTERS, Case, cases, practice_length, practised
+from harness.data.abilities.stream import IGNORED, Stream
 from harness.errors import UsageError
 
 SEQ_LEN = 64
@@ -20,6 +21,19 @@ def draw(case, rows=64, seq_len=SEQ_LEN, seed=0, part="test"):
     """Inputs and targets, (rows, seq_len) each."""
     texts = [case.text(seq_len, part, seed, index) for index in range(rows)]
     return np.stack([text.inputs for text in texts]), np.stack([text.targets for text in texts])
+
+
+def practice(n, seq_len=SEQ_LEN):
+    """The first n cases that are drawn to practise on."""
+    stream = Stream("a mixture", "order", 0, 0)
+    return [practised(stream, seq_len) for _ in range(n)]
+
+
+def right_at_lag(case, seq_len, index):
+    """Of what a text asks: whether the answer stood so many places back, (questions, seq_len), by brute force."""
+    inputs, targets = case.text(seq_len, "train", 0, index)
+    asked = np.flatnonzero(targets != IGNORED)
+    return np.array([[lag <= at and inputs[at - lag] == targets[at] for lag in range(seq_len)] for at in asked])
 
 
 def lookup(case, inputs, targets):
@@ -94,16 +108,46 @@ def test_answers_are_uniform(case):
     assert (abs(found - expected) < 5 * expected / (600 / len(found)) ** 0.5).all()
 
 
+@pytest.mark.parametrize("seq_len", [16, 37, 64])
+def test_no_fixed_lag_answers_what_is_practised(seq_len):
+    """Of every task the best lag answers a small share: some texts as they were drawn, some by chance. A lag of two
+    strings with their marks copies either of them."""
+    found = {name: [] for name in TASKS}
+    for index, case in enumerate(practice(2500, seq_len)):
+        found[case.name].append(right_at_lag(case, seq_len, index))
+    for name, texts in found.items():
+        assert len(texts) > 400
+        best = np.concatenate(texts).mean(0).max()
+        assert best < {"mqar": 0.25, "copy": 0.35}.get(name, 2.5 / seq_len + 0.05), (name, best)
+
+
+def test_cases_share_no_random_numbers(monkeypatch):
+    """Every size of a task, to practise on and held out, has a stream of its own."""
+    drawn = []
+
+    class Seen(Stream):
+        def __init__(self, *key):
+            super().__init__(*key)
+            drawn.append(tuple(Stream(*key).bits(2).tolist()))
+
+    for module in (mixture, table):
+        monkeypatch.setattr(module, "Stream", Seen)
+    for case in CASES:
+        for part in ("train", "test"):
+            case.text(SEQ_LEN, part, 0, 3)
+    assert len(set(drawn)) == len(drawn) == 2 * len(CASES)
+
+
 def test_texts_depend_on_the_seed_alone():
     """The digest pins them down: a change of the texts is a change of the benchmark."""
     digest = hashlib.sha256()
-    for case in practice(SEQ_LEN):
+    for case in [*CASES, *practice(12)]:
         inputs, targets = draw(case, rows=8)
         assert (draw(case, rows=8)[0] == inputs).all()
         for other in (draw(case, rows=8, seed=1), draw(case, rows=8, part="train")):
             assert (other[0] != inputs).any()
         digest.update(inputs.astype("<i8").tobytes() + targets.astype("<i8").tobytes())
-    assert digest.hexdigest()[:16] == "f5fd9ff1cf1cd569"
+    assert digest.hexdigest()[:16] == "a02c149e95bfdecc"
 
 
 def test_longer_texts_hold_further_cases():
@@ -111,7 +155,7 @@ def test_longer_texts_hold_further_cases():
     assert {"mqar@16", "copy@128", "induction@128", "needle@128"} <= {str(case) for case in cases(256)}
     assert "mqar@32" not in {str(case) for case in cases(256)}
     for length in (16, 24, 37, 100, 256):
-        for case in practice(length):
+        for case in practice(100, length):
             assert draw(case, rows=2, seq_len=length)[0].shape == (2, length)
     with pytest.raises(UsageError, match="at least 16 tokens"):
         cases(15)

@@ -20,7 +20,7 @@ from harness.errors import FileError
 from harness.evidence.claims.claim import Claim
 from harness.evidence.claims.file import load_claims
 from harness.evidence.claims.overview import by_system, claims_drawing, overview
-from harness.evidence.claims.table import counts
+from harness.evidence.claims.standing import standing_counts
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.comparison import recorded
@@ -165,9 +165,8 @@ def known_claims(registry: Registry) -> dict[str, Claim]:
 
 
 def count_part(registry: Registry, root: Path) -> str:
-    """What became of the claims, of either subject."""
-    claims = known_claims(registry)
-    found = "; ".join(counts([one for one in verdicts_of(root / CLAIMS) if one.claim in claims]))
+    """What became of the claims, of either subject, by present rules."""
+    found = "; ".join(standing_counts(known_claims(registry), verdicts_of(root / CLAIMS)))
     return f"{found[:1].upper()}{found[1:]}."
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.abilities.mixture import Case, cases, practice, practice_length
+from ..data.abilities.mixture import Case, cases, practice_length, practised
 from ..data.abilities.stream import Stream
 from .exercises import shares_right, stacked
 from .state_probes import Forward, Probes
@@ -43,10 +43,10 @@ class Recall:
         seen = texts = 0
         for number in itertools.count():
             length = practice_length(seen / budget_bytes, self.seq_len)
-            mixture, last = practice(length), texts + self.batch_size * self.seq_len // length
+            last = texts + self.batch_size * self.seq_len // length
             stream, parts = Stream("mixture", "order", seed, number), []
             while texts < last:
-                case, rows = mixture[stream.one(0, len(mixture) - 1)], min(ROWS, last - texts)
+                case, rows = practised(stream, length), min(ROWS, last - texts)
                 parts.append(stacked(case.text(length, "train", seed, texts + row) for row in range(rows)))
                 texts += rows
             inputs, targets = (torch.cat(part) for part in zip(*parts, strict=True))

@@ -1,13 +1,12 @@
 """Tasks of the table by load and by distance, in letters: what the suite `recall` practises and asks. (no torch)
 
-| case      | its size                                                   |
-|-----------|------------------------------------------------------------|
-| mqar      | pairs, each asked for                                      |
-| copy      | letters of the string                                      |
-| repeat    | letters of the string at most: to practise on, never asked |
-| induction | tokens from what followed the mark to its query            |
-| needle    | tokens from the value of the one pair to its query         |
-| needle4   | the same with three further pairs                          |
+| case      | its size                                           |
+|-----------|----------------------------------------------------|
+| mqar      | pairs, each asked for                              |
+| copy      | letters of the string                              |
+| induction | tokens from what followed the mark to its query    |
+| needle    | tokens from the value of the one pair to its query |
+| needle4   | the same with three further pairs                  |
 
 All are of one vocabulary, written so that it is the bytes of a text: filler `0`, keys in capitals, values in small
 letters. One who remembers which values came, but not with which key, is right about once in as many times as there are
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import UsageError
-from .stream import IGNORED, Text
+from .stream import IGNORED, Stream, Text
 from .table import ABILITIES, Ability, Setting
 
 LETTERS = np.frombuffer(b"0ABCDEFGHIJKLMNOPabcdefghijklmnopq", np.uint8).astype(np.int64)      # of every symbol
@@ -35,7 +34,6 @@ FIRST, SHORT = 16, 5 / 8                # tokens of the shortest texts to practi
 CASES: dict[str, tuple[str, Callable[[int, int], Setting]]] = {     # the task, its setting by size and length
     "mqar": ("mqar:64x4", lambda size, length: {"vocab": VOCAB, "length": length, "pairs": size}),
     "copy": ("copy", lambda size, length: {"vocab": VOCAB, "length": length, "shortest": 2 * size, "most": size}),
-    "repeat": ("copy", lambda size, length: {"vocab": VOCAB, "length": length, "shortest": 4, "most": size}),
     "induction": ("induction", lambda size, length: {"vocab": VOCAB, "length": length, "distance": size}),
     "needle": ("needle", lambda size, length: {"vocab": VOCAB, "length": length, "distance": size}),
     "needle4": ("needle", lambda size, length: {"vocab": VOCAB, "length": length, "distance": size, "pairs": 4}),
@@ -65,8 +63,8 @@ class Case:
         return self.ability.chance(self.setting(SHORTEST))
 
     def text(self, length: int, part: str, seed: int, index: int) -> Text:
-        """The text `index` of "train" or "test", in letters."""
-        inputs, targets = self.ability.text(self.setting(length), part, seed, index)
+        """The text `index` of "train" or "test", in letters. No two cases share random numbers."""
+        inputs, targets = self.ability.draw(Stream(str(self), part, seed, index), **self.setting(length))
         return Text(LETTERS[inputs], np.where(targets == IGNORED, IGNORED, LETTERS[targets.clip(0)]))
 
 
@@ -74,16 +72,23 @@ def cases(seq_len: int) -> list[Case]:
     """Every case that texts of `seq_len` tokens hold, by powers of two. Raises UsageError below SHORTEST tokens."""
     if seq_len < SHORTEST:
         raise UsageError(f"recall tasks need texts of at least {SHORTEST} tokens; --seq-len is {seq_len}")
-    return _fitting(seq_len, pairs=4, letters=8, distance=8)
+    far = powers_of_two(8, seq_len - 2)
+    sizes = {"mqar": _loads(4, seq_len), "copy": powers_of_two(8, seq_len // 2),
+             "induction": far, "needle": far, "needle4": far}
+    return [Case(name, size) for name, found in sizes.items() for size in found]
 
 
-def practice(seq_len: int) -> list[Case]:
-    """The mixture to train on, one case as likely as another: also smaller ones, and strings of any length.
+def practised(stream: Stream, seq_len: int) -> Case:
+    """A case to train on at this length: every task is as likely, and of it every load, string or distance.
 
-    Of those that ask once in a text only the ones far apart for the length: shorter texts hold the others.
+    Strings and distances are of any size that the length holds. Were they of a few sizes, a model would do well that
+    learned to look so many tokens back, whatever stands there.
     """
-    return _fitting(seq_len, pairs=2, letters=4, distance=seq_len // 2) + [
-        Case("repeat", size) for size in powers_of_two(4, seq_len // 2)]
+    name = list(CASES)[stream.one(0, len(CASES) - 1)]
+    if name == "mqar":
+        loads = _loads(2, seq_len)
+        return Case(name, loads[stream.one(0, len(loads) - 1)])
+    return Case(name, stream.one(2, seq_len // 2) if name == "copy" else stream.one(1, seq_len - 2))
 
 
 def practice_length(done: float, seq_len: int) -> int:
@@ -93,11 +98,8 @@ def practice_length(done: float, seq_len: int) -> int:
     return FIRST if done < SHORT else longer[min(len(longer) - 1, int((done - SHORT) / (1 - SHORT) * len(longer)))]
 
 
-def _fitting(seq_len: int, pairs: int, letters: int, distance: int) -> list[Case]:
-    far = powers_of_two(distance, seq_len - 2)
-    sizes = {"mqar": powers_of_two(pairs, min(KEYS, seq_len // 4)), "copy": powers_of_two(letters, seq_len // 2),
-             "induction": far, "needle": far, "needle4": far}
-    return [Case(name, size) for name, found in sizes.items() for size in found]
+def _loads(least: int, seq_len: int) -> list[int]:
+    return powers_of_two(least, min(KEYS, seq_len // 4))
 
 
 def powers_of_two(least: int, most: int) -> list[int]:

@@ -46,6 +46,7 @@ class Ability:
     changes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)    # from the paper's size, one at a time
     hidden: bool = False                                    # asks for the hidden state at the last place
     known: Callable[..., np.ndarray] | None = None          # the chances of what is asked, where they are known
+    late: bool = False                                      # sets in late and at once: short practice says nothing
 
     def chances(self, setting: Setting, part: str, seed: int, index: int, inputs: np.ndarray) -> np.ndarray:
         """What comes after each of a text's inputs with which chance, (T, vocab): of a task whose chances are known."""
@@ -118,7 +119,7 @@ _MAD_CHANGES = {"vocab": (32, 64, 128), "length": (256, 512, 1024), "texts": _MA
 
 
 def _associative(name: str, paper: Size, quick: Size | None = None) -> Ability:
-    return Ability(name, multi_query_recall, _vocab, _valued, paper, quick)
+    return Ability(name, multi_query_recall, _vocab, _valued, paper, quick, late=True)
 
 
 def _figure_2(length: int, pairs: int) -> Ability:
@@ -151,13 +152,13 @@ def _strings(name: str, draw: Callable[..., Text], vocab: int, answers: int) -> 
 
 ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
     Ability("context-recall", context_recall, _vocab, _valued,
-            alike(**_MAD, vocab=16, length=128), alike(4_000, 256, vocab=16, length=32), _MAD_CHANGES),
+            alike(**_MAD, vocab=16, length=128), alike(4_000, 256, vocab=16, length=32), _MAD_CHANGES, late=True),
     Ability("noisy-recall", context_recall, _vocab, _valued,
             alike(**_MAD, vocab=32, length=128, noise_vocab=16, noise=0.2),
             alike(4_000, 256, vocab=24, length=32, noise_vocab=8, noise=0.2),
-            {**_MAD_CHANGES, "vocab": (48, 80, 144), "noise": (0.4, 0.6, 0.8)}),
+            {**_MAD_CHANGES, "vocab": (48, 80, 144), "noise": (0.4, 0.6, 0.8)}, late=True),
     Ability("fuzzy-recall", fuzzy_recall, _vocab, _valued_beside_one,
-            alike(**_MAD, vocab=16, length=128), alike(4_000, 256, vocab=8, length=48), _MAD_CHANGES),
+            alike(**_MAD, vocab=16, length=128), alike(4_000, 256, vocab=8, length=48), _MAD_CHANGES, late=True),
     Ability("selective-copy", selective_copy, _vocab, lambda setting: 1 / (_vocab(setting) - 2),
             alike(**_MAD, vocab=16, length=256, tokens=16), alike(4_000, 256, vocab=16, length=48, tokens=8),
             {**_MAD_CHANGES, "length": (512, 1024), "tokens": (32, 64, 96)}),
@@ -180,10 +181,10 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
             alike(100_000, 1_000, vocab=27, shortest=2, length=600),
             alike(16_000, 256, vocab=17, shortest=4, length=16)),
     Ability("induction", induction, _vocab, lambda setting: 1 / (_vocab(setting) - 1),
-            alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32)),
+            alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32), late=True),
     Ability("needle", needle, _vocab, _valued,                                              # its sizes are ours
             _needles((64, 100_000), (256, 20_000), (1024, 20_000), test=1_000),
-            _needles((32, 8_000), (128, 1_000), (256, 500), test=256)),
+            _needles((32, 8_000), (128, 1_000), (256, 500), test=256), late=True),
     Ability("regbench", automaton_text, lambda setting: setting["letters"] + 2,
             lambda setting: 1 / (setting["letters"] + 1),
             alike(5_000, 500, letters=18, states=12, strings=(10, 19), longest=49, length=1024),

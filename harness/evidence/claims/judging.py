@@ -2,7 +2,7 @@
 
 A claim that two things are the same is judged by the equivalence test at 5 %: an interval that reaches beyond the
 margin does not confirm it. The controls of a test are judged by the same rule, and where they do not separate nothing
-is decided.
+is decided; nor where both sides are at a floor or a ceiling.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 from ...reading import Run
 from ...suite import Suite
 from .claim import Claim, ClaimTest, Rule
+from .floor import beside_ends
 from .measured import Measurement, NoMeasurement, ScoreRefused
 from .measurement import measure
 from .scope import reach, too_narrow
@@ -62,7 +63,7 @@ def judge_claim(claim: Claim, scale: str, measurements: Measurements, suites: di
 
 
 def judge_test(test: ClaimTest, runs: Sides | str, suites: dict[str, Suite]) -> RuleFinding:
-    """The finding of a test beside those of its controls."""
+    """The finding of a test beside those of its controls, and beside the ends of what is possible."""
     finding = replace(judge_rule(test.rule, runs, suites), protocol=test.words, because=test.because,
                       uncontrolled=test.uncontrolled)
     if isinstance(runs, str):
@@ -70,7 +71,8 @@ def judge_test(test: ClaimTest, runs: Sides | str, suites: dict[str, Suite]) -> 
     positive, negative = (
         replace(judge_rule(rule, runs, suites), name=_in_its_place(rule, test.rule)) if rule else None
         for rule in (test.positive, test.negative))
-    return beside_controls(replace(finding, positive=positive, negative=negative))
+    controlled = beside_controls(replace(finding, positive=positive, negative=negative))
+    return beside_ends(controlled, test.rule, *runs, suites)
 
 
 def _in_its_place(control: Rule, rule: Rule) -> str:

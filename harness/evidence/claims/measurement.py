@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
@@ -35,8 +35,8 @@ def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measu
 
     The two runs may be one and the same object. Raises NoMeasurement, ScoreRefused.
     """
-    readings = _readings(run, suites, rule.of, rule.quantity, rule.at)
-    others = _readings(other, suites, *rule.other, rule.at) if rule.compares else []
+    readings = readings_of(run, suites, rule.of, rule.quantity, rule.at)
+    others = readings_of(other, suites, *rule.other, rule.at) if rule.compares else []
     if isinstance(readings, ScoreRefused) and isinstance(others, ScoreRefused):
         raise ScoreRefused(str(readings), both=True)
     if isinstance(others, ScoreRefused):
@@ -58,8 +58,8 @@ def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measu
 
 # Rows
 
-def _readings(run: Run, suites: dict[str, Suite], plugin: str, quantity: Quantity,
-              at: int) -> list[Reading] | NoMeasurement | ScoreRefused:
+def readings_of(run: Run, suites: Mapping[str, Suite], plugin: str, quantity: Quantity,
+                at: int) -> list[Reading] | NoMeasurement | ScoreRefused:
     """Every row of a quantity of a plugin; what became of it where there is none, or where an audit refused one."""
     suite, label = suites[quantity.suite], run.label_of(plugin, quantity.suite)
     results = {r.id: r for r in run.results if r.cell["suite"] == quantity.suite}

@@ -1,6 +1,7 @@
 """Verdicts by system: what each claims, what holds of it, and a plot of how near it comes. (no torch)
 
-A row is a claim: the source's words, then the verdicts on the published system and on our redesign of it.
+A row is a claim: the source's words, then the verdicts on the published system and on our redesign of it. Those that
+were given by an earlier rule say so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from ..drawing.drawing import Drawing
 from ..drawing.grids import dots
 from ..drawing.points import Label, Point
 from .claim import SUBJECTS, Claim, Rule
-from .table import counts
+from .standing import EARLIER, standing_counts, stands
 from .verdict import NOT_A_CLAIM, RuleFinding, Verdict
 
 NEAR = 1e3                              # times what was claimed, beyond which a point is left out of a plot
@@ -31,8 +32,7 @@ def by_system(claims: dict[str, Claim], verdicts: Sequence[Verdict]) -> dict[str
 
 def overview(registry: Registry, claims: dict[str, Claim], verdicts: Sequence[Verdict]) -> str:
     """The sections of all systems."""
-    known = [one for one in verdicts if one.claim in claims]
-    parts = ["\n".join(f"- {line}" for line in counts(known))]
+    parts = ["\n".join(f"- {line}" for line in standing_counts(claims, verdicts))]
     for system, (own, found) in by_system(claims, verdicts).items():
         parts.append("\n".join(_section(registry, system, own, found)))
     return "\n\n".join(parts)
@@ -42,25 +42,25 @@ def _section(registry: Registry, system: str, claims: Sequence[Claim], verdicts:
     sources = ", ".join(dict.fromkeys(claim.source for claim in claims))
     summary = registry.models[system].summary if system in registry.models else ""
     yield from (f"## {system}", "", f"{sources}." + f" Our model of it: {summary}." * bool(summary), "")
-    yield from (f"- {line}" for line in counts(verdicts))
+    yield from (f"- {line}" for line in standing_counts({claim.id: claim for claim in claims}, verdicts))
     if claims_drawing(system, claims, verdicts):
         yield from ("", f"![{system}: measured over claimed]({system}.svg)")
     yield from ("", "| it claims | of the published system | of our redesign |", "|---|---|---|")
     for claim in claims:
         own = [one for one in verdicts if one.claim == claim.id]
         words = f"`{claim.id}`: “{claim.quote}”" + " (composed)" * claim.composed
-        cells = ["<br>".join(_cell(one) for one in own if one.subject == subject) or "–" for subject in SUBJECTS]
+        cells = ["<br>".join(_cell(claim, one) for one in own if one.subject == subject) or "–" for subject in SUBJECTS]
         yield "| " + " | ".join(one.replace("|", "\\|").replace("\n", " ") for one in (words, *cells)) + " |"
 
 
-def _cell(verdict: Verdict) -> str:
-    """ "by default: **refuted** at 100k parameters: 0.91 ± 0.05×"."""
+def _cell(claim: Claim, verdict: Verdict) -> str:
+    """ "by default: **refuted** at 100k parameters: 0.91 ± 0.05×", and that it is by an earlier rule."""
     form = ", ".join(filter(None, [verdict.form, verdict.scale * (verdict.scale == "gpu")]))
     numbers = "; ".join(one.number for one in verdict.findings)
     told = "not a claim" if verdict.verdict == NOT_A_CLAIM else verdict.told
     word, _, scale = told.partition(" at ")
     text = f"**{word}**" + f" at {scale}" * bool(scale) + ": " + (numbers or verdict.reason)
-    return ": ".join(filter(None, [form, text]))
+    return ": ".join(filter(None, [form, text])) + f" ({EARLIER})" * (not stands(claim, verdict))
 
 
 def claims_drawing(system: str, claims: Sequence[Claim], verdicts: Sequence[Verdict]) -> Drawing | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .claim import SOURCE, SUBJECTS, Claim, ClaimTest
+from .standing import EARLIER, stands
 from .verdict import REFUTED, RuleFinding, Verdict
 
 
@@ -37,7 +38,8 @@ def _of_form(claim: Claim, tests: Sequence[ClaimTest], verdict: Verdict | None) 
     first = tests[0]
     subject = "our redesign" if first.subject != SUBJECTS[0] else "the published system"
     heading = " · ".join(filter(None, (first.form, subject, first.scale)))
-    facts = [("verdict", verdict.told if verdict else "not measured here")]
+    earlier = f" ({EARLIER})" if verdict and not stands(claim, verdict) else ""
+    facts = [("verdict", verdict.told + earlier if verdict else "not measured here")]
     if verdict:
         facts += _kept(("because", verdict.narrow), ("which means", claim.failure * (verdict.verdict == REFUTED)))
     findings = {one.rule: one for one in verdict.findings} if verdict else {}
@@ -53,6 +55,7 @@ def _of_test(test: ClaimTest, finding: RuleFinding | None) -> Iterator[tuple[str
     yield "rule", str(test.rule)
     if finding:
         yield "measured", f"{finding.number}: {finding.verdict}"
+        yield from _kept(("because", finding.overruled * (finding.number != finding.overruled)))
         yield from finding.facts.items()
         yield from _kept(("cells", " ".join(finding.everything)))
         return

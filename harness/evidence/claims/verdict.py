@@ -5,7 +5,8 @@
 | confirmed    | the whole interval lies where the claim says; of several rules all do                       |
 | refuted      | the whole interval lies elsewhere                                                           |
 | inconclusive | neither; `power` says what so many repetitions would see                                    |
-| undecided    | the controls do not separate: what must show the effect does not, or what cannot seems to   |
+| undecided    | the controls do not separate: what must show the effect does not, or what cannot seems to;  |
+|              | or both sides are at chance, or both at the ceiling                                         |
 | invalid      | the number cannot be had: the model failed its audit                                        |
 | unmeasurable | no measurement decides it, and why; or both sides failed their audit                        |
 | not a claim  | a definition, a design, a statement about others: nothing that a measurement decides        |
@@ -27,6 +28,7 @@ Judgement = Literal[
     "confirmed", "refuted", "inconclusive", "undecided", "invalid", "unmeasurable", "not a claim", "not run"]
 VERDICTS: tuple[Judgement, ...] = get_args(Judgement)
 CONFIRMED, REFUTED, INCONCLUSIVE, UNDECIDED, INVALID, UNMEASURABLE, NOT_A_CLAIM, NOT_RUN = VERDICTS
+DECIDABLE = (CONFIRMED, REFUTED, INCONCLUSIVE)          # what a number with its interval comes to
 WORST_FIRST = (REFUTED, INVALID, NOT_RUN, UNMEASURABLE, UNDECIDED, INCONCLUSIVE, CONFIRMED)
 TOLD = {UNDECIDED: "undecided here", NOT_A_CLAIM: "not a claim that a measurement decides"}
 
@@ -71,7 +73,12 @@ class RuleFinding:
         """The number, and what qualifies it."""
         if self.value is None or math.isinf(self.value):
             return self.reason
-        return "; ".join(filter(None, [self.number, self.reason if self.alone else "", self.power, self.controls]))
+        return "; ".join(filter(None, [self.number, self.overruled, self.power, self.controls]))
+
+    @property
+    def overruled(self) -> str:
+        """Why its number does not decide, of one that has a number."""
+        return self.reason if self.alone or self.verdict == UNDECIDED else ""
 
     @property
     def controls(self) -> str:
@@ -109,7 +116,7 @@ def beside_controls(finding: RuleFinding) -> RuleFinding:
     """Undecided where its controls do not separate: what is measured says nothing of the claim, whatever it is."""
     separate = all(one.verdict == wanted for one, wanted in (
         (finding.positive, CONFIRMED), (finding.negative, REFUTED)) if one)
-    if separate or finding.verdict not in (CONFIRMED, REFUTED, INCONCLUSIVE):
+    if separate or finding.verdict not in DECIDABLE:
         return finding
     return replace(finding, verdict=UNDECIDED, power="")
 
