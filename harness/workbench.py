@@ -334,7 +334,7 @@ class Workbench(Protocol):
 
     def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
         """The call as a CUDA graph, whose kernels are launched at once. Raises Unsupported where there is no CUDA, or
-        where the call cannot be captured."""
+        where the call cannot be captured; its `status` is "oom" where the graph finds no memory."""
         ...
 
     def profile(self, call: Callable[[], object]) -> Operators:
