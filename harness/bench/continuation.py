@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from ..model import LanguageModel
+from ..model import LanguageModel, copied_state
 
 
 def writes_state(model: LanguageModel) -> bool:
@@ -21,4 +19,4 @@ def beginning(model: LanguageModel, state: Any) -> Any:
     if not writes_state(model):
         return state
     with torch.inference_mode():
-        return pytree.tree_map_only(Tensor, torch.clone, state)
+        return copied_state(state)
