@@ -383,6 +383,11 @@ class Workbench(Protocol):
         """
         ...
 
+    def held_bytes(self, state: Any) -> int:
+        """Bytes of memory that a state keeps alive while decoding goes on: whole blocks, spare room included, of any
+        object that `advance` returns."""
+        ...
+
     def release_memory(self) -> None:
         """Give back to the system what is free."""
         ...

@@ -13,6 +13,7 @@ from ..audit.findings import AuditReport
 from ..model import LanguageModel, state_bytes
 from ..run.failures import classify
 from .cell_models import CellModels
+from .continuation import held_bytes
 from .graphs import graphed
 from .holdings import peak_of_all
 from .largest import Largest, largest_that_fits
@@ -134,6 +135,9 @@ class CellCosts(CellModels):
 
     def state_bytes(self, state: Any) -> int:
         return state_bytes(state)
+
+    def held_bytes(self, state: Any) -> int:
+        return held_bytes(state)
 
     def release_memory(self) -> None:
         release_memory()
