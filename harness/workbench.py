@@ -357,7 +357,8 @@ class Workbench(Protocol):
         limit: float = math.inf,
     ) -> Largest:
         """The largest multiple of `step` between `first` and `most` for which `call(length)` finds memory, to within a
-        `share` of itself: doubled until it does not, then bisected. No try begins after `limit` seconds.
+        `share` of itself: doubled until it does not, then bisected. No try begins after `limit` seconds; what was found
+        by then is a lower bound, `out_of_time`.
 
         For a GPU, whose allocator says when there is none left; on a CPU the system may end the worker instead. What
         else the call raises is raised. Raises ValueError for no such lengths.
