@@ -323,6 +323,11 @@ class Workbench(Protocol):
         """For `time`: calls of inputs and targets, as a pair, are one step each."""
         ...
 
+    def check_step(self, step: TrainStep, inputs: Tensor, targets: Tensor) -> None:
+        """One step of inputs and targets, (B, T) each, looked at as `training_check` looks at timed ones. Raises
+        AuditFailed."""
+        ...
+
     def time_cases(
         self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,
     ) -> dict[str, list[float]]:
