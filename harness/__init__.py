@@ -13,10 +13,10 @@ sys.meta_path.append(Checkout())
 
 _PUBLIC = {
     "hookimpl": "hookspecs", "ModelSpec": "specs", "ComponentSpec": "specs", "CorpusSpec": "specs",
-    "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model", "Cell": "run.cells",
-    "Request": "run.cells", "timing_group": "run.cells", "KernelCase": "specs", "Row": "store", "CellResult": "store",
+    "TokenizerSpec": "specs", "Suite": "suite", "LanguageModel": "model", "TokenHistory": "model",
+    "copied_state": "model", "Cell": "run.cells", "Request": "run.cells", "timing_group": "run.cells",
+    "KernelCase": "specs", "Row": "store", "CellResult": "store", "HarnessError": "errors",
     "load_results": "evidence.report.notebook", "verdict_table": "evidence.report.notebook", "Unsupported": "errors",
-    "HarnessError": "errors",
     "UsageError": "errors", "ByRound": "suite", "ByDocument": "suite", "ByValue": "suite", "Counted": "suite",
     "EncodingSpec": "specs", "EncodedMatrix": "specs", "ForeignWeights": "specs", "rung_name": "rungs",
     "Workbench": "workbench", "Executor": "executor", "Events": "executor", "Stop": "executor",
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .hookspecs import hookimpl as hookimpl
     from .model import LanguageModel as LanguageModel
     from .model import TokenHistory as TokenHistory
+    from .model import copied_state as copied_state
     from .run.cells import Cell as Cell
     from .run.cells import Request as Request
     from .run.cells import timing_group as timing_group

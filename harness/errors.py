@@ -50,6 +50,12 @@ class Unsupported(HarnessError):
     status = "unsupported"
 
 
+class OutOfMemory(Unsupported):
+    """There was no memory for it; becomes a row of the status that every lack of memory has."""
+
+    status = "oom"
+
+
 class AuditFailed(HarnessError):
     """What was to be scored is not what it says; becomes a row of that status."""
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from .errors import AuditFailed, Unsupported
 from .meta import constant_parameters
@@ -102,6 +103,11 @@ class TokenHistory(LanguageModel):
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         history = tokens if state is None else torch.cat([state, tokens], dim=1)     # (B, T_past + T)
         return self.logits(history)[:, -tokens.shape[1]:], history
+
+
+def copied_state(state: Any) -> Any:
+    """A state to write into, the given one left alone: the same nest of the same types, with a copy of each tensor."""
+    return pytree.tree_map_only(Tensor, torch.clone, state)
 
 
 def state_bytes(state: Any) -> int:

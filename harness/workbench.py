@@ -323,6 +323,11 @@ class Workbench(Protocol):
         """For `time`: calls of inputs and targets, as a pair, are one step each."""
         ...
 
+    def check_step(self, step: TrainStep, inputs: Tensor, targets: Tensor) -> None:
+        """One step of inputs and targets, (B, T) each, looked at as `training_check` looks at timed ones. Raises
+        AuditFailed."""
+        ...
+
     def time_cases(
         self, cases: dict[str, Callable[[], object]], rounds: int = 0, limit: float = math.inf,
     ) -> dict[str, list[float]]:
@@ -334,7 +339,7 @@ class Workbench(Protocol):
 
     def graphed(self, call: Callable[[], object]) -> Callable[[], object]:
         """The call as a CUDA graph, whose kernels are launched at once. Raises Unsupported where there is no CUDA, or
-        where the call cannot be captured."""
+        where the call cannot be captured; its `status` is "oom" where the graph finds no memory."""
         ...
 
     def profile(self, call: Callable[[], object]) -> Operators:
@@ -357,7 +362,8 @@ class Workbench(Protocol):
         limit: float = math.inf,
     ) -> Largest:
         """The largest multiple of `step` between `first` and `most` for which `call(length)` finds memory, to within a
-        `share` of itself: doubled until it does not, then bisected. No try begins after `limit` seconds.
+        `share` of itself: doubled until it does not, then bisected. No try begins after `limit` seconds; what was found
+        by then is a lower bound, `out_of_time`.
 
         For a GPU, whose allocator says when there is none left; on a CPU the system may end the worker instead. What
         else the call raises is raised. Raises ValueError for no such lengths.
@@ -381,6 +387,11 @@ class Workbench(Protocol):
 
         Raises AuditFailed for a state that is no nest of plain tensors and numbers.
         """
+        ...
+
+    def held_bytes(self, state: Any) -> int:
+        """Bytes of memory that a state keeps alive while decoding goes on: whole blocks, spare room included, of any
+        object that `advance` returns."""
         ...
 
     def release_memory(self) -> None:

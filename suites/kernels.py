@@ -59,7 +59,10 @@ def graphs(cases: list[Any], bench: Workbench) -> Iterator[Any]:
             try:
                 yield replace(case, name=name, run=bench.graphed(case.run))
             except Unsupported as error:
-                told(name, str(error), bench)
+                if error.status == "oom":
+                    bench.fail(f"time_s:{name}", str(error), error.status, unit="s", better="lower")
+                else:
+                    told(name, str(error), bench)
 
 
 def clock(cases: list[Any], cell: Cell, bench: Workbench) -> None:

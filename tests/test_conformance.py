@@ -21,7 +21,7 @@ from harness.conformance.scaffold import create
 TUTORIAL = Path(__file__).with_name("tutorial_plugin")
 LINES = ["loads", "cheap spec", "summary", "builds", "options", "sizing", "contract", "determinism", "causality",
          "batch independence", "split law", "train = eval", "gradients", "live parameters", "beyond the length",
-         "device", "dtype", "state", "checkpoint"]
+         "device", "dtype", "state", "advance", "checkpoint"]
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +87,7 @@ def test_the_tutorial_passes_every_line(check):
     found = {line["check"]: line["detail"] for line in lines}
     assert found["state"].endswith("bytes a sequence, whatever the length")
     assert found["live parameters"] == "a gradient reaches all 8"
+    assert found["advance"] == "is forward itself"
 
 
 def test_the_tutorial_is_short_and_shaped_as_a_new_plugin(tmp_path):
@@ -160,6 +161,9 @@ FAULTS = {                              # line -> what is done to the tutorial, 
     "state": ({"model": {"if state is None else state": "if state is None else state.transpose(0, 1)",
                          "seen[:, seen.shape[1] - before :]": "seen[:, seen.shape[1] - before :].transpose(0, 1)"}},
               "is in the state of a batch of 5"),
+    "advance": ({"model": {"    def forward": "    def advance(self, tokens, state):\n"
+                           "        return self(tokens, 0 * state)\n\n    def forward"}},
+                "call 1 after 9 tokens, of 1 x 1 tokens, gives logits that are"),
     "checkpoint": ({"model": {"        self.norm =": "        self.bias = torch.randn(vocab_size)\n        self.norm =",
                               "return self.head(": "return self.bias + self.head("}}, "differ by"),
 }
@@ -198,7 +202,7 @@ CASCADES = {                            # a line that fails -> those that are sk
     "causality": {"split law": "causality", "beyond the length": "split law"},
     "determinism": {"causality": "determinism", "batch independence": "determinism", "split law": "determinism",
                     "train = eval": "determinism", "live parameters": "train = eval",
-                    "beyond the length": "split law", "checkpoint": "determinism"},
+                    "beyond the length": "split law", "advance": "determinism", "checkpoint": "determinism"},
     "split law": {"beyond the length": "split law"},
     "gradients": {"live parameters": "gradients", "checkpoint": "gradients"},
     "train = eval": {"live parameters": "train = eval"},

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from caches import Buffered
 
 from harness import LanguageModel
 from harness.bench.generate import PRESETS, Sampling, generate, make_sampling, probabilities, text_pieces
@@ -129,6 +130,32 @@ def test_the_prompt_is_read_once_and_the_state_carried():
     model = Recorder()
     assert list(generate(model, [0] * 5, 4, Sampling(), chunk=2)) == [5, 6, 7, 8]
     assert model.lengths == [2, 2, 1, 1, 1, 1]
+
+
+class Counted(Buffered):
+    """How many calls copied their state."""
+
+    copies = 0
+
+    def forward(self, tokens, state=None):
+        self.copies += state is not None
+        return super().forward(tokens, state)
+
+
+def test_a_state_that_may_be_written_into_is_never_copied_and_the_text_is_the_same():
+    torch.manual_seed(0)
+    model, prompt, text = Counted(VOCAB), [3, 1, 4, 1, 5], [3, 1, 4, 1, 5]
+    with torch.no_grad():
+        logits, state = model(torch.tensor([prompt]))
+        for _ in range(20):
+            text.append(int(logits[0, -1].argmax()))
+            logits, state = model(torch.tensor([text[-1:]]), state)
+    assert model.copies == 20
+    for chunk in (1024, 2):
+        model.copies = 0
+        assert list(generate(model, prompt, 20, Sampling(0, repetition_penalty=1), chunk=chunk)) == text[5:]
+        assert model.copies == 0
+    assert len(set(text)) > 2
 
 
 class Constant(LanguageModel):

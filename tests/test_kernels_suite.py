@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from harness.suites import kernels
 
-from harness.errors import Unsupported
+from harness.errors import OutOfMemory, Unsupported
 from harness.specs import KernelCase
 
 CASES = [
@@ -13,19 +13,23 @@ CASES = [
     KernelCase("work/loop", lambda: "loop", "reference", "work"),
     KernelCase("work/fast", lambda: "fast", "implementation", "work"),
     KernelCase("work/waits", lambda: "waits", "implementation", "work"),
+    KernelCase("work/large", lambda: "large", "implementation", "work"),
     KernelCase("work/absent", lambda: 1 / 0, "implementation", "work", reason="it runs elsewhere"),
 ]
 
 
 class Bench:
     def __init__(self):
-        self.rows, self.raw, self.weighed = {}, {}, []
+        self.rows, self.raw, self.weighed, self.failed = {}, {}, [], []
 
     def kernels(self):
         return CASES
 
     def row(self, metric, value, unit="", better="", **fields):
         self.rows[metric] = (value if value is None else round(value, 6), fields.get("reason", ""))
+
+    def fail(self, metric, reason, status, unit, better):
+        self.failed.append((metric, reason, status, unit, better))
 
     def time_cases(self, calls, limit):
         return {name: [1.0 + len(call())] * 6 for name, call in calls.items()}
@@ -37,6 +41,8 @@ class Bench:
     def graphed(self, call):
         if call() == "waits":
             raise Unsupported("this call cannot be captured as a CUDA graph")
+        if call() == "large":
+            raise OutOfMemory("capturing a CUDA graph: CUDA out of memory")
         return lambda: ""
 
 
@@ -52,10 +58,12 @@ def test_graphs_stand_beside_the_plain_launches_on_a_gpu_alone(device):
     assert bench.rows["time_s:work/fast"] == (5.0, "")
     graphs = {metric: row for metric, row in bench.rows.items() if metric.endswith("/graph")}
     if device == "cpu":
-        assert not graphs
+        assert not graphs and not bench.failed
     else:
         assert graphs == {
             "time_s:work/fast/graph": (1.0, ""), "ratio_to_floor:work/fast/graph": (0.166667, ""),
             "speedup_over_published:work/fast/graph": (5.0, ""),
             "time_s:work/waits/graph": (None, "this call cannot be captured as a CUDA graph")}
-    assert set(bench.weighed) == {"loop", "fast", "waits"}      # no graph is weighed, nor what does not run
+        assert bench.failed == [("time_s:work/large/graph", "capturing a CUDA graph: CUDA out of memory", "oom", "s",
+                                 "lower")]
+    assert set(bench.weighed) == {"loop", "fast", "waits", "large"}      # no graph is weighed, nor what does not run

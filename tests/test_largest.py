@@ -62,9 +62,27 @@ def test_no_try_begins_when_the_time_is_over(monkeypatch):
         return length <= 1000
 
     found = largest_that_fits(fits, 100, 1 << 20, limit=31)             # 1, 3 and 7 s after them, 15 s, 31 s
-    assert (tried, found.fits, found.fails) == ([100, 200, 400, 800, 1600], 800, 1600)
+    assert (tried, found.fits, found.fails, found.out_of_time) == ([100, 200, 400, 800, 1600], 800, 1600, True)
     tried.clear()
-    assert largest_that_fits(fits, 100, 1 << 20, limit=0).fails is None and tried == [100]
+    found = largest_that_fits(fits, 100, 1 << 20, limit=0)
+    assert (tried, found.fails, found.out_of_time) == ([100], None, True)
+
+
+@pytest.mark.parametrize(("most", "room"), [(1000, 1000), (1 << 20, 1000), (1 << 20, 10)])
+def test_a_search_that_came_to_its_end_is_not_out_of_time(monkeypatch, most, room):
+    """Whenever that was: at the largest length, at two lengths that are near enough, at nothing that fits."""
+    clock, tries = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def fits(length):
+        clock[0] += 1
+        tries.append(length)
+        return length <= room
+
+    assert not largest_that_fits(fits, 100, most).out_of_time
+    clock[0], tries[:], ends = 0.0, [], len(tries)
+    assert not largest_that_fits(fits, 100, most, limit=ends).out_of_time
+    assert largest_that_fits(fits, 100, most, limit=ends - 1).out_of_time == (ends > 1)
 
 
 def test_the_bench_takes_a_lack_of_memory_for_a_length_that_does_not_fit_and_nothing_else():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from torch import nn
 
 from harness.build import build
 from harness.errors import AuditFailed, UsageError
-from harness.model import LanguageModel, TokenHistory, count_parameters, state_bytes
+from harness.model import LanguageModel, TokenHistory, copied_state, count_parameters, state_bytes
 from harness.options import make_config
 from harness.sizing import match_parameters
 from harness.specs import ModelSpec
@@ -169,6 +169,32 @@ def test_a_history_of_tokens_is_a_state():
         first, past = model(tokens[:, :cut])
         second, _ = model(tokens[:, cut:], past)
         assert torch.equal(torch.cat([first, second], dim=1), whole)
+
+
+class Pair(NamedTuple):
+    keys: torch.Tensor
+    values: torch.Tensor
+
+
+def test_a_copied_state_is_the_same_nest_and_shares_no_memory():
+    def nest():
+        return {"length": 3, "layers": [(torch.ones(2), None), Pair(torch.ones(1, 2), torch.arange(2))], 0: {}}
+
+    def written(part):
+        for one in part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ():
+            written(one)
+        if isinstance(part, torch.Tensor):
+            part.add_(1)
+
+    state = nest()
+    copy = copied_state(state)
+    written(copy)
+    copy["layers"].append("more")
+    assert repr(state) == repr(nest()) != repr(copy)
+    del copy["layers"][-1]
+    written(state)
+    assert repr(copy) == repr(state)                        # which tells the type of every part
+    assert copied_state(None) is None
 
 
 def test_state_bytes_are_those_of_its_distinct_tensors_and_numbers():

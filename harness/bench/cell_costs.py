@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ..audit.findings import AuditReport
 from ..model import LanguageModel, state_bytes
 from ..run.failures import classify
 from .cell_models import CellModels
+from .continuation import held_bytes
 from .graphs import graphed
 from .holdings import peak_of_all
 from .largest import Largest, largest_that_fits
@@ -41,20 +43,26 @@ class CellCosts(CellModels):
             Clock(self.cell.device), self.turn, Inputs(inputs, self._secret) if inputs else None, check,
             torch.get_num_threads(), self._first_call_s)
         self._first_call_s = 0.0
-        try:
+        with self._doubting(check):
             timed.run(call, rounds or self.cell.get("rounds") or FEW_ROUNDS)
+        if timed.note:
+            self._note(timed.note)
+        if timed.slow_start:
+            self._add_slow_start(timed.slow_start)
+        return timed.seconds
+
+    @contextmanager
+    def _doubting(self, check: Check | None) -> Iterator[None]:
+        """What a check finds is told in every row, unless it is a failure of the cell."""
+        try:
+            yield
         except OtherFunction as found:                      # of a model that never repeats itself it is no news
             if self.built is None or not any(
                     failure.check == "determinism" for failure in self._short_audit(self.built.model).failures):
                 raise
             self._doubts.append(str(found))
-        if timed.note:
-            self._note(timed.note)
         if check and check.note:
             self._doubts.append(check.note)
-        if timed.slow_start:
-            self._add_slow_start(timed.slow_start)
-        return timed.seconds
 
     def _add_slow_start(self, seconds: float) -> None:
         """To the row of the cell that tells of it."""
@@ -69,6 +77,17 @@ class CellCosts(CellModels):
 
     def training_check(self, step: TrainStep) -> TrainingCheck:
         return TrainingCheck(step, self.cell.dtype, self.cell.seq_len)
+
+    def check_step(self, step: TrainStep, inputs: Tensor, targets: Tensor) -> None:
+        check, given = self.training_check(step), (inputs, targets)
+        with self._doubting(check):
+            try:
+                check.begin()
+                check.arm()
+                check.take(0, given, step(*given))
+                check.end()
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                check.note = f"no step was looked at: {type(error).__name__}"
 
     def _short_audit(self, model: LanguageModel) -> AuditReport:
         cell = self.cell
@@ -134,6 +153,9 @@ class CellCosts(CellModels):
 
     def state_bytes(self, state: Any) -> int:
         return state_bytes(state)
+
+    def held_bytes(self, state: Any) -> int:
+        return held_bytes(state)
 
     def release_memory(self) -> None:
         release_memory()

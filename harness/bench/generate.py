@@ -1,7 +1,7 @@
 """Generation: text token by token with the carried state, and the usual ways to draw the next token.
 
 Notable:
-- the prompt is read once; from then on every call is forward(token, state);
+- the prompt is read once; from then on every call is advance(token, state), for no state is used again;
 - logits are worked on in float64, in this order: repetition penalty, temperature, top-k, top-p, min-p;
 - the draws come from a generator of their own, so a seed gives the same text whatever else the process does.
 """
@@ -103,10 +103,11 @@ def generate(
     generator = torch.Generator().manual_seed(seed)
     seen = torch.zeros(model.vocab_size, dtype=torch.bool)
     seen[list(prompt)] = True
-    state: Any = None
     model.eval()
-    for piece in torch.tensor([list(prompt)], device=device).split(chunk, dim=1):
-        logits, state = model(piece, state)                                         # (1, T, V)
+    first, *pieces = torch.tensor([list(prompt)], device=device).split(chunk, dim=1)
+    logits, state = model(first)                                                    # (1, T, V)
+    for piece in pieces:
+        logits, state = model.advance(piece, state)
     for drawn in range(count):
         last = logits[0, -1].cpu()
         if not last.max().isfinite():
@@ -117,4 +118,4 @@ def generate(
         yield token
         seen[token] = True
         if drawn + 1 < count:
-            logits, state = model(torch.tensor([[token]], device=device), state)
+            logits, state = model.advance(torch.tensor([[token]], device=device), state)

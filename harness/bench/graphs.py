@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import torch
 
-from ..errors import Unsupported
+from ..errors import OutOfMemory, Unsupported
 
 WARM = 3                                # calls before the capture: what compiles, tunes or allocates does it there
 
 
 def graphed(call: Callable[[], object]) -> Callable[[], object]:
     """A call that replays what `call` did on the device, on the same memory. Raises Unsupported where there is no CUDA,
-    or where the call cannot be captured: it waits for the device, or allocates outside of torch."""
+    or where the call cannot be captured: it waits for the device, or allocates outside of torch. Raises OutOfMemory
+    where the graph finds no memory of its own."""
     if not torch.cuda.is_available():
         raise Unsupported("a CUDA graph needs a CUDA device")
     side = torch.cuda.Stream()
@@ -28,6 +29,8 @@ def graphed(call: Callable[[], object]) -> Callable[[], object]:
             kept = call()                               # its memory is the graph's, as long as somebody holds it
     except RuntimeError as error:
         torch.cuda.synchronize()
+        if lack := _lack_of_memory(error):
+            raise OutOfMemory(f"capturing a CUDA graph: {str(lack).splitlines()[0]}") from None
         raise Unsupported(f"this call cannot be captured as a CUDA graph: {str(error).splitlines()[0]}") from None
 
     def replay() -> object:
@@ -35,3 +38,10 @@ def graphed(call: Callable[[], object]) -> Callable[[], object]:
         return kept
 
     return replay
+
+
+def _lack_of_memory(error: BaseException | None) -> BaseException | None:
+    """The error itself, or the one in whose wake it came: leaving a capture that broke off raises once more."""
+    while error is not None and not isinstance(error, torch.OutOfMemoryError):
+        error = error.__context__
+    return error

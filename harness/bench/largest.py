@@ -11,11 +11,14 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Largest:
     """The largest length that did fit, 0 for none, and the smallest that did not, None where all that were tried did.
+
+    `out_of_time` where the time was over before the two had met: then `fits` is a lower bound.
     """
 
     fits: int
     fails: int | None
     tried: int
+    out_of_time: bool = False
 
 
 def largest_that_fits(
@@ -30,23 +33,21 @@ def largest_that_fits(
     """
     if not 0 < step <= first <= most or share <= 0:
         raise ValueError(f"no lengths from {first} to {most} in steps of {step}")
-    fit, fail, tried = 0, None, 0
-    length, until = first - first % step, time.monotonic() + limit
-    while (tried == 0 or time.monotonic() < until) and fail is None and fit < length <= most:
-        tried += 1
-        if fits(length):
-            fit, length = length, min(2 * length, most - most % step)
-        else:
-            fail = length
-    while time.monotonic() < until and fail is not None and fail - fit > max(step, share * fit):
-        length = (fit + fail) // 2 // step * step
-        if length <= fit:
-            length = fit + step
-        if length >= fail:
-            break
+    fit, fail, tried, until = 0, None, 0, time.monotonic() + limit
+    while length := _following(fit, fail, first, most, share, step):
+        if tried and time.monotonic() >= until:
+            return Largest(fit, fail, tried, out_of_time=True)
         tried += 1
         if fits(length):
             fit = length
         else:
             fail = length
     return Largest(fit, fail, tried)
+
+
+def _following(fit: int, fail: int | None, first: int, most: int, share: float, step: int) -> int:
+    """The length that is tried next, 0 where none is."""
+    if fail is None:
+        longer = min(2 * fit, most - most % step) if fit else first - first % step
+        return longer if longer > fit else 0
+    return (fit + fail) // 2 // step * step if fail - fit > max(step, share * fit) else 0

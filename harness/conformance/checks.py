@@ -33,6 +33,7 @@ from ..options import make_config, step_of, width_of
 from ..registry import Registry
 from ..sizing import StepRefused, count_on_meta, match_parameters
 from ..specs import ModelSpec, missing, resolve
+from .advance_checks import check_advance
 from .lines import Lines
 from .option_checks import check_options
 from .placement import CPU, Devices, Dtypes, Misplaced
@@ -75,6 +76,7 @@ def check_model(registry: Registry, spec: ModelSpec, conditions: Conditions) -> 
     yield checks.line("device", checks.on_another_device)
     yield checks.line("dtype", checks.in_bfloat16)
     yield checks.line("state", checks.state)
+    yield checks.line("advance", checks.advance)
     yield checks.line("checkpoint", checks.checkpoint)
 
 
@@ -250,6 +252,9 @@ class _Checks(Lines):
         if grown > 0:
             return f"grows: {sizes[-1]:,} bytes at T={STATE_LENGTHS[-1]}, {grown:,.0f} more a token"
         return f"grows to {sizes[-1]:,} bytes at T={STATE_LENGTHS[-1]}"
+
+    def advance(self) -> str:
+        return check_advance(self.built.model.eval(), JITTER, self.conditions.dtype)
 
     def checkpoint(self) -> str:
         """Trained a little, kept, and built anew from the file: the same logits to the last bit."""

@@ -32,6 +32,8 @@ MENDS = {                               # line -> what to do where it fails
              "dtype=torch.float32 where that is meant; what has no backward pass in bfloat16 belongs under "
              "torch.autocast(device, enabled=False)",
     "state": "put the batch first in every tensor of the state, and nothing but tensors and numbers into it",
+    "advance": "begin at the state that is given and return the one for the next call; what writes into it belongs "
+               "into advance, and forward calls that with a copy: harness.copied_state",
     "tokenizer": "let target return a harness.data.tokenizers.Tokenizer, made of what learn returns if there is such",
     "round trip": "map bytes, not characters: what is not UTF-8, blanks, and the names of special tokens are text too",
     "vocabulary": "let vocab_size be the number of ids, token_bytes the bytes that each stands for, 0 for bos and "
@@ -60,6 +62,7 @@ NEEDS = {                               # line -> those that it says nothing bes
     "train = eval": ("contract", "determinism"), "gradients": ("contract",),
     "live parameters": ("contract", "train = eval", "gradients"),
     "device": ("contract",), "dtype": ("contract",), "state": ("contract",),
+    "advance": ("contract", "determinism"),
     "checkpoint": ("contract", "determinism", "gradients"),
     "round trip": ("tokenizer",), "vocabulary": ("tokenizer",), "repeatable": ("tokenizer",),
     "learned table": ("tokenizer", "repeatable"),

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import LanguageModel, Unsupported, UsageError
+from harness import LanguageModel, Unsupported, UsageError, copied_state
 
 from .config import SINGLE, FlashLinearConfig
 
@@ -47,7 +47,7 @@ class FlashLinear(LanguageModel):
             raise Unsupported(f"flash-linear-attention does not run on {tokens.device.type}: --device cuda")
         if self.training and state is None:
             return self.inner(input_ids=tokens, use_cache=False).logits, None
-        return self.advance(tokens, _copied(state))
+        return self.advance(tokens, copied_state(state))
 
     def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The model keeps what its layers keep, in the tensors that it was given."""
@@ -97,11 +97,3 @@ def _kept(value: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_copied(part) for part in value]
-    return value.clone() if isinstance(value, Tensor) else value

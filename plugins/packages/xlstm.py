@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness import LanguageModel
+from harness import LanguageModel, copied_state
 
 from .config import XLSTMConfig
 
@@ -37,7 +37,7 @@ class XLSTM(LanguageModel):
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         if self.training and state is None:
             return self.inner(tokens), None
-        return self.advance(tokens, _copied(state or {}))
+        return self.advance(tokens, copied_state(state or {}))
 
     def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """A step writes into its state."""
@@ -46,9 +46,3 @@ class XLSTM(LanguageModel):
             logits, state = self.inner.step(token, state)
             found.append(logits)
         return torch.cat(found, dim=1), state
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _copied(part) for name, part in value.items()}
-    return tuple(map(_copied, value)) if isinstance(value, tuple | list) else value.clone()
