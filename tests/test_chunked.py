@@ -12,13 +12,12 @@ import pytest
 import torch
 from conftest import environment
 from harness.plugins.scan.reference import sequential_complex, sequential_real
-from recurrences import DEVICE, GPU, hold, small_chunks, with_gradients
+from recurrences import DEVICE, GPU, SHAPES, hold, small_chunks, with_gradients
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch's CUDA builds")
 operator = importlib.import_module("harness.plugins.chunked.operator")
 scan = importlib.import_module("harness.plugins.scan.chunked")
 
-SHAPES = [(1, 1, 3), (2, 4, 4), (2, 11, 5)]                 # one step, one whole chunk, more than are carried at once
 LONG = [(3, 64, 17), (2, 200, 33)]
 
 

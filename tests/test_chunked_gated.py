@@ -9,14 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from harness.plugins.scan.reference import sequential_complex, sequential_real
-from recurrences import DEVICE, GPU, hold, small_chunks, with_gradients
+from recurrences import DEVICE, GPU, SHAPES, hold, small_chunks, with_gradients
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch's CUDA builds")
 carry = importlib.import_module("harness.plugins.chunked.carry")
 operator = importlib.import_module("harness.plugins.chunked.gated_operator")
 scan = importlib.import_module("harness.plugins.scan.chunked")
 
-SHAPES = [(1, 1, 3), (2, 4, 4), (2, 11, 5)]                 # one step, one whole chunk, more than are carried at once
 LONG = [(3, 64, 17), (2, 3000, 33)]
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from harness.suites import memory
+from parents import Parent
 
 from harness.registry import load
 from harness.run.cells import Cell, Request
@@ -49,13 +50,6 @@ def harness_models():
     return [ModelSpec(name="roomy", target=f"{__name__}:Model", config=f"{__name__}:Config", family="classical",
                       summary="as much memory as it is told", source="the tests")]
 '''
-
-
-class Parent:
-    """The other end of the pipe, which nothing waits for."""
-
-    def send(self, message):
-        pass
 
 
 @pytest.fixture
