@@ -2,8 +2,9 @@
 
 The rounds of a group are randomised and interleaved, so that ratios hold on a noisy machine. Peaks are of one call, its
 result included and its inputs not, the middle one of three: what is freed may lie in fragments. On a GPU every
-implementation is timed as a CUDA graph as well, which is what it takes without its launches. A further row states what
-the harness's own training step costs beside the same step written as a bare PyTorch loop.
+implementation is timed as a CUDA graph as well, which is what it takes without its launches; these rows have no ratio,
+for a floor or a reference that is launched would be compared with none. A further row states what the harness's own
+training step costs beside the same step written as a bare PyTorch loop.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def graphs(cases: list[Any], bench: Workbench) -> Iterator[Any]:
         if case.role == "implementation":
             name = f"{case.name}/graph"
             try:
-                yield replace(case, name=name, run=bench.graphed(case.run))
+                yield replace(case, name=name, run=bench.graphed(case.run), group=f"{case.group}/graph")
             except Unsupported as error:
                 if error.status == "oom":
                     bench.fail(f"time_s:{name}", str(error), error.status, unit="s", better="lower")

@@ -79,6 +79,7 @@ def command(tmp_path_factory):
             out, err = process.communicate(timeout=timeout)
         finally:
             process.kill()
+            process.wait()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     return run

@@ -1,4 +1,5 @@
-"""What tests of the scans share: results with their gradients, errors relative to the largest value, small chunks."""
+"""What tests of the scans share: results with their gradients, errors relative to the largest value, small chunks
+and shapes."""
 
 import importlib
 
@@ -6,6 +7,7 @@ import torch
 
 GPU = torch.cuda.is_available()
 DEVICE = "cuda" if GPU else "cpu"
+SHAPES = [(1, 1, 3), (2, 4, 4), (2, 11, 5)]     # small: one step, one whole chunk, more than are carried at once
 
 
 def small_chunks(monkeypatch):

@@ -218,7 +218,10 @@ def test_ctrl_c_keeps_what_is_finished_and_judges_it(files, tmp_path):
     while not list((tmp_path / "out").glob("cells/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    try:
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     verdicts = [json.loads(line)["verdict"] for line in out.splitlines()]
     assert process.returncode == 130 and "not run" in verdicts
     assert json.loads((tmp_path / "out/verdicts.json").read_text())["verdicts"]

@@ -2,9 +2,9 @@
 
 import sys
 import threading
-import time
 
 import pytest
+from parents import Parent
 
 from harness.run.cells import Cell
 from harness.run.worker import Setup, run_cell
@@ -85,20 +85,6 @@ def harness_models():
 '''
 
 
-class Parent:
-    """The other end of the pipe: a peer's turn comes before every turn of ours."""
-
-    def __init__(self, seconds):
-        self.seconds = seconds
-
-    def send(self, message):
-        pass
-
-    def recv(self):
-        time.sleep(self.seconds)
-        return ("go",)
-
-
 @pytest.fixture
 def measured(plugin):
     """Rows of the cell of a suite for a cheat, measured in this process."""
@@ -108,9 +94,12 @@ def measured(plugin):
         protocol = (("role", role), ("rounds", 6)) if role else (("rounds", 6),)
         cell = Cell(suite, "cheat", (("fault", fault),), tokenizer="bytes", corpus="markov", seq_len=16, batch_size=2,
                     dtype="bfloat16", protocol=protocol, group="g" if role != "memory" and suite != "memory" else "")
-        return run_cell(Parent(peer_s), Setup((str(file),)), cell, {"limits": {}, "needs": {}})[0]
+        return run_cell(Parent(seconds=peer_s), Setup((str(file),)), cell, {"limits": {}, "needs": {}})[0]
 
-    return run
+    yield run
+    for thread in threading.enumerate():
+        if thread.name == "burner":
+            thread.join()
 
 
 @pytest.mark.parametrize(("suite", "role"), [("throughput", ""), ("scaling", "time"), ("scaling", "memory"),
@@ -151,6 +140,3 @@ def test_a_thread_that_burns_beside_the_peers_turn_costs_the_row(measured):
     (row,) = measured("scaling", "burn", "time", peer_s=0.1)
     assert row.status == "audit_failed"
     assert "s between its turns: threads or processes that it left running slow down the others" in row.reason
-    for thread in threading.enumerate():
-        if thread.name == "burner":
-            thread.join()

@@ -68,6 +68,7 @@ def processes(arguments, folder, world=2):
     finally:
         for process in started:
             process.kill()
+            process.wait()
 
 
 @pytest.fixture(scope="module")

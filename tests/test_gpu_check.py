@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
 from conftest import ROOT, environment
 from harness.plugins import scan
 
+from harness.bench import measure
 from harness.registry import load
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -42,6 +44,23 @@ def test_the_parts_run_on_what_is_here(monkeypatch, part):
     assert found.pop("wrong") > gpu.ERROR > max(found.values())
     times = gpu.seconds(work, "cpu", (1, 16, 8))
     assert set(times) == {"floor", "wrong", *found} and min(times.values()) > 0
+
+
+def test_what_is_timed_is_the_scan_and_its_gradients_alone(monkeypatch):
+    """A sum to a number would read all of the result once more, which is no part of a scan."""
+    timed = {}
+    monkeypatch.setattr(measure, "time_cases", lambda cases, *_, **__: timed.update(cases) or {"joined": [1.0]})
+    joined = {"joined": lambda *inputs: torch.cat([each.flatten() for each in inputs])}
+    gpu.seconds(replace(gpu.plain("cpu"), scans=joined), "cpu", (1, 4, 2))
+    with torch.profiler.profile() as seen:
+        timed["joined"]()
+    names = {event.key for event in seen.key_averages()}
+    assert "aten::cat" in names and "aten::sum" not in names
+
+
+def test_lengths_are_timed_on_both_sides_of_where_the_scan_changes_its_kernels():
+    lengths = {length for _, length, _ in gpu.SHAPES}
+    assert min(lengths) < scan.WALKED < max(lengths) and {scan.WALKED, 2 * scan.WALKED} <= lengths
 
 
 @pytest.mark.parametrize("part", [gpu.plain, gpu.gated])

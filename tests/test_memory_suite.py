@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from harness.suites import memory
+from parents import Parent
 
 from harness import ByValue
 from harness.bench.largest import Largest
@@ -66,13 +67,6 @@ def harness_models():
     return [ModelSpec(name="roomy", target=f"{__name__}:Model", config=f"{__name__}:Config", family="classical",
                       summary="as much memory as it is told", source="the tests")]
 '''
-
-
-class Parent:
-    """The other end of the pipe, which nothing waits for."""
-
-    def send(self, message):
-        pass
 
 
 @pytest.fixture

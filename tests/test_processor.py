@@ -1,6 +1,7 @@
 """Processor time: what threads and processes burn is seen wherever they hide, and an honest call is never accused."""
 
 import contextlib
+import ctypes
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from harness.bench.measure import Clock
-from harness.bench.processor import Meter, adopt_orphans, descendants, processor_seconds
+from harness.bench.processor import ADOPT_ORPHANS, Meter, adopt_orphans, descendants, processor_seconds
 from harness.bench.rounds import Rounds
 from harness.errors import AuditFailed
 
@@ -53,9 +54,16 @@ def test_the_time_of_a_child_counts_while_it_runs_and_when_it_has_ended():
     assert processor_seconds() - before >= running
 
 
-@linux
-def test_a_process_that_leaves_its_parent_is_still_found():
+@pytest.fixture
+def adopting():
+    """Orphans are this process's for one test alone: whatever later tests leave behind would count as its own work."""
     adopt_orphans()
+    yield
+    ctypes.CDLL(None).prctl(ADOPT_ORPHANS, 0, 0, 0, 0)
+
+
+@linux
+def test_a_process_that_leaves_its_parent_is_still_found(adopting):
     before = set(descendants())
     subprocess.run([sys.executable, "-c", ORPHAN], check=True)
     (orphan,) = set(descendants()) - before
@@ -113,12 +121,19 @@ def test_a_thread_that_burns_beside_the_peers_turn_fails_the_timing():
 
 
 def test_threads_that_spin_for_a_while_after_their_work_are_told_and_no_failure():
+    started = []
+
     def call():
-        threading.Thread(target=work, args=(0.06,)).start()
+        started.append(threading.Thread(target=work, args=(0.06,)))
+        started[-1].start()
         time.sleep(0.02)
 
     timed = Rounds(Clock(), peer, threads=8)
-    timed.run(call, 8)
+    try:
+        timed.run(call, 8)
+    finally:
+        for thread in started:
+            thread.join()
     assert "threads that spin for a while after their work" in timed.note
 
 

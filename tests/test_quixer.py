@@ -14,6 +14,7 @@ from harness.plugins.quixer.model import Quixer
 from harness.plugins.quixer.powers import Powers
 from harness.plugins.quixer.registers import Modes, Qubits
 from harness.plugins.quixer.study import quixer_circuits
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import Unsupported
 from harness.audit.auditor import audit
@@ -86,6 +87,22 @@ def test_every_position_is_the_prediction_of_its_window(options):
     np.testing.assert_allclose(found.detach(), [[logits for logits, _ in row] for row in expected], atol=1e-12)
     chance = np.mean([chance for row in expected for _, chance in row])
     assert made.diagnostics()["post_selection_probability"] == pytest.approx(chance)
+
+
+def test_a_call_waits_for_no_number_of_a_device():
+    """A diagnostic becomes a Python number when it is asked for."""
+    made, waits = model(), []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            waits.extend([function] * (function is torch.ops.aten._local_scalar_dense.default))
+            return function(*args, **kwargs or {})
+
+    with Watch():
+        made(text(2, 6))[0].sum().backward()
+        assert not waits
+        made.diagnostics()
+        assert len(waits) == 1
 
 
 def test_the_ansatz_is_that_of_pennylane():

@@ -226,10 +226,13 @@ def test_a_room_whose_referee_is_gone_is_gone(tries):
     reader, writer = os.pipe()
     referee = os.fork()
     if not referee:
-        os.close(reader)
-        one = Room()
-        os.write(writer, f"{one.pid}\n".encode())
-        signal.pause()
+        try:                                            # whatever happens, no second copy of the tests goes on
+            os.close(reader)
+            one = Room()
+            os.write(writer, f"{one.pid}\n".encode())
+            signal.pause()
+        finally:
+            os._exit(1)
     os.close(writer)
     pid = int(os.read(reader, 32))
     assert alive(pid)

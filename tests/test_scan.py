@@ -266,12 +266,26 @@ def test_bfloat16_input_is_accumulated_in_float32(backend):
     lambda: real_scan(torch.rand(2, 0, 4), torch.randn(2, 0, 4)),
     lambda: complex_scan(torch.rand(2, 3, 4), torch.ones(4), torch.zeros(4), torch.randn(2, 3, 4)),
     lambda: complex_scan(torch.rand(2, 3, 4), torch.ones(3), torch.zeros(4), torch.randn(2, 3, 8)),
+    lambda: complex_scan(torch.rand(2, 3, 4), torch.ones(4), torch.zeros(4), torch.randn(2, 3, 8), torch.zeros(8)),
     lambda: gated_real_scan(torch.randn(2, 3, 16), torch.rand(4)),
+    lambda: gated_real_scan(torch.randn(2, 0, 12), torch.rand(4)),
     lambda: gated_complex_scan(torch.randn(2, 3, 16), torch.rand(4), torch.ones(4), torch.zeros(4), bias=torch.ones(8)),
+    lambda: gated_complex_scan(torch.randn(2, 3, 16), torch.rand(4), torch.ones(3), torch.zeros(4)),
+    lambda: gated_complex_scan(torch.randn(2, 3, 16), torch.rand(4), torch.ones(4), torch.zeros(4), torch.zeros(8)),
 ])
 def test_a_wrong_shape_never_reaches_a_kernel(wrong):
     with pytest.raises(ValueError, match="has shape"):
         wrong()
+
+
+@pytest.mark.parametrize("backend", ["cpu", *TRITON], indirect=True)
+def test_float64_is_not_rounded_behind_ones_back(backend):
+    decay, x, initial = (a.to(device(backend)) for a in inputs("real", 1, 2, 3))
+    packed, delta, *_ = (a.to(device(backend)) for a in gated_inputs("real", 1, 2, 3))
+    with pytest.raises(RuntimeError, match=r"takes no torch\.float64"):
+        real_scan(decay, x, initial.double(), backend=backend)
+    with pytest.raises(RuntimeError, match=r"takes no torch\.float64"):
+        gated_real_scan(packed.double(), delta, backend=backend)
 
 
 def test_an_absent_backend_names_what_brings_it(monkeypatch):

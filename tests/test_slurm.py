@@ -1,5 +1,6 @@
 """SLURM: the script says what was asked for, a task that is told to end is queued again, and nothing is done twice."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -106,9 +107,13 @@ def test_a_task_that_is_told_to_end_asks_to_be_queued_again(toy, tmp_path):
                             env={**environment(), **variables}, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
                             text=True, start_new_session=True)
     cells = tmp_path / "run/cells"
-    within(60, lambda: cells.is_dir() and list(cells.glob("*.json")))
-    task.send_signal(signal.SIGTERM)
-    _, err = task.communicate(timeout=30)
+    try:
+        within(60, lambda: cells.is_dir() and list(cells.glob("*.json")))
+        task.send_signal(signal.SIGTERM)
+        _, err = task.communicate(timeout=30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):       # the run too, which the shell has started
+            os.killpg(task.pid, signal.SIGKILL)
     assert task.returncode == 143
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
     assert "every finished cell is kept, 1 left" in err and "harness: told to end" in err
@@ -137,15 +142,17 @@ def cluster(tmp_path_factory):
     daemons = [subprocess.Popen([name, "-D", "-f", variables["SLURM_CONF"]], env={**os.environ, **variables},
                                 stdout=log, stderr=log) for name in ("slurmctld", "slurmd")]
     try:
-        within(30, lambda: "idle" in asked(variables, "sinfo", "-h", "-o", "%T"))
-    except AssertionError:
-        pytest.skip(f"slurmd does not start here: {(folder / 'out.log').read_text()[-300:]}")
-    yield variables
-    asked(variables, "scancel", "--me")
-    for daemon in reversed(daemons):
-        daemon.terminate()
-        daemon.wait(20)
-    log.close()
+        try:
+            within(30, lambda: "idle" in asked(variables, "sinfo", "-h", "-o", "%T"))
+        except AssertionError:
+            pytest.skip(f"slurmd does not start here: {(folder / 'out.log').read_text()[-300:]}")
+        yield variables
+        asked(variables, "scancel", "--me")
+    finally:
+        for daemon in reversed(daemons):
+            daemon.terminate()
+            daemon.wait(20)
+        log.close()
 
 
 def asked(variables, *words):

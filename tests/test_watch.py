@@ -53,10 +53,12 @@ def test_pages_of_a_file_are_not_held(tmp_path):
             "m = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ); m[::4096]; "
             "print('read', flush=True); time.sleep(60)")
     reader = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "large")], stdout=subprocess.PIPE)
-    assert reader.stdout.readline() == b"read\n"
-    assert watch.held_bytes(reader.pid, 0) < 32 * MIB
-    reader.kill()
-    reader.communicate()
+    try:
+        assert reader.stdout.readline() == b"read\n"
+        assert watch.held_bytes(reader.pid, 0) < 32 * MIB
+    finally:
+        reader.kill()
+        reader.communicate()
 
 
 def test_all_that_a_process_started_ends_in_whatever_session(holder):

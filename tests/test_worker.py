@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from parents import Parent
 
 from harness import registry
 from harness.data.corpora import load_documents
@@ -14,21 +15,6 @@ from harness.registry import load
 from harness.run.cells import Cell
 from harness.run.worker import Abort, Setup, run_cell
 from harness.suite import Suite
-
-
-class Parent:
-    """The other end of the pipe: it answers every request for the baton, or goes away."""
-
-    def __init__(self, answer=("go",)):
-        self.answer, self.heard = answer, []
-
-    def send(self, message):
-        self.heard.append(message)
-
-    def recv(self):
-        if self.answer is None:
-            raise EOFError
-        return self.answer
 
 
 def perform(toy, fault="none", suite="poke", parent=None, plugin="toy", **fields):

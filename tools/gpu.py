@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SECONDS = 520.0                             # for everything
 MODELS, PARAMS = ("phasefield", "ssm", "baseline"), 3_000_000
 ROUNDS, ERROR = 15, 1e-5
-SHAPES = ((8, 4096, 512), (1, 32768, 512))  # batch, steps, channels
+SHAPES = (*((8, length, 512) for length in (128, 256, 512, 4096)), (1, 32768, 512))     # batch, steps, channels
 SUITES = "memory,kernels,throughput,scaling,perplexity"
 MISSING = 3
 
@@ -143,20 +143,18 @@ def seconds(work: Work, device: str, shape: Sequence[int]) -> dict[str, Any]:
     from statistics import median
 
     import torch
+    from harness.plugins.scan.cases import forward_backward
 
     from harness.bench.graphs import graphed
     from harness.bench.measure import Clock, time_cases
 
-    given = leaves(work, device, shape, work.dtype)
+    given = [leaf.detach() for leaf in leaves(work, device, shape, work.dtype)]
     source, target = torch.empty(2, work.size * math.prod(shape) // 2, dtype=torch.uint8, device=device)
     cases: dict[str, Callable[[], object]] = {"floor": lambda: target.copy_(source)}    # one is read, one written
     for name, function in work.scans.items():
         if name == "portable" and device == "cuda":
             continue                                        # a launch a step: minutes
-
-        def call(function: Callable[..., Tensor] = function) -> object:
-            return torch.autograd.grad(function(*given).sum(), given)
-
+        call = forward_backward(function, *given)
         cases[name] = graphed(call) if device == "cuda" else call
     found = time_cases(cases, ROUNDS, clock=Clock(device))
     return {name: median(times) for name, times in found.items()}

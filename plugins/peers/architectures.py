@@ -81,8 +81,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {name: {} for name in PLAIN} | {
     },
     "modernbert-decoder": {
         "local_attention": "window", "layer_types": "(['full_attention', 'sliding_attention'] * L)[:L]",
-        "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0, "cls_token_id": 0, "sep_token_id": 0, "read": "none",
-        "finding": "its sliding layers keep no cache",
+        "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 0, "cls_token_id": 0, "sep_token_id": 0,
     },
     "deepseek_v3": {
         "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "moe_intermediate_size": "w",

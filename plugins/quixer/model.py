@@ -46,7 +46,7 @@ class Quixer(LanguageModel):
         self.reader = nn.Parameter(torch.rand(4 * n))                                # angles of the last layer
         self.up = nn.Linear(3 * n, dim)
         self.head = nn.Linear(dim, vocab_size)
-        self.probability = 0.0
+        self.probability = torch.zeros(())
         nn.init.normal_(self.embedding.weight, std=0.02)
         for linear in (self.angles, self.up, self.head):
             nn.init.xavier_uniform_(linear.weight)
@@ -71,7 +71,7 @@ class Quixer(LanguageModel):
         start[:, 0] = 1
         psi = c[0] * start + (c[1:, None] * self.powers(windows, start)).sum(1)
         square = psi.abs().square().sum(-1, keepdim=True)
-        self.probability = float(square.detach().mean())
+        self.probability = square.detach().mean()                                    # a float would wait for a device
         return psi / square.clamp(min=1e-12).sqrt()
 
     def powers(self, windows: Tensor, psi: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class Quixer(LanguageModel):
 
     def diagnostics(self) -> dict[str, float]:
         """How often a device's post-selection would succeed, mean over the last positions."""
-        return {"post_selection_probability": self.probability}
+        return {"post_selection_probability": float(self.probability)}
 
     def circuit_cost(self, seq_len: int, basis: str = "cz", coupling: str = "heavy-hex") -> dict[str, Any]:
         raise Unsupported("the circuit of a whole window is not built here; the paper has what a device would take")
