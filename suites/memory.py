@@ -19,7 +19,7 @@ from harness import ByValue, Cell, Counted, Request, Row, Suite, Workbench
 SEQ_LENS, BATCH_SIZE = (256, 512, 1024), 4
 SHORT = 8
 LONGEST, STEP, SECONDS = 1 << 24, 64, 20.0      # lengths that are tried at most, in steps of; seconds for tries
-SHARE, CHECKED = 8, 16384                       # part of the largest length of which a step is checked, and tokens at most
+SHARE, CHECKED = 8, 16384               # part of the largest length of which a step is checked; tokens at most
 
 
 def plan(request: Request) -> Iterator[Cell]:

@@ -138,5 +138,6 @@ def test_a_slow_first_call_is_a_row(measured):
 
 def test_a_thread_that_burns_beside_the_peers_turn_costs_the_row(measured):
     (row,) = measured("scaling", "burn", "time", peer_s=0.1)
-    assert row.status == "audit_failed"
-    assert "s between its turns: threads or processes that it left running slow down the others" in row.reason
+    assert row.status == "audit_failed"                     # by what it does in the peer's turn, or still in its own
+    assert any(words in row.reason for words in (
+        "s between its turns: threads or processes that it left running slow down the others", "others worked for it"))
