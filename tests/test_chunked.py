@@ -11,12 +11,12 @@ import sys
 import pytest
 import torch
 from conftest import environment
+from harness.plugins.chunked import chunked_complex_scan, chunked_real_scan
 from harness.plugins.scan.reference import sequential_complex, sequential_real
 from recurrences import DEVICE, GPU, SHAPES, hold, small_chunks, with_gradients
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch's CUDA builds")
 operator = importlib.import_module("harness.plugins.chunked.operator")
-scan = importlib.import_module("harness.plugins.scan.chunked")
 
 LONG = [(3, 64, 17), (2, 200, 33)]
 
@@ -34,10 +34,9 @@ def inputs(batch, length, width, dtype=torch.float32, planes=2):
             torch.randn(batch, length, planes * width).to(dtype), torch.randn(batch, planes * width)]
 
 
-def stateful(scan, normalise):
-    """The states, and the last of them as a second result."""
+def reference(normalise, sequential=sequential_complex):
     def run(*arguments):
-        h = scan(*arguments, normalise)
+        h = sequential(*arguments, normalise)
         return h, h[:, -1]
 
     return run
@@ -48,8 +47,9 @@ def stateful(scan, normalise):
 def test_values_and_gradients_are_those_of_the_float64_loop(shape, normalise):
     arguments = inputs(*shape)
     cotangents = [torch.randn(shape[0], shape[1], 2 * shape[2]), torch.randn(shape[0], 2 * shape[2])]
-    theirs = with_gradients(stateful(sequential_complex, normalise), [a.double() for a in arguments], cotangents)
-    ours = with_gradients(stateful(scan.complex_scan, normalise), [a.to(DEVICE) for a in arguments], cotangents)
+    theirs = with_gradients(reference(normalise), [a.double() for a in arguments], cotangents)
+    ours = with_gradients(lambda *a: chunked_complex_scan(*a, normalise=normalise),
+                          [a.to(DEVICE) for a in arguments], cotangents)
     assert ours[0].dtype == ours[1].dtype == torch.float32
     hold(ours, theirs, [2e-6] * 7)
 
@@ -58,8 +58,9 @@ def test_values_and_gradients_are_those_of_the_float64_loop(shape, normalise):
 def test_a_real_scan_has_one_plane(shape):
     arguments = inputs(*shape, planes=1)
     cotangents = [torch.randn(shape), torch.randn(shape[0], shape[2])]
-    theirs = with_gradients(stateful(sequential_real, True), [a.double() for a in arguments], cotangents)
-    ours = with_gradients(stateful(scan.real_scan, True), [a.to(DEVICE) for a in arguments], cotangents)
+    theirs = with_gradients(reference(True, sequential_real), [a.double() for a in arguments], cotangents)
+    ours = with_gradients(lambda *a: chunked_real_scan(*a, normalise=True), [a.to(DEVICE) for a in arguments],
+                          cotangents)
     hold(ours, theirs, [2e-6] * 5)
 
 
@@ -67,8 +68,9 @@ def test_bfloat16_inputs_are_accumulated_in_float32():
     """h and the gradients of what is float32 are exact to its roundings; those into bfloat16 are rounded once."""
     arguments = inputs(2, 9, 5, torch.bfloat16)
     cotangents = [torch.randn(2, 9, 10), torch.randn(2, 10)]
-    theirs = with_gradients(stateful(sequential_complex, True), [a.double() for a in arguments], cotangents)
-    ours = with_gradients(stateful(scan.complex_scan, True), [a.to(DEVICE) for a in arguments], cotangents)
+    theirs = with_gradients(reference(True), [a.double() for a in arguments], cotangents)
+    ours = with_gradients(lambda *a: chunked_complex_scan(*a, normalise=True), [a.to(DEVICE) for a in arguments],
+                          cotangents)
     assert [a.dtype for a in ours[2:]] == [torch.bfloat16, torch.float32, torch.float32, torch.bfloat16, torch.float32]
     once = 2 ** (-8 if GPU else -7)                         # the interpreter cuts off where a GPU rounds
     hold(ours, theirs, [2e-6, 2e-6, once, 2e-6, 2e-6, once, 2e-6])
@@ -77,10 +79,13 @@ def test_bfloat16_inputs_are_accumulated_in_float32():
 @pytest.mark.parametrize("cut", [1, 4, 6])
 def test_the_state_of_one_call_is_where_the_next_begins(cut):
     decay, cos, sin, x, initial = (a.to(DEVICE) for a in inputs(2, 9, 3))
-    whole = scan.complex_scan(decay, cos, sin, x, initial, False)
-    first = scan.complex_scan(decay[:, :cut], cos, sin, x[:, :cut], initial, False)
-    second = scan.complex_scan(decay[:, cut:], cos, sin, x[:, cut:], first[:, -1], False)
+    whole, last = chunked_complex_scan(decay, cos, sin, x, initial)
+    first, state = chunked_complex_scan(decay[:, :cut], cos, sin, x[:, :cut], initial)
+    second, end = chunked_complex_scan(decay[:, cut:], cos, sin, x[:, cut:], state)
     assert torch.allclose(torch.cat([first, second], 1), whole, atol=2e-6)
+    assert torch.allclose(end, last, atol=2e-6)
+    none, _ = chunked_complex_scan(decay, cos, sin, x)
+    assert torch.equal(none, chunked_complex_scan(decay, cos, sin, x, torch.zeros_like(initial))[0])
 
 
 def test_the_operator_keeps_what_pytorch_asks_of_one():
@@ -93,16 +98,28 @@ def test_the_operator_keeps_what_pytorch_asks_of_one():
 
 
 def test_a_compiled_layer_computes_the_same_in_one_graph():
-    def layer(decay, cos, sin, x, initial):
-        h = scan.complex_scan(torch.sigmoid(decay), cos, sin, 2 * x, initial, True)
-        return h.tanh(), h[:, -1]
+    def layer(decay, cos, sin, x):
+        h, last = chunked_complex_scan(torch.sigmoid(decay), cos, sin, 2 * x, normalise=True)
+        return h.tanh(), last
 
-    arguments, cotangents = inputs(2, 6, 3), [torch.randn(2, 6, 6), torch.randn(2, 6)]
+    arguments, cotangents = inputs(2, 6, 3)[:4], [torch.randn(2, 6, 6), torch.randn(2, 6)]
     arguments = [a.to(DEVICE) for a in arguments]
     compiled = torch.compile(layer, fullgraph=True, backend="inductor" if GPU else "aot_eager")
     for ours, theirs in zip(with_gradients(compiled, arguments, cotangents),
                             with_gradients(layer, arguments, cotangents), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_float64_is_not_rounded_behind_ones_back():
+    with pytest.raises(ValueError, match=r"x is torch.float64; the chunked scan computes in float32"):
+        chunked_complex_scan(*(a.double() if a.dim() == 3 and a.shape[2] == 6 else a for a in inputs(2, 5, 3)))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("decay", (2, 0, 3)), ("cos", (4,)), ("x", (2, 5, 3)), ("initial", (6,))])
+def test_a_wrong_shape_never_reaches_a_kernel(name, shape):
+    given = dict(zip(("decay", "cos", "sin", "x", "initial"), inputs(2, 5, 3), strict=True))
+    with pytest.raises(ValueError, match=f"{name} has shape"):
+        chunked_complex_scan(**given | {name: torch.zeros(shape)})
 
 
 COMPILE = """

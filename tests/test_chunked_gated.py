@@ -8,13 +8,13 @@ import importlib
 import pytest
 import torch
 import torch.nn.functional as F
+from harness.plugins.chunked import chunked_gated_complex_scan, chunked_gated_real_scan
 from harness.plugins.scan.reference import sequential_complex, sequential_real
 from recurrences import DEVICE, GPU, SHAPES, hold, small_chunks, with_gradients
 
 pytest.importorskip("triton", reason="Triton is not installed: it comes with PyTorch's CUDA builds")
 carry = importlib.import_module("harness.plugins.chunked.carry")
 operator = importlib.import_module("harness.plugins.chunked.gated_operator")
-scan = importlib.import_module("harness.plugins.scan.chunked")
 
 LONG = [(3, 64, 17), (2, 3000, 33)]
 
@@ -35,8 +35,8 @@ def inputs(planes, batch, length, width, dtype=torch.float32):
 
 def ours(packed, delta, bias, *others):
     *rotation, initial = others
-    function = scan.gated_complex_scan if rotation else scan.gated_real_scan
-    return function(packed, bias, delta, *rotation, initial)
+    function = chunked_gated_complex_scan if rotation else chunked_gated_real_scan
+    return function(packed, delta, *rotation, initial, bias=bias)
 
 
 def loop(packed, delta, bias, *others):
@@ -115,3 +115,11 @@ def test_a_compiled_layer_computes_the_same_in_one_graph():
     for a, b in zip(with_gradients(compiled, arguments, cotangents), with_gradients(layer, arguments, cotangents),
                     strict=True):
         assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "shape"), [
+    ("packed", (2, 0, 12)), ("packed", (2, 5, 9)), ("delta", (4,)), ("cos", (4,)), ("bias", (2,)), ("initial", (6,))])
+def test_a_wrong_shape_never_reaches_a_kernel(name, shape):
+    given = dict(zip(("packed", "delta", "bias", "cos", "sin", "initial"), inputs(2, 2, 5, 3), strict=True))
+    with pytest.raises(ValueError, match=r"has shape"):
+        chunked_gated_complex_scan(**given | {name: torch.zeros(shape)})
