@@ -356,6 +356,20 @@ def test_verdicts_are_kept_beside_the_run_and_renewed_by_claim_and_scale(tmp_pat
     assert [one.name for one in load_verdicts(tmp_path)] == ["theirs · cpu", "large · gpu", "ours · cpu"]
 
 
+@pytest.mark.parametrize(("verdict", "scale", "stay"), [
+    ("not a claim", "", []), ("unmeasurable", "", []),      # no test is left, at any scale
+    ("not run", "gpu", ["ours · gpu"]),                     # the tests are those for a GPU, one of which was measured
+])
+def test_what_a_claim_is_no_longer_tested_by_ends_with_it(tmp_path, verdict, scale, stay):
+    tested, = judged(*on_two_rungs(ClaimTest(rule())))
+    save_verdicts(tmp_path, [tested, replace(tested, scale="gpu"), replace(tested, claim="theirs")])
+    untested = replace(tested, verdict=verdict, scale=scale, findings=(), reason="why")
+    save_verdicts(tmp_path, [untested])
+    found = {one.name: one.verdict for one in load_verdicts(tmp_path)}
+    assert found == {"theirs · cpu": "confirmed", **dict.fromkeys(stay, "confirmed"),
+                     **({} if stay else {"ours": verdict})}
+
+
 def test_a_corrupt_file_of_verdicts_is_told(tmp_path):
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(FileError, match=r"verdicts.json is corrupt .* delete it"):

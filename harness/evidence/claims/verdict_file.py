@@ -12,7 +12,7 @@ from ...store import finite
 from ...untrusted import Malformed, parse_json, read_bounded
 from ...writing import write_atomically
 from .family import corrected
-from .verdict import Verdict
+from .verdict import NOT_RUN, Verdict
 
 FILE = "verdicts.json"
 
@@ -29,12 +29,16 @@ def save_verdicts(directory: Path, verdicts: Iterable[Verdict]) -> list[Verdict]
 def merged(old: Sequence[Verdict], new: Sequence[Verdict]) -> list[Verdict]:
     """The old verdicts that stay, then the new ones.
 
-    A new verdict replaces the old ones of its claim and scale, in every form. A verdict without findings only says why
-    a claim was not tested: it never replaces one that was tested, and any new verdict on its claim replaces it.
+    A new verdict replaces the old ones of its claim and scale, in every form. One without findings says why a claim is
+    not tested: that it is no claim, or none that a measurement decides, ends all that were tested before; that it is
+    tested at another scale alone ends those at this one, and leaves what was tested there.
     """
-    tested = {_place(verdict) for verdict in old if verdict.findings}
+    untested = [verdict for verdict in new if not verdict.findings]
+    ended = {place for place in map(_place, old) if any(
+        one.claim == place[0] and (one.verdict != NOT_RUN or one.scale != place[1]) for one in untested)}
+    tested = {_place(verdict) for verdict in old if verdict.findings} - ended
     new = [verdict for verdict in new if verdict.findings or _place(verdict) not in tested]
-    replaced, judged_anew = {_place(verdict) for verdict in new}, {verdict.claim for verdict in new}
+    replaced, judged_anew = {_place(verdict) for verdict in new} | ended, {verdict.claim for verdict in new}
     kept = [verdict for verdict in old if _place(verdict) not in replaced
             and (verdict.findings or verdict.claim not in judged_anew)]
     return [*kept, *new]
