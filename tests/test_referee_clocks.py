@@ -12,7 +12,8 @@ BY_PLACE = "remembers-the-tensor"
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     names = ("heavy", *CAUGHT, BY_PLACE, "remembers-logits", "tires-of-rounds", "slow-first-call")
-    table, done = zoo.run("clocks", names, tmp_path_factory.mktemp("clocks"), "--suite", "throughput", "--rounds", "5")
+    table, done = zoo.run("clocks", names, tmp_path_factory.mktemp("clocks"), "--suite", "throughput", "--rounds", "5",
+                          "--dtype", "bfloat16")               # which is the default where a processor computes in it
     assert not table.empty, done.stderr
     return table
 
