@@ -221,6 +221,17 @@ def test_every_rule_finds_the_cells_of_its_plugins(registry):
                 assert run.label_of(plugin, quantity.suite), plugin
 
 
+def test_no_search_gives_a_negative_control_of_recall_what_it_must_lack(registry):
+    """A short convolution tells a value what key it follows, and one layer of attention recalls with it."""
+    controls = {(side, test.negative.of) for claim in load_claims(load())[0].values() for test in claim.tests
+                if test.scale == "cpu" and test.negative and test.rule.quantity.suite == "abilities"
+                for side in test.sides if test.negative.of in side.plugins}
+    assert len(controls) >= 6
+    for side, control in controls:
+        cells = planned(registry, side.suites, dict(side.flags), [control])
+        assert [choice for cell in cells for choice in cell.get("choices") or () if "conv=" in choice] == [], control
+
+
 def test_protocols_for_a_gpu_lack_nothing_but_the_gpu_and_the_text(registry):
     for suites, flags, plugins in protocols_of("gpu"):
         assert planned(registry, suites, flags, plugins)
