@@ -165,8 +165,10 @@ def test_cases_run_once_a_round_in_changing_order():
 
 @linux
 def test_peak_of_a_known_tensor():
+    """What the process takes besides, such as pages of code that the system had dropped, does not grow with it."""
     for size in (200 * MIB, 64 * MIB):
-        assert peak_memory(lambda size=size: torch.ones(size, dtype=torch.uint8)) == pytest.approx(size, rel=0.05)
+        found = peak_memory(lambda size=size: torch.ones(size, dtype=torch.uint8))
+        assert found == pytest.approx(size, abs=10 * MIB)
 
 
 @linux
@@ -176,7 +178,7 @@ def test_peak_sees_what_is_freed_within_the_call():
         del first
         return torch.ones(40 * MIB, dtype=torch.uint8)
 
-    assert peak(call, "cpu") == {"process": pytest.approx(150 * MIB, rel=0.05)}
+    assert peak(call, "cpu") == {"process": pytest.approx(150 * MIB, abs=10 * MIB)}
 
 
 @linux
