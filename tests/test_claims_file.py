@@ -224,7 +224,7 @@ def test_every_rule_finds_the_cells_of_its_plugins(registry):
 def test_no_search_gives_a_negative_control_of_recall_what_it_must_lack(registry):
     """A short convolution tells a value what key it follows, and one layer of attention recalls with it."""
     controls = {(side, test.negative.of) for claim in load_claims(load())[0].values() for test in claim.tests
-                if test.scale == "cpu" and test.negative and test.rule.quantity.suite == "abilities"
+                if test.negative and test.rule.quantity.suite == "abilities"
                 for side in test.sides if test.negative.of in side.plugins}
     assert len(controls) >= 6
     for side, control in controls:

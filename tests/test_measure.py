@@ -165,10 +165,9 @@ def test_cases_run_once_a_round_in_changing_order():
 
 @linux
 def test_peak_of_a_known_tensor():
-    """What the process takes besides, such as pages of code that the system had dropped, does not grow with it."""
-    for size in (200 * MIB, 64 * MIB):
-        found = peak_memory(lambda size=size: torch.ones(size, dtype=torch.uint8))
-        assert found == pytest.approx(size, abs=10 * MIB)
+    """Large beside the pages of code that the system may have dropped and the process takes again: some MB."""
+    for size in (600 * MIB, 200 * MIB):
+        assert peak_memory(lambda size=size: torch.ones(size, dtype=torch.uint8)) == pytest.approx(size, rel=0.05)
 
 
 @linux
@@ -178,7 +177,7 @@ def test_peak_sees_what_is_freed_within_the_call():
         del first
         return torch.ones(40 * MIB, dtype=torch.uint8)
 
-    assert peak(call, "cpu") == {"process": pytest.approx(150 * MIB, abs=10 * MIB)}
+    assert peak(call, "cpu") == {"process": pytest.approx(150 * MIB, rel=0.05)}
 
 
 @linux
