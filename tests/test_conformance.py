@@ -181,6 +181,18 @@ def test_a_planted_fault_fails_in_its_line(check, project, line):
     assert "\n" not in found["detail"]
 
 
+def test_training_that_counts_its_steps_outside_the_checkpoint_is_found(check, project):
+    """A schedule in a plain attribute begins anew where training is resumed; in a buffer it goes on."""
+    count = ("        if self.training:\n            self.steps += 1\n            x = x * (1 + 1e-3 * self.steps)\n"
+             "        y = sum(")
+    attribute = {"        self.norm =": "        self.steps = 0\n        self.norm =", SKIP: count}
+    found = failing(check(project(model=attribute))[1])
+    assert "weights that were kept and read train with logits that differ by" in found["checkpoint"]["detail"]
+    forget("tutorial_plugin")
+    project(model={"self.steps = 0": "self.register_buffer('steps', torch.tensor(0))"})
+    assert "checkpoint" not in failing(check(project())[1])
+
+
 def test_every_line_but_two_has_a_planted_fault():
     """That nothing loads is tested below; what does not reach beyond its length is noted and no fault."""
     assert {*FAULTS, "loads", "beyond the length"} == set(LINES)

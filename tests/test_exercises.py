@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.bench import exercises as module
 from harness.bench.exercises import Exercises
 from harness.data.abilities.sizes import Task
 from harness.data.abilities.stream import IGNORED
@@ -33,6 +34,22 @@ def test_an_epoch_is_the_training_set_in_another_order_each_time():
     assert all(inputs.shape == targets.shape and count == inputs.numel() for inputs, targets, count in batches)
     again = next(exercises("mqar:64x4", size).practice(0))
     assert torch.equal(again[0], batches[0][0])
+
+
+def test_who_practises_again_reads_the_same_however_far_others_came(monkeypatch):
+    """Kept batches are those that are drawn; a model that writes into its texts spoils no other's."""
+    size = Size(((64, {"vocab": 16, "length": 16, "pairs": 2}),), ())
+    monkeypatch.setattr(module, "KEPT_TOKENS", 6 * 4 * 16)                  # of the 16 batches of an epoch
+    fresh = [inputs.clone() for inputs, _, _ in itertools.islice(exercises("mqar:64x4", size).practice(0), 20)]
+    shared = exercises("mqar:64x4", size)
+    for batches in (3, 20, 5, 20):
+        for expected, (inputs, targets, _) in zip(fresh, itertools.islice(shared.practice(0), batches), strict=False):
+            assert torch.equal(inputs, expected)
+            inputs.zero_()
+            targets.zero_()
+    one, other = shared.practice(1), shared.practice(1)
+    together = [torch.equal(a[0], b[0]) for a, b in itertools.islice(zip(one, other, strict=True), 12)]
+    assert all(together) and not torch.equal(next(shared.practice(1))[0], fresh[0])
 
 
 def test_who_knows_the_answers_has_them_all_and_who_answers_the_same_has_chance():

@@ -129,6 +129,29 @@ class Counting(Honest):
         return x * self.scale
 
 
+class Scheduled(Honest):
+    """Training is another function from its third step on, and a buffer counts the steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
+
+    def last(self, x):
+        if not self.training:
+            return x
+        self.step += 1
+        return x.tanh() if self.step > 3 else x
+
+
+class ScheduledInSecret(Scheduled):
+    """The same with a plain number, which nobody can bring back."""
+
+    def __init__(self):
+        super().__init__()
+        del self.step
+        self.step = 0
+
+
 class Steep(Honest):
     """The rounding of products decides a part of every logit."""
 
@@ -209,7 +232,7 @@ def training(model, dtype="bfloat16"):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("model", [Honest, Dropping, Counting, Steep])
+@pytest.mark.parametrize("model", [Honest, Dropping, Counting, Scheduled, Steep])
 def test_an_honest_model_passes(model, dtype):
     notes = [inference(model(), dtype), inference(model(), dtype, decode=True), training(model(), dtype)]
     assert notes == [""] * 3
@@ -250,6 +273,7 @@ def test_less_work_after_some_calls_is_found(model):
 @pytest.mark.parametrize(("model", "words"), [
     (LazyInBfloat16, "of the function that is scored"), (LazyInTraining, "of the function that is scored"),
     (LazyAfterSomeCalls, "of the same step by a copy of the model"),
+    (ScheduledInSecret, "of the same step by a copy .* what training counts belongs into a buffer"),
     (HalfAGradient, r"the timed gradient is off by \d+%")])
 def test_less_work_in_training_is_found(model, words):
     with pytest.raises(AuditFailed, match=words):

@@ -319,3 +319,18 @@ def test_the_hook_names_what_exists_and_the_claims_are_those_of_the_seed():
     assert "import torch" not in Path(superposition.__file__).with_name("config.py").read_text()
     claims = parse_claims(superposition.harness_claims()[0])
     assert len(claims) == 17 and {claim.source for claim in claims} == {"seed 001"}
+
+
+@torch.no_grad()
+def test_the_published_schedule_goes_on_where_a_checkpoint_ends():
+    """Noise, mixture and coin depend on the number of forward passes in training."""
+    def step(model: Superposition) -> torch.Tensor:
+        torch.manual_seed(1)
+        return model(tokens())[0]
+
+    trained, resumed, new = (make(**PUBLISHED).train() for _ in range(3))
+    for _ in range(50):
+        trained(tokens())
+    resumed.load_state_dict(trained.state_dict())
+    new.load_state_dict(trained.state_dict() | {"body.step": torch.tensor(0)})
+    assert torch.equal(step(resumed), step(trained)) and not torch.equal(step(new), step(trained))

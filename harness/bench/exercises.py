@@ -20,6 +20,8 @@ from ..data.abilities.table import Setting
 from .state_probes import Forward
 from .train import Batch
 
+KEPT_TOKENS = 1_000_000                 # of a seed, 16 bytes each
+
 
 class Distances(NamedTuple):
     """How far a model is from the known chances, a mean over what is asked in each text, (N,) float64 each."""
@@ -38,9 +40,23 @@ class Exercises:
     def __init__(self, task: Task, batch_size: int, device: str = "cpu"):
         self.task, self.ability, self.size = task, task.ability, task.size
         self.batch_size, self.device = batch_size, device
+        self._kept: dict[int, list[Batch]] = {}             # by seed
 
     def practice(self, seed: int) -> Iterator[Batch]:
-        """Batches without end, (inputs, targets, n_tokens), (B, T) int64 each, every one of texts of one setting."""
+        """Batches without end, (inputs, targets, n_tokens), (B, T) int64 each, every one of texts of one setting.
+
+        The first are kept: the trials of a search practise on the same.
+        """
+        kept = self._kept.setdefault(seed, [])
+        for inputs, targets, tokens in kept:
+            yield inputs.clone(), targets.clone(), tokens   # a model may write into what it is given
+        first = len(kept)
+        for number, batch in enumerate(itertools.islice(self._drawn(seed), first, None), first):
+            if number == len(kept) and (number + 1) * batch[2] <= KEPT_TOKENS:
+                kept.append((batch[0].clone(), batch[1].clone(), batch[2]))
+            yield batch
+
+    def _drawn(self, seed: int) -> Iterator[Batch]:
         for epoch in itertools.count():
             stream, batches = Stream(self.ability.name, "order", seed, epoch), list[tuple[Setting, np.ndarray]]()
             first = 0                                       # no two settings share an index

@@ -260,7 +260,8 @@ class TrainingCheck(Recheck):
                     if apart(backward(again, inputs, targets), found) > ANCHOR:
                         raise ForgetsItself
                     raise OtherFunction(f"{where}: the timed logits are {size:.2g} std from those of the same step by "
-                                        "a copy of the model from before the rounds")
+                                        "a copy of the model from before the rounds; what training counts belongs into "
+                                        "a buffer")
             if weights_moved := moved & {name for name, _ in self.copy.named_parameters()}:
                 self.note = f"parameters move within the forward and backward pass of a step: {min(weights_moved)}"
             nn.utils.clip_grad_norm_(again.parameters, again.recipe.clip)

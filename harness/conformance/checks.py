@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 from ..audit.auditor import audit
 from ..audit.findings import AuditReport
 from ..audit.probe import ContractBroken, Probe, add_noise
+from ..audit.randomness import Sources
 from ..bench.train import TrainStep
 from ..bench.weights import build_trained, model_tensors, save
 from ..build import SIZE_TO_BLAME, Built, blame_size, build
@@ -257,7 +258,7 @@ class _Checks(Lines):
         return check_advance(self.built.model.eval(), JITTER, self.conditions.dtype)
 
     def checkpoint(self) -> str:
-        """Trained a little, kept, and built anew from the file: the same logits to the last bit."""
+        """Trained a little, kept, and built anew from the file: the same logits to the last bit, in training too."""
         model, tokenizer = self.build(seed=1).model, self.tokenizer
         tokens = self.tokens(2, PREFILL + 1)
         add_noise(model, JITTER, torch.Generator().manual_seed(0))
@@ -268,9 +269,17 @@ class _Checks(Lines):
             config.write(Path(folder))
             save(Path(folder) / BEST, model_tensors(model), {"run_id": "check", "bytes_seen": 0})
             again = build_trained(self.spec, open_checkpoint(folder), tokenizer, self.conditions.device).model
-        with torch.no_grad():
-            ours, theirs = (m.eval()(tokens)[0] for m in (model, again))
-        if not torch.equal(ours, theirs):
-            largest = (ours - theirs).abs().max()
-            raise CheckFailed(f"weights that were kept and read give logits that differ by {largest:.2g}")
+        for training, give in ((False, "give"), (True, "train with")):
+            ours, theirs = (self._drawn_alike(m.train(training), tokens) for m in (model, again))
+            if not torch.equal(ours, theirs):
+                largest = (ours - theirs).abs().max()
+                raise CheckFailed(f"weights that were kept and read {give} logits that differ by {largest:.2g}")
         return "the same logits to the last bit"
+
+    @torch.no_grad()
+    def _drawn_alike(self, model: LanguageModel, tokens: Tensor) -> Tensor:
+        """Logits for which whatever is drawn at random comes from one seed."""
+        sources = Sources(model, tokens.device)
+        with sources.kept():
+            sources.seed(0)
+            return model(tokens)[0]

@@ -206,7 +206,8 @@ class PublishedSuperposition(nn.Module):
         self.coherence = PublishedCoherence(config, vocab_size)
         self.processors = nn.ModuleList(PublishedProcessor(dim) for _ in range(config.layers))
         self.head = nn.Linear(dim, vocab_size)
-        self.step = 0                                                                # forward passes in training
+        self.step: Tensor                                                            # forward passes in training
+        self.register_buffer("step", torch.zeros((), dtype=torch.long))
         self.seen: tuple[Tensor, Tensor] | None = None                               # tokens and x, of the last
 
     def forward(self, tokens: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -231,13 +232,14 @@ class PublishedSuperposition(nn.Module):
 
     def evolve(self, x: Tensor) -> Tensor:
         """Of training only: a random mixture of all tokens, a tanh as a coin falls, noise."""
-        noise = torch.randn_like(x) * self.uncertainty * min(0.5, self.step / 1000)
-        strength = 0.3 + 0.4 / (1 + math.exp(-self.step / 500))
+        step = int(self.step)
+        noise = torch.randn_like(x) * self.uncertainty * min(0.5, step / 1000)
+        strength = 0.3 + 0.4 / (1 + math.exp(-step / 500))
         if x.shape[1] > 1:
             mixture = torch.eye(x.shape[1], device=x.device)
             mixture = mixture + 0.1 * strength * torch.randn(mixture.shape, device=x.device)
             x = x + 0.1 * (mixture @ x)
-        if torch.rand(()).item() < 1 / (1 + math.exp(-self.step / 200)):
+        if torch.rand(()).item() < 1 / (1 + math.exp(-step / 200)):
             x = torch.tanh(x)
         self.step += 1
         return x + noise

@@ -47,6 +47,7 @@ class Ability:
     hidden: bool = False                                    # asks for the hidden state at the last place
     known: Callable[..., np.ndarray] | None = None          # the chances of what is asked, where they are known
     late: bool = False                                      # sets in late and at once: short practice says nothing
+    variant: bool = False                                   # of another task: in `quick` it is asked by name alone
 
     def chances(self, setting: Setting, part: str, seed: int, index: int, inputs: np.ndarray) -> np.ndarray:
         """What comes after each of a text's inputs with which chance, (T, vocab): of a task whose chances are known."""
@@ -118,8 +119,8 @@ _MAD_TEXTS = (6_400, 3_200, 1_600, 800)
 _MAD_CHANGES = {"vocab": (32, 64, 128), "length": (256, 512, 1024), "texts": _MAD_TEXTS}
 
 
-def _associative(name: str, paper: Size, quick: Size | None = None) -> Ability:
-    return Ability(name, multi_query_recall, _vocab, _valued, paper, quick, late=True)
+def _associative(name: str, paper: Size, quick: Size | None = None, variant: bool = False) -> Ability:
+    return Ability(name, multi_query_recall, _vocab, _valued, paper, quick, late=True, variant=variant)
 
 
 def _figure_2(length: int, pairs: int) -> Ability:
@@ -137,11 +138,11 @@ def _needles(*train: tuple[int, int], test: int) -> Size:
     return Size(tuple(settings), tuple((test, setting) for _, setting in settings))
 
 
-def _group(group: str) -> Ability:
+def _group(group: str, variant: bool = False) -> Ability:
     return Ability(group.lower(), group_word, _elements, lambda setting: 1 / _elements(setting),
                    alike(800_000, 200_000, group=group, length=20),
                    Size(((100_000, {"group": group, "length": 8}),),
-                        tuple((256, {"group": group, "length": length}) for length in (8, 16))))
+                        tuple((256, {"group": group, "length": length}) for length in (8, 16))), variant=variant)
 
 
 def _strings(name: str, draw: Callable[..., Text], vocab: int, answers: int) -> Ability:
@@ -156,7 +157,7 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
     Ability("noisy-recall", context_recall, _vocab, _valued,
             alike(**_MAD, vocab=32, length=128, noise_vocab=16, noise=0.2),
             alike(4_000, 256, vocab=24, length=32, noise_vocab=8, noise=0.2),
-            {**_MAD_CHANGES, "vocab": (48, 80, 144), "noise": (0.4, 0.6, 0.8)}, late=True),
+            {**_MAD_CHANGES, "vocab": (48, 80, 144), "noise": (0.4, 0.6, 0.8)}, late=True, variant=True),
     Ability("fuzzy-recall", fuzzy_recall, _vocab, _valued_beside_one,
             alike(**_MAD, vocab=16, length=128), alike(4_000, 256, vocab=8, length=48), _MAD_CHANGES, late=True),
     Ability("selective-copy", selective_copy, _vocab, lambda setting: 1 / (_vocab(setting) - 2),
@@ -173,10 +174,10 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
                                     tuple((1_000, _based(*case)) for case in BASED_TEST))),
     _associative("mqar:reassigned",                         # ours
                  alike(100_000, 3_000, vocab=8192, length=128, pairs=8, bindings=2),
-                 alike(8_000, 256, vocab=64, length=64, pairs=4, bindings=2)),
+                 alike(8_000, 256, vocab=64, length=64, pairs=4, bindings=2), variant=True),
     _associative("mqar:compositional",                      # ours
                  alike(100_000, 3_000, vocab=8192, length=128, pairs=8, grid=4),
-                 alike(8_000, 256, vocab=64, length=64, pairs=4, grid=4)),
+                 alike(8_000, 256, vocab=64, length=64, pairs=4, grid=4), variant=True),
     Ability("copy", string_copy, _vocab, lambda setting: 1 / (_vocab(setting) - 1),         # its sizes are ours
             alike(100_000, 1_000, vocab=27, shortest=2, length=600),
             alike(16_000, 256, vocab=17, shortest=4, length=16)),
@@ -189,7 +190,7 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
             lambda setting: 1 / (setting["letters"] + 1),
             alike(5_000, 500, letters=18, states=12, strings=(10, 19), longest=49, length=1024),
             alike(5_000, 128, letters=8, states=6, strings=(4, 8), longest=15, length=128), known=automaton_chances),
-    _group("Z60"), _group("A4xZ5"), _group("A5"), _group("S5"),
+    _group("Z60", variant=True), _group("A4xZ5", variant=True), _group("A5"), _group("S5", variant=True),
     _strings("parity", parity, 3, 2),
     _strings("modular-arithmetic", modular_arithmetic, MODULUS + 5, MODULUS),
 )}
