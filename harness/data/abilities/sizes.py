@@ -92,5 +92,5 @@ def task_named(name: str, size: str, length: int = 0) -> Task:
 
 
 def names_of(size: str) -> list[str]:
-    """The tasks that are asked where none are named: in `paper` all, in `quick` those that are no variant of another."""
+    """The tasks that are asked where none are named: all in `paper`, in `quick` those that are no variants."""
     return [name for name, ability in ABILITIES.items() if size == "paper" or (ability.quick and not ability.variant)]
