@@ -58,7 +58,7 @@ def test_in_the_size_of_the_paper_every_trial_is_a_fifth():
 def test_quick_asks_tasks_that_are_no_variants_and_paper_asks_all():
     everything = set(ABILITIES)
     assert everything - set(names_of("quick")) == {
-        "noisy-recall", "mqar:reassigned", "mqar:compositional", "z60", "a4xz5", "s5",
+        "noisy-recall", "mqar:reassigned", "mqar:compositional", "induction", "z60", "a4xz5", "s5",
         "mqar:128x8", "mqar:256x16", "mqar:512x64", "mqar:based"}           # the latter have the paper's size alone
     assert names_of("paper") == list(ABILITIES)
     assert [cell.get("task") for cell in planned(lr=1e-3)] == names_of("quick")

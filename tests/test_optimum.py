@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.bench.search import search
 from harness.bench.train import TrainResult
@@ -52,6 +54,24 @@ def test_an_optimum_at_the_edge_says_so(at, edge):
     found = optimum(measured(parabola(at), range(-9, -4), seeds=2))
     assert found.edge == edge and edge in found.note and found.open
     assert found.lr == 2.0 ** (-9 if edge == "lowest" else -5) and found.low is None
+
+
+def test_a_parabola_below_zero_is_no_optimum():
+    """Losses of a task that is solved at one rate and not at the next."""
+    heights = {-8: 0.04, -7: 0.002, -6: 2.1}
+    assert lowest([(x, height) for x, height in heights.items()])[1] < -0.2
+    found = optimum(measured(lambda x, seed: heights[x], heights))
+    assert (found.lr, found.loss, found.low, found.edge) == (2.0**-7, 0.002, None, "")
+    assert found.window == pytest.approx(0.01 * 0.002 * (1 / (0.04 - 0.002) + 1 / (2.1 - 0.002)))
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=6), st.integers(1, 2))
+def test_whatever_the_losses_the_optimum_is_among_the_rates(heights, seeds):
+    trials = measured(lambda x, seed: heights[x] + 0.01 * seed * x, range(len(heights)), seeds)
+    found = optimum(trials)
+    assert 0 <= found.loss <= max(loss for *_, loss in trials)
+    assert 1 <= found.lr <= 2.0 ** (len(heights) - 1)
+    assert 0 <= found.window <= len(heights)
 
 
 def test_a_rate_that_diverged_is_no_edge_and_ends_the_window():

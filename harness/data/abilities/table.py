@@ -182,7 +182,8 @@ ABILITIES: dict[str, Ability] = {ability.name: ability for ability in (
             alike(100_000, 1_000, vocab=27, shortest=2, length=600),
             alike(16_000, 256, vocab=17, shortest=4, length=16)),
     Ability("induction", induction, _vocab, lambda setting: 1 / (_vocab(setting) - 1),
-            alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32), late=True),
+            alike(1_600_000, 1_000, vocab=16, length=256), alike(8_000, 256, vocab=16, length=32), late=True,
+            variant=True),
     Ability("needle", needle, _vocab, _valued,                                              # its sizes are ours
             _needles((64, 100_000), (256, 20_000), (1024, 20_000), test=1_000),
             _needles((32, 8_000), (128, 1_000), (256, 500), test=256), late=True),

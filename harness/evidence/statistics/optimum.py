@@ -33,7 +33,8 @@ class Optimum:
 
     `edge` is "lowest" or "highest" where the best rate is the last one tried in that direction. `window` is the span of
     the rates within 1 % of the best loss, in octaves (factors of two); `open` where it may go on beyond those tried.
-    `low` and `high` are None where nothing repeats, or the best arm has no two neighbours that did not diverge.
+    `low` and `high` are None where nothing repeats, the best arm has no two neighbours that did not diverge, or the
+    parabola through them goes below zero, as it does where losses are of different orders of magnitude.
     """
 
     choice: str
@@ -71,8 +72,8 @@ def optimum(trials: Iterable[Measured]) -> Optimum:
     inside = 0 < at < len(own) - 1
     bracket = own[at - 1:at + 2] if inside and not diverged & set(own[at - 1:at + 2]) else []
     (vertex, loss), curvature, low, high = points[at], 0.0, None, None
-    if bracket:
-        vertex, loss, curvature = lowest(points[at - 1:at + 2])
+    if bracket and (fitted := lowest(points[at - 1:at + 2]))[1] > 0:                # no loss is below zero
+        vertex, loss, curvature = fitted
         rates = [x for x, mean in points if math.isfinite(mean)]
         low, high = fit.vertex_interval(bracket, rates[0], rates[-1])
     left, right = (_reach(side, vertex, loss, curvature) for side in (points[:at + 1][::-1], points[at:]))
@@ -97,7 +98,7 @@ def _reach(side: Sequence[Point], vertex: float, loss: float, curvature: float) 
     the parabola next to the vertex, along straight lines farther out; not beyond a rate whose next one diverged."""
     limit = loss * (1 + WINDOW)
     for number, (near, far) in enumerate(pairwise(side)):
-        if far[1] < limit:
+        if far[1] <= limit:
             continue
         if math.isinf(far[1]):
             return near[0], False
