@@ -120,7 +120,7 @@ def locate(module: str) -> Path | None:
 def _closure(starts: dict[str, Path]) -> tuple[dict[str, Path], set[str]]:
     """The source files behind `starts`, by a name that is the same on every machine, and the installed packages that
     they import."""
-    sources, packages, asked = dict[str, Path](), set[str](), set[tuple[str, bool]]()
+    sources, packages, asked, read = dict[str, Path](), set[str](), set[tuple[str, bool]](), set[Path]()
     own = {module.partition(".")[0] for module in starts}
     rooms = {module.rpartition(".")[0] for module in starts if module.startswith("harness.")}
     pending: list[tuple[str, Path]] = []
@@ -128,8 +128,9 @@ def _closure(starts: dict[str, Path]) -> tuple[dict[str, Path], set[str]]:
         pending += _folder(module, path)
     while pending:
         module, path = pending.pop()
-        if path in sources.values():
+        if path in read:
             continue
+        read.add(path)
         sources[path.stem if module.startswith("harness_plugin_file_") else without_house(module)] = path
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         for name, whole in _imported(path, package):
