@@ -26,8 +26,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 readme: $(VENV)/.run
-	$(BIN)/python tools/readme.py
-	$(BIN)/python tools/commands.py
+	$(BIN)/python -m tools.readme
+	$(BIN)/python -m tools.commands
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -59,7 +59,7 @@ def test_an_optimum_at_the_edge_says_so(at, edge):
 def test_a_parabola_below_zero_is_no_optimum():
     """Losses of a task that is solved at one rate and not at the next."""
     heights = {-8: 0.04, -7: 0.002, -6: 2.1}
-    assert lowest([(x, height) for x, height in heights.items()])[1] < -0.2
+    assert lowest(list(heights.items()))[1] < -0.2
     found = optimum(measured(lambda x, seed: heights[x], heights))
     assert (found.lr, found.loss, found.low, found.edge) == (2.0**-7, 0.002, None, "")
     assert found.window == pytest.approx(0.01 * 0.002 * (1 / (0.04 - 0.002) + 1 / (2.1 - 0.002)))

@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.plugins.peers.architectures import ARCHITECTURES
@@ -34,6 +34,9 @@ from harness.reading import Run, read_run
 from harness.registry import Registry, load
 from harness.store import Row
 from harness.tuning import choice_in
+
+from .markdown import fenced, heading, line
+from .tasks import abilities_part
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
@@ -79,10 +82,6 @@ def picture_part(registry: Registry, root: Path) -> str:
     return fenced("\n\n".join(block for block in blocks[:plots] if not block.strip().startswith(LEFT_OUT)).splitlines())
 
 
-def fenced(lines: Iterable[str], language: str = "text") -> str:
-    return "\n".join([f"```{language}", *lines, "```"])
-
-
 def plugins_part(registry: Registry, root: Path) -> str:
     """A Markdown table: a row per measured plugin and options."""
     run = read_run(root / REFERENCE, registry)
@@ -115,14 +114,6 @@ def _as_of(run: Run) -> str:
         return ""
     return (f" Measured by protocol {', '.join(map(str, sorted(editions)))}, with the plugins as they were then; the "
             f"protocol is {PROTOCOL} now.")
-
-
-def heading(*texts: str) -> tuple[str, str]:
-    return line(*texts), "|" + "---|" * len(texts)
-
-
-def line(*texts: str) -> str:
-    return "| " + " | ".join(texts) + " |"
 
 
 def _beside(run: Run, registry: Registry, label: str, suite: str, metric: str) -> str:
@@ -240,6 +231,7 @@ PAGES: dict[Path, dict[str, Part]] = {
     Path("docs/plugins.md"): {"scaffold": scaffold_part},
     Path("docs/suites.md"): {"suites": suites_part},
     Path("docs/corpora.md"): {"corpora": corpora_part, "tokenizers": tokenizers_part},
+    Path("docs/abilities.md"): {"abilities": abilities_part},
     Path("docs/transformers.md"): {"transformers": transformers_part},
     CLAIMS / "README.md": {"verdicts": verdicts_part},
 }

@@ -2,6 +2,8 @@
 
 Notable:
 - embedding, `layers` of GRU or LSTM in one module of PyTorch, a norm, a head that shares the embedding's weights;
+- the embedding is taken times sqrt(D), as Vaswani et al. 2017 do with a shared table: inputs of size 1 reach into the
+  curves of the gates, where an LSTM learns the parity of eight bits that it never learns from inputs of size D^-1/2;
 - computed in float32 under any autocast: in bfloat16 the fused LSTM of a CPU has no backward pass.
 """
 
@@ -20,6 +22,7 @@ from .config import RecurrentConfig
 class Recurrent(LanguageModel):
     """The state is what PyTorch calls hx, batch first: one (B, layers, D) a kind."""
 
+    config: RecurrentConfig
     network: type[nn.GRU] | type[nn.LSTM]
 
     def __init__(self, config: RecurrentConfig, vocab_size: int):
@@ -34,7 +37,7 @@ class Recurrent(LanguageModel):
             self.head.weight = self.embedding.weight
 
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        x = self.embedding(tokens)                                                  # (B, T, D)
+        x = self.embedding(tokens) * self.config.dim**0.5                           # (B, T, D)
         given = None if state is None else [part.transpose(0, 1).contiguous() for part in state]
         with torch.autocast(x.device.type, enabled=False):
             y, after = self.cells(x.float(), self.as_hx(given))

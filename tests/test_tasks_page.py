@@ -1,0 +1,44 @@
+"""The tables of synthetic tasks: a solved one is bold, seeds are averaged, what gave no number says its status."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from harness.registry import load
+from harness.store import Row
+from tools import tasks
+
+
+def result(task, label, size="quick", **values):
+    rows = [Row("r", "c", "abilities", metric=f"{metric.replace('_at_', '@')}:{task}", value=value,
+                status="ok" if value is not None else "unsupported") for metric, value in values.items()]
+    return SimpleNamespace(label=label, rows=rows, cell={"protocol": {"role": "score", "size": size, "task": task}})
+
+
+def page(monkeypatch, *results):
+    monkeypatch.setattr(tasks, "read_run", lambda *_: SimpleNamespace(results=results))
+    return tasks.abilities_part(load(), Path()).splitlines()
+
+
+def test_a_row_a_task_and_a_column_a_plugin_in_their_own_order(monkeypatch):
+    lines = page(
+        monkeypatch, result("parity", "ssm", accuracy=0.5, chance=0.5),
+        result("mqar:64x4", "ssm", accuracy=0.2, chance=0.1),
+        result("mqar:64x4", "baseline", accuracy=0.9, chance=0.1),
+        result("mqar:64x4", "baseline", accuracy=1.0, chance=0.1),
+        result("compression", "ssm", accuracy=None, chance=0.1))
+    assert lines[:5] == [
+        "| task | chance | `baseline` | `ssm` |", "|---|---|---|---|",
+        "| `compression` | 0.100 | – | unsupported |",
+        "| `mqar:64x4` | 0.100 | **0.950** | 0.200 |",    # of two seeds; 0.91 of the way from chance to 1 is solved
+        "| `parity` | 0.500 | – | 0.500 |"]
+
+
+def test_the_papers_size_has_a_row_for_every_test(monkeypatch):
+    lines = page(
+        monkeypatch, result("a5", "lstm", accuracy=1.0, chance=0.1),
+        result("parity", "lstm", "paper", accuracy=0.7, accuracy_at_256=1.0, accuracy_at_40=0.4, chance=0.5,
+               passes=2.0),
+        result("memorisation", "lstm", "paper", accuracy=1.0, chance=0.1, passes=3.0))
+    assert [line for line in lines if line.count("|") == 6][2:] == [
+        "| `memorisation` | `lstm` | – | **1** | 3 |",
+        "| `parity` | `lstm` | 256 | **1** | 2 |", "| `parity` | `lstm` | 40 | 0.400 | 2 |"]
