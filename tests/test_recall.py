@@ -120,6 +120,13 @@ def test_intervals_of_shares_are_wilsons(share, n, low, high):
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
+def test_intervals_of_shares_hold_their_value_to_the_last_bit():
+    for n in range(1, 400):
+        for share in (0.0, 1.0):
+            found = stats.share_interval(share, n)
+            assert found.low <= share <= found.high
+
+
 def test_intervals_of_shares_cover():
     generator = np.random.default_rng(0)
     for p in (0.03, 0.3, 0.9):

@@ -42,7 +42,7 @@ def line(text: str, start: str) -> str:
     ((3e-14, "", 2e-14, 4e-14), "3e-14 ± 1e-14"),
     ((0.91, "", 0.57, 0.98), "0.91 +0.07 -0.34"), ((2.82, "x", 2.15, 3.15), "2.8 +0.3 -0.7×"),
     ((0.012, "s", 0.011, 0.0126), "12.0 +0.6 -1.0 ms"), ((2.0, "", 2.1, 2.4), "2.00 +0.40 +0.10"),
-    ((1e30, "s", 1e29, 1.1e30), "1e+30 +1e+29 -9e+29 s"),
+    ((1e30, "s", 1e29, 1.1e30), "1e+30 +1e+29 -9e+29 s"), ((1.0, "", 0.985, 1 - 2**-53), "1.000 +0 -0.015"),
 ])
 def test_numbers_carry_their_unit_and_no_more_digits_than_they_deserve(arguments, expected):
     assert format_value(*arguments) == expected

@@ -33,12 +33,12 @@ def test_a_row_a_task_and_a_column_a_plugin_in_their_own_order(monkeypatch):
         "| `parity` | 0.500 | – | 0.500 |"]
 
 
-def test_the_papers_size_has_a_row_for_every_test(monkeypatch):
+def test_the_papers_size_has_a_row_for_every_task_and_plugin(monkeypatch):
     lines = page(
         monkeypatch, result("a5", "lstm", accuracy=1.0, chance=0.1),
-        result("parity", "lstm", "paper", accuracy=0.7, accuracy_at_256=1.0, accuracy_at_40=0.4, chance=0.5,
+        result("parity", "lstm", "paper", accuracy=0.7, accuracy_at_40=1.0, accuracy_at_256=0.4, chance=0.5,
                passes=2.0),
         result("memorisation", "lstm", "paper", accuracy=1.0, chance=0.1, passes=3.0))
     assert [line for line in lines if line.count("|") == 6][2:] == [
-        "| `memorisation` | `lstm` | – | **1** | 3 |",
-        "| `parity` | `lstm` | 256 | **1** | 2 |", "| `parity` | `lstm` | 40 | 0.400 | 2 |"]
+        "| `memorisation` | `lstm` | **1** | – | 3 |",
+        "| `parity` | `lstm` | 0.700 | 40: **1**, 256: 0.400 | 2 |"]

@@ -21,7 +21,7 @@ Found = dict[tuple[str, str, str], list[Row]]               # by task, label of 
 
 
 def abilities_part(registry: Registry, root: Path) -> str:
-    """Accuracies in the size `quick`, a row a task; in the size of the papers a row for every test."""
+    """Accuracies in the size `quick`, a row a task; in the size of the papers a row for every task and plugin."""
     run = read_run(root / REFERENCE, registry)
     quick, paper = (_found(run, registry, size) for size in SIZES)
     labels = sorted({label for _, label, _ in quick}, key=lambda label: _place(registry, label))
@@ -29,13 +29,14 @@ def abilities_part(registry: Registry, root: Path) -> str:
     for task in dict.fromkeys(task for task, *_ in quick):
         cells = [_accuracy(quick, (task, label), "accuracy") for label in labels]
         lines.append(line(f"`{task}`", format_value(_chance(quick, task)), *cells))
-    tests = [*heading("task", "plugin", "test", "accuracy", "passes")]
-    for task, label, metric in paper:
-        if metric.startswith("accuracy@") or (metric == "accuracy" and not _in_parts(paper, task, label)):
-            passes = paper[task, label, "passes"][0].value or 0.0
-            tests.append(line(f"`{task}`", f"`{label}`", metric.partition("@")[2] or "–",
-                              _accuracy(paper, (task, label), metric), format_value(passes)))
-    return "\n".join([*lines, "", "In the size of the papers, test by test:", "", *tests, "",
+    tests = [*heading("task", "plugin", "accuracy", "at other lengths", "passes")]
+    for task, label in dict.fromkeys(key[:2] for key in paper):
+        longer = [f"{key[2].partition('@')[2]}: {_accuracy(paper, (task, label), key[2])}" for key in paper
+                  if key[:2] == (task, label) and key[2].startswith("accuracy@")]
+        passes = paper[task, label, "passes"][0].value or 0.0
+        tests.append(line(f"`{task}`", f"`{label}`", _accuracy(paper, (task, label), "accuracy"),
+                          ", ".join(longer) or "–", format_value(passes)))
+    return "\n".join([*lines, "", "In the size of the papers:", "", *tests, "",
                       f"Bold is solved. From `{REFERENCE}`; `make readme` makes these tables."])
 
 
@@ -53,10 +54,6 @@ def _found(run: Run, registry: Registry, size: str) -> Found:
 
 def _place(registry: Registry, label: str) -> tuple[int, str]:
     return list(registry.models).index(label.partition(":")[0]), label
-
-
-def _in_parts(found: Found, task: str, label: str) -> bool:
-    return any(key[:2] == (task, label) and key[2].startswith("accuracy@") for key in found)
 
 
 def _chance(found: Found, task: str) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 LOPSIDED = 1.5                          # an interval whose sides are further from alike tells both
 TINY, GIANT = 1e-6, 1e9                 # what lies beyond is written with a power of ten
+ROUNDING = 1e-9                         # of an interval: a bound so near to the value is the value
 DEVIATION = "std"                           # the unit of what an audit finds: deviations of the logits
 PREFIXES = {-9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 ASCII = str.maketrans({
@@ -34,7 +35,8 @@ def format_value(value: float, unit: str = "", low: float | None = None, high: f
     scaled, half = float(f"{value / 10**power:.12g}"), ""
     up = down = 0.0
     if low is not None and high is not None and low < high:
-        up, down = (high - value) / 10**power, (value - low) / 10**power
+        up, down = (side / 10**power if abs(side) > ROUNDING * (high - low) else 0.0
+                    for side in (high - value, value - low))
     if scaled and not TINY <= abs(scaled) < GIANT:                               # no prefix reaches that far
         text = f"{scaled:.3g}"
         half = _sides(up, down, "{:.2g}".format) if up or down else ""
