@@ -282,4 +282,5 @@ class _Checks(Lines):
         sources = Sources(model, tokens.device)
         with sources.kept():
             sources.seed(0)
-            return model(tokens)[0]
+            logits: Tensor = model(tokens)[0]
+            return logits
