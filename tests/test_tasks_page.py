@@ -8,10 +8,11 @@ from harness.store import Row
 from tools import tasks
 
 
-def result(task, label, size="quick", **values):
+def result(task, label, size="quick", lr=None, budget=1_000_000, **values):
     rows = [Row("r", "c", "abilities", metric=f"{metric.replace('_at_', '@')}:{task}", value=value,
                 status="ok" if value is not None else "unsupported") for metric, value in values.items()]
-    return SimpleNamespace(label=label, rows=rows, cell={"protocol": {"role": "score", "size": size, "task": task}})
+    return SimpleNamespace(label=label, rows=rows, cell={"protocol": {
+        "role": "score", "size": size, "task": task, "lr": lr, "budget_bytes": budget}})
 
 
 def page(monkeypatch, *results):
@@ -33,12 +34,15 @@ def test_a_row_a_task_and_a_column_a_plugin_in_their_own_order(monkeypatch):
         "| `parity` | 0.500 | – | 0.500 |"]
 
 
-def test_the_papers_size_has_a_row_for_every_task_and_plugin(monkeypatch):
+def test_what_was_trained_otherwise_has_a_row_for_every_training(monkeypatch):
     lines = page(
         monkeypatch, result("a5", "lstm", accuracy=1.0, chance=0.1),
-        result("parity", "lstm", "paper", accuracy=0.7, accuracy_at_40=1.0, accuracy_at_256=0.4, chance=0.5,
-               passes=2.0),
+        result("parity", "lstm", lr=0.01, budget=3_000_000, accuracy=0.7, accuracy_at_40=1.0, accuracy_at_256=0.4,
+               chance=0.5, passes=2.0),
+        result("parity", "lstm", "paper", budget=3_000_000, accuracy=0.6, chance=0.5, passes=1.0),
         result("memorisation", "lstm", "paper", accuracy=1.0, chance=0.1, passes=3.0))
-    assert [line for line in lines if line.count("|") == 6][2:] == [
-        "| `memorisation` | `lstm` | **1** | – | 3 |",
-        "| `parity` | `lstm` | 0.700 | 40: **1**, 256: 0.400 | 2 |"]
+    assert lines[:3] == ["| task | chance | `lstm` |", "|---|---|---|", "| `a5` | 0.100 | **1** |"]
+    assert [line for line in lines if line.count("|") == 8][2:] == [
+        "| `memorisation` | `paper` | `lstm` | 1 M | **1** | – | 3 |",
+        "| `parity` | `paper` | `lstm` | 3 M | 0.600 | – | 1 |",
+        "| `parity` | `quick` | `lstm` | 3 M | 0.700 | 40: **1**, 256: 0.400 | 2 |"]
