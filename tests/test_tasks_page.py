@@ -40,9 +40,11 @@ def test_what_was_trained_otherwise_has_a_row_for_every_training(monkeypatch):
         result("parity", "lstm", lr=0.01, budget=3_000_000, accuracy=0.7, accuracy_at_40=1.0, accuracy_at_256=0.4,
                chance=0.5, passes=2.0),
         result("parity", "lstm", "paper", budget=3_000_000, accuracy=0.6, chance=0.5, passes=1.0),
+        result("parity", "lstm", "paper", accuracy=0.5, chance=0.5, passes=0.5),
         result("memorisation", "lstm", "paper", accuracy=1.0, chance=0.1, passes=3.0))
     assert lines[:3] == ["| task | chance | `lstm` |", "|---|---|---|", "| `a5` | 0.100 | **1** |"]
     assert [line for line in lines if line.count("|") == 8][2:] == [
         "| `memorisation` | `paper` | `lstm` | 1 M | **1** | – | 3 |",
+        "| `parity` | `paper` | `lstm` | 1 M | 0.500 | – | 0.500 |",
         "| `parity` | `paper` | `lstm` | 3 M | 0.600 | – | 1 |",
         "| `parity` | `quick` | `lstm` | 3 M | 0.700 | 40: **1**, 256: 0.400 | 2 |"]

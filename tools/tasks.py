@@ -33,7 +33,7 @@ def abilities_part(registry: Registry, root: Path) -> str:
               for task, rows in of_tasks.items() if rows]
     longer = [*heading("task", "size", "plugin", "tokens", "accuracy", "at other lengths", "passes")]
     for training in sorted({_training(result) for result in others}, key=lambda training: (
-            list(TASKS).index(training[0]), training[1], _place(registry, training[2]))):
+            list(TASKS).index(training[0]), training[1], _place(registry, training[2]), training[3])):
         task, size, label, tokens = training
         found = _rows(result for result in others if _training(result) == training)
         lengths = [f"{metric.partition('@')[2]}: {_accuracy(found, label, metric)}"
