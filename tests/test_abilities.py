@@ -55,6 +55,23 @@ def test_in_the_size_of_the_paper_every_trial_is_a_fifth():
     assert abilities.SHARE * search.get("budget_bytes") == score.get("budget_bytes") == abilities.BUDGET["paper"]
 
 
+@pytest.mark.parametrize("task", ["mqar:64x4", "memorisation", "parity"])
+def test_a_step_of_paper_takes_texts_of_its_own_and_of_quick_as_many_as_make_a_thousand_tokens(task):
+    def texts(**flags):
+        return {cell.batch_size for cell in planned(tasks=task, **flags)}
+
+    assert texts(size="paper") == {64} and texts(size="paper", batch_size=8) == {8}
+    assert texts() == {abilities.BATCH_TOKENS // task_named(task, "quick").length}
+
+
+def test_the_size_of_tasks_says_nothing_of_suites_that_have_none():
+    alone, beside = (planned(suite=suite, size="paper", tasks="parity", plugins="ssm")
+                     for suite in ("abilities", "abilities,scaling"))
+    assert {cell.batch_size for cell in beside if cell.suite == "scaling"} == {
+        cell.batch_size for cell in planned(suite="scaling", plugins="ssm")}
+    assert [cell.id for cell in alone] == [cell.id for cell in beside if cell.suite == "abilities"]
+
+
 def test_quick_asks_tasks_that_are_no_variants_and_paper_asks_all():
     everything = set(ABILITIES)
     assert everything - set(names_of("quick")) == {

@@ -8,10 +8,10 @@ from harness.store import Row
 from tools import tasks
 
 
-def result(task, label, size="quick", lr=None, budget=1_000_000, **values):
+def result(task, label, size="quick", lr=None, budget=1_000_000, texts=64, **values):
     rows = [Row("r", "c", "abilities", metric=f"{metric.replace('_at_', '@')}:{task}", value=value,
                 status="ok" if value is not None else "unsupported") for metric, value in values.items()]
-    return SimpleNamespace(label=label, rows=rows, cell={"protocol": {
+    return SimpleNamespace(label=label, rows=rows, cell={"batch_size": texts, "protocol": {
         "role": "score", "size": size, "task": task, "lr": lr, "budget_bytes": budget}})
 
 
@@ -41,10 +41,12 @@ def test_what_was_trained_otherwise_has_a_row_for_every_training(monkeypatch):
                chance=0.5, passes=2.0),
         result("parity", "lstm", "paper", budget=3_000_000, accuracy=0.6, chance=0.5, passes=1.0),
         result("parity", "lstm", "paper", accuracy=0.5, chance=0.5, passes=0.5),
+        result("parity", "lstm", "paper", texts=16, accuracy=0.4, chance=0.5, passes=0.5),
         result("memorisation", "lstm", "paper", accuracy=1.0, chance=0.1, passes=3.0))
     assert lines[:3] == ["| task | chance | `lstm` |", "|---|---|---|", "| `a5` | 0.100 | **1** |"]
-    assert [line for line in lines if line.count("|") == 8][2:] == [
-        "| `memorisation` | `paper` | `lstm` | 1 M | **1** | – | 3 |",
-        "| `parity` | `paper` | `lstm` | 1 M | 0.500 | – | 0.500 |",
-        "| `parity` | `paper` | `lstm` | 3 M | 0.600 | – | 1 |",
-        "| `parity` | `quick` | `lstm` | 3 M | 0.700 | 40: **1**, 256: 0.400 | 2 |"]
+    assert [line for line in lines if line.count("|") == 9][2:] == [
+        "| `memorisation` | `paper` | `lstm` | 1 M | 64 | **1** | – | 3 |",
+        "| `parity` | `paper` | `lstm` | 1 M | 16 | 0.400 | – | 0.500 |",
+        "| `parity` | `paper` | `lstm` | 1 M | 64 | 0.500 | – | 0.500 |",
+        "| `parity` | `paper` | `lstm` | 3 M | 64 | 0.600 | – | 1 |",
+        "| `parity` | `quick` | `lstm` | 3 M | 64 | 0.700 | 40: **1**, 256: 0.400 | 2 |"]

@@ -18,7 +18,7 @@ from .markdown import heading, line
 REFERENCE = Path("results/reference/abilities")
 
 Found = dict[tuple[str, str], list[Row]]                    # by label of the plugin and metric, of one task
-Training = tuple[str, str, str, int]                        # task, size, label of the plugin, tokens
+Training = tuple[str, str, str, int, int]                   # task, size, label of the plugin, tokens, texts a step
 
 
 def abilities_part(registry: Registry, root: Path) -> str:
@@ -31,15 +31,15 @@ def abilities_part(registry: Registry, root: Path) -> str:
     of_tasks = {task: _rows(result for result in tuned if result.cell["protocol"]["task"] == task) for task in TASKS}
     lines += [line(f"`{task}`", format_value(_chance(rows)), *(_accuracy(rows, label, "accuracy") for label in labels))
               for task, rows in of_tasks.items() if rows]
-    longer = [*heading("task", "size", "plugin", "tokens", "accuracy", "at other lengths", "passes")]
+    longer = [*heading("task", "size", "plugin", "tokens", "texts a step", "accuracy", "at other lengths", "passes")]
     for training in sorted({_training(result) for result in others}, key=lambda training: (
-            list(TASKS).index(training[0]), training[1], _place(registry, training[2]), training[3])):
-        task, size, label, tokens = training
+            list(TASKS).index(training[0]), training[1], _place(registry, training[2]), *training[3:])):
+        task, size, label, tokens, texts = training
         found = _rows(result for result in others if _training(result) == training)
         lengths = [f"{metric.partition('@')[2]}: {_accuracy(found, label, metric)}"
                    for _, metric in found if metric.startswith("accuracy@")]
         longer.append(line(f"`{task}`", f"`{size}`", f"`{label}`", format_value(float(tokens)),
-                           _accuracy(found, label, "accuracy"), ", ".join(lengths) or "–",
+                           str(texts), _accuracy(found, label, "accuracy"), ", ".join(lengths) or "–",
                            format_value(found[label, "passes"][0].value or 0.0)))
     return "\n".join([*lines, "", "Trained for longer:", "", *longer, "",
                       f"Bold is solved. From `{REFERENCE}`; `make readme` makes these tables."])
@@ -53,7 +53,7 @@ def _is_tuned(result: CellResult) -> bool:
 
 def _training(result: CellResult) -> Training:
     protocol = result.cell["protocol"]
-    return protocol["task"], protocol["size"], result.label, protocol["budget_bytes"]
+    return protocol["task"], protocol["size"], result.label, protocol["budget_bytes"], result.cell["batch_size"]
 
 
 def _place(registry: Registry, label: str) -> tuple[int, str]:

@@ -114,7 +114,13 @@ def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
         sizes = request.sizes
         if suite.params and not (sizes or request.preset or request.state_bytes):
             sizes = (suite.params,)
-        return list(suite.plan(replace(request, suite_code=suite_digest(suite), sizes=sizes)))
+        batch_size = request.batch_size
+        if request.task_size in suite.sizes:
+            from ..data.abilities.sizes import BATCHES
+
+            batch_size = batch_size or BATCHES.get(request.task_size, 0)
+        return list(suite.plan(replace(
+            request, suite_code=suite_digest(suite), sizes=sizes, batch_size=batch_size)))
     except HarnessError:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ from ...errors import UsageError, unknown
 from .table import ABILITIES, Ability, Setting, Size, longer
 
 SIZES = ("quick", "paper")
+BATCHES = {"paper": 64}                 # texts in a step where none are asked for; published ones are 32 to 512
 FACTORS = (1, 2, 4, 8)                  # times the length that was trained on
 
 
