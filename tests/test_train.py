@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from harness import LanguageModel
-from harness.bench.train import VALIDATE_AT, Recipe, TrainStep, autocast, train
+from harness.bench.train import VALIDATE_AT, Recipe, TrainStep, asked, autocast, train
 from harness.errors import Unsupported, UsageError
 
 VOCAB, B, T = 13, 4, 8
@@ -68,6 +68,23 @@ def test_weights_are_those_of_a_bare_loop():
 
     for (name, a), (_, b) in zip(ours.named_parameters(), bare.named_parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_places_without_a_target_change_no_bit_of_a_step():
+    """Against the loss over all places, which leaves them out by itself."""
+    model, reference = tiny(penalty=0.1), tiny(penalty=0.1)
+    inputs, targets, _ = next(batches())
+    targets = torch.where(torch.arange(T) % 5 == 2, targets, -100)
+    reference.load_state_dict(model.state_dict())
+    TrainStep(model, lr=0.1).backward(inputs, targets)
+    (F.cross_entropy(reference(inputs)[0].flatten(0, 1), targets.flatten())
+     + reference.auxiliary_losses()["size"]).backward()
+    for (name, a), (_, b) in zip(model.named_parameters(), reference.named_parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), name
+    logits = torch.randn(6, VOCAB)
+    few, wanted = asked(logits, torch.tensor([-100, 3, -100, 0, 1, -100]))
+    assert torch.equal(few, logits[[1, 3, 4]]) and wanted.tolist() == [3, 0, 1]
+    assert asked(logits, torch.arange(6))[0] is logits
 
 
 def test_schedule_is_linear_then_cosine_and_spans_the_run():
