@@ -44,6 +44,25 @@ def test_other_conditions_are_refused_with_the_reason(fields, reason):
     assert pair.reason == reason
 
 
+def reached(name, params):
+    plugin, *options = name.split(":")
+    result = scored(plugin, BITS, SIZES, options=tuple(tuple(option.split("=")) for option in options))
+    result.rows[0].params = params
+    return result
+
+
+@pytest.mark.parametrize(("name", "params", "reason"), [
+    ("ssm", 326_000, ""),
+    ("ssm", 600_000, "other size (A 300k parameters, B 600k parameters)"),
+    ("ssm", 30_000, "other size (A 300k parameters, B 30k parameters)"),
+    ("ssm:dim=64", 600_000, ""),                            # what comes of a width was asked for
+])
+def test_a_model_that_no_width_brings_near_the_size_is_of_another(name, params, reason):
+    pair = only(pairs([reached("baseline", 300_100)], [reached(name, params)], plugins=("baseline", name)))
+    assert pair.reason == reason
+    assert only(pairs([reached(name, params)], [reached(name, params)])).reason == ""
+
+
 def test_timings_ask_for_the_machine_and_scores_do_not():
     there = {"there": {**HERE, "packages": {"torch": "2.12"}, "git": {"commit": "b"}}, "here": HERE}
     a = run(timed("ssm", [1.0]), scored("ssm", BITS, SIZES))

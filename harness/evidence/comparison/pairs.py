@@ -23,6 +23,7 @@ from ...suite import ByRound, ByValue, Compared, Suite
 from ..contents import Named, newest_edition, text_of, tokenizer_of
 
 SIMILAR = 0.02                              # bytes that checkpoints were trained on may differ by this share
+NEAR = 0.1                                  # of the parameters asked for, within which a model is of that size
 CHANGING = ("now", "git", "threads")        # of an environment, no part of its id
 
 
@@ -214,11 +215,24 @@ def conditions(reading: Reading) -> Conditions:
     row, result = reading.row, reading.result
     found = _of_cell(reading)
     del found["role"]
+    if reached := _far_off(reading):
+        found["size"] = f"{format_count(reached)} parameters"
     if result.cell.get("checkpoint"):
         found["training text"] = row.bytes_seen
     if isinstance(reading.compared, ByRound) or (isinstance(reading.compared, ByValue) and reading.compared.machine):
         found |= {"threads": result.cell["threads"], "machine or software": result.environment}
     return found
+
+
+def _far_off(reading: Reading) -> int:
+    """The parameters of a model that no width brings near those asked for, 0 of any other.
+
+    Where options fix the width, what comes of it was asked for too.
+    """
+    asked, reached, options = reading.result.cell["params"], reading.row.params or 0, reading.result.cell["options"]
+    if not asked or not reached or {"dim", "width"} & options.keys() or abs(reached / asked - 1) <= NEAR:
+        return 0
+    return reached
 
 
 def _of_cell(reading: Reading) -> Conditions:
