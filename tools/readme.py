@@ -36,6 +36,7 @@ from harness.store import Row
 from harness.tuning import choice_in
 
 from .markdown import fenced, heading, line
+from .peers import peers_part
 from .tasks import abilities_part
 
 REFERENCE = Path("results/reference/cpu")
@@ -232,6 +233,7 @@ PAGES: dict[Path, dict[str, Part]] = {
     Path("docs/suites.md"): {"suites": suites_part},
     Path("docs/corpora.md"): {"corpora": corpora_part, "tokenizers": tokenizers_part},
     Path("docs/abilities.md"): {"abilities": abilities_part},
+    Path("docs/peers.md"): {"peers": peers_part},
     Path("docs/transformers.md"): {"transformers": transformers_part},
     CLAIMS / "README.md": {"verdicts": verdicts_part},
 }
