@@ -46,7 +46,8 @@ def test_the_fewest_bits_of_the_first_corpus_come_first_and_seeds_are_averaged(p
         result("gru", TRAIN, None), result("lstm", BITS, None, "docstrings"))
     assert found[0] == "| plugin | params | bits/byte, `docstrings` | bits/byte, `stdlib` | train tokens/s |"
     assert [line[2:line.index("`", 3)] for line in found[2:5]] == ["`gru", "`baseline", "`lstm"]
-    assert found[2].strip(" |").split(" | ")[2:] == ["2.50, 1.25× (1.00–1.50)", "2.25, 1.25× (1.00–1.50)", "unsupported"]
+    assert found[2].strip(" |").split(" | ")[2:] == [
+        "2.50, 1.25× (1.00–1.50)", "2.25, 1.25× (1.00–1.50)", "unsupported"]
     assert found[3].strip(" |").split(" | ")[2:] == ["3 (`conv=4`)", "2", "1000"]
     assert found[4].strip(" |").split(" | ")[2:] == ["unsupported", "–", "–"]
     assert sorted(compared) == [("baseline", "gru"), ("baseline", "lstm")]
