@@ -14,6 +14,7 @@ from .selector import Selector
 from .specs import ModelSpec, resolve
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+WIDTHS = ("dim", "width")               # names of the field that sizes are solved for in
 NUMBERS = {int: "an integer", float: "a number"}
 
 
@@ -144,7 +145,7 @@ def _default(field: Field[Any]) -> str:
 def width_of(config: Any) -> str:
     """The field that sets the width, "" where there is none."""
     names = {f.name for f in fields(config)}
-    return next((name for name in ("dim", "width") if name in names), "")
+    return next((name for name in WIDTHS if name in names), "")
 
 
 def solved_fields(config: Any) -> list[str]:

@@ -14,7 +14,7 @@ import torch
 from .errors import HarnessError, PluginError, Unsupported, UsageError, one_line
 from .meta import without_storage
 from .model import LanguageModel, ParameterCount, count_parameters, state_bytes, table_names
-from .options import least_of, solved_fields, step_of, width_of
+from .options import WIDTHS, least_of, solved_fields, step_of, width_of
 from .specs import ModelSpec, resolve
 
 WIDEST = 1 << 20
@@ -47,7 +47,7 @@ class StepRefused(PluginError):
     """A size that was solved for and that the model does not take, although it takes its default."""
 
     def __init__(self, model: str, field: str, value: int, step: int, error: Exception):
-        knob = "width" if field in ("dim", "width") else field
+        knob = "width" if field in WIDTHS else field
         tried = (f"multiples of its {knob}_step ({step})" if step > 1
                  else f"every value, for its config has no {knob}_step")
         super().__init__(f"{model} does not take {field}={value} ({one_line(error)}); sizes are solved for in {tried}: "

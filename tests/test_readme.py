@@ -23,10 +23,10 @@ from tools.readme import (
     picture_part,
     recorded_scores,
     render,
-    value_cell,
     verdicts_of,
     verdicts_part,
 )
+from tools.values import value_cell
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.plugins.peers.architectures import ARCHITECTURES
@@ -24,8 +24,6 @@ from harness.evidence.claims.standing import standing_counts
 from harness.evidence.claims.verdict import Verdict
 from harness.evidence.claims.verdict_file import load_verdicts
 from harness.evidence.comparison import recorded
-from harness.evidence.comparison.compare import compare_runs
-from harness.evidence.comparison.table import effect_text
 from harness.evidence.drawing.drawing import Drawing
 from harness.evidence.format import format_value
 from harness.evidence.tables.console import print_report
@@ -33,17 +31,16 @@ from harness.protocol import PROTOCOL
 from harness.reading import Run, read_run
 from harness.registry import Registry, load
 from harness.store import Row
-from harness.tuning import choice_in
 
 from .markdown import fenced, heading, line
 from .peers import peers_part
 from .tasks import abilities_part
+from .values import BASELINE, beside_baseline, value_cell
 
 REFERENCE = Path("results/reference/cpu")
 DEMO = Path("results/reference/demo")
 CLAIMS = Path("results/reference/claims")
 TRANSFORMERS = Path("results/reference/transformers")
-BASELINE = "baseline"
 
 # heading, (suite, metric, phase, length or None for the one there is)
 COLUMNS = (
@@ -97,7 +94,7 @@ def plugins_part(registry: Registry, root: Path) -> str:
         own = [row for row in rows if (row.plugin, row.options) == (plugin, options)]
         params = next((row.params for row in own if row.params), 0)
         label = f"`{plugin}{':' + options if options else ''}`"
-        beside = _beside(run, registry, f"{plugin}{':' + options if options else ''}", *first_place[:2])
+        beside = beside_baseline(run, registry, f"{plugin}{':' + options if options else ''}", *first_place[:3])
         lines.append(line(label, registry.models[plugin].summary, format_value(float(params)),
                           value_cell(own, *first_place, interval=False), beside,
                           *(value_cell(own, *place) for _, place in others)))
@@ -115,30 +112,6 @@ def _as_of(run: Run) -> str:
         return ""
     return (f" Measured by protocol {', '.join(map(str, sorted(editions)))}, with the plugins as they were then; the "
             f"protocol is {PROTOCOL} now.")
-
-
-def _beside(run: Run, registry: Registry, label: str, suite: str, metric: str) -> str:
-    """The effect beside the baseline with its interval, as `harness compare` has it."""
-    if label == BASELINE:
-        return "1"
-    found = compare_runs(run, run, [registry.suites[suite]], plugins=(BASELINE, label))
-    return next((effect_text(row) for row in found if row.metric == metric and row.effect is not None), "–")
-
-
-def value_cell(
-    rows: Sequence[Row], suite: str, metric: str, phase: str, length: int | None, interval: bool = True,
-) -> str:
-    """A value, the mean over seeds, with the options that a search chose for it."""
-    own = [r for r in rows if (r.suite, r.metric, r.phase) == (suite, metric, phase) and length in (None, r.seq_len)]
-    measured = [r for r in own if r.value is not None]
-    if not measured:
-        failed = next((r for r in rows if r.suite == suite and r.status != "ok"), None)
-        return failed.status if failed else "–"
-    value = sum(r.value or 0.0 for r in measured) / len(measured)
-    one = measured[0] if len(measured) == 1 and interval else None
-    low, high = (one.ci_low, one.ci_high) if one else (None, None)
-    choice = choice_in(measured[0].reason)
-    return format_value(value, measured[0].unit, low, high) + (f" (`{choice}`)" if choice else "")
 
 
 def verdicts_of(directory: Path) -> list[Verdict]:

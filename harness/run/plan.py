@@ -115,10 +115,10 @@ def _plan_suite(suite: Suite, request: Request) -> list[Cell]:
         if suite.params and not (sizes or request.preset or request.state_bytes):
             sizes = (suite.params,)
         batch_size = request.batch_size
-        if request.task_size in suite.sizes:
-            from ..data.abilities.sizes import BATCHES
+        if not batch_size and request.task_size in suite.sizes:
+            from ..data.abilities.sizes import BATCHES  # with NumPy, which most commands do without
 
-            batch_size = batch_size or BATCHES.get(request.task_size, 0)
+            batch_size = BATCHES.get(request.task_size, 0)
         return list(suite.plan(replace(
             request, suite_code=suite_digest(suite), sizes=sizes, batch_size=batch_size)))
     except HarnessError:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import unknown
+from ...options import WIDTHS
 from ...quantities import format_count
 from ...reading import Run
 from ...store import CellResult, Row
@@ -230,7 +231,7 @@ def _far_off(reading: Reading) -> int:
     Where options fix the width, what comes of it was asked for too.
     """
     asked, reached, options = reading.result.cell["params"], reading.row.params or 0, reading.result.cell["options"]
-    if not asked or not reached or {"dim", "width"} & options.keys() or abs(reached / asked - 1) <= NEAR:
+    if not asked or not reached or options.keys() & set(WIDTHS) or abs(reached / asked - 1) <= NEAR:
         return 0
     return reached
 
