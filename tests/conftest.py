@@ -5,6 +5,8 @@ import random
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,13 @@ def write(path, text):
 def environment():
     """Of a command: it finds this source tree from any folder, on one thread."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def alone(function, *arguments):
+    """What a function of a module returns in a process of its own: in ours, what other tests have freed may be used
+    again, and is in no peak."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def start(*arguments, cwd=None, **variables):

@@ -7,14 +7,13 @@ import sys
 
 import pytest
 import torch
+from conftest import alone
 
 from harness.bench.holdings import peak_of_all, used_again
 from harness.bench.measure import peak_memory, release_memory
 
 MIB = 1 << 20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
-ARENA = mmap.mmap(-1, 96 * MIB)
-ARENA.write(b"x" * (96 * MIB))
 HOLD = f"import sys; held = b'x' * {80 * MIB}; print(flush=True); sys.stdin.read()"
 
 
@@ -29,39 +28,58 @@ def work(size):
     return torch.ones(size, dtype=torch.uint8).max() + len(blocks)
 
 
-def test_what_a_call_uses_of_older_memory_is_counted_once():
-    numbers = torch.frombuffer(ARENA, dtype=torch.uint8)
+def an_arena(shared):
+    """96 MiB of anonymous memory, private or shared."""
+    if not shared:
+        return torch.ones(96 * MIB, dtype=torch.uint8)
+    place = mmap.mmap(-1, 96 * MIB)
+    place.write(b"x" * (96 * MIB))
+    return torch.frombuffer(place, dtype=torch.uint8)
+
+
+def used_beside_the_interpreter():
+    """Bytes of older memory: by a call that uses an arena, and by one that does not."""
+    numbers = an_arena(shared=True)
     release_memory()
     interpreter = used_again(lambda: None)
-    assert used_again(lambda: numbers.add_(1)) - interpreter == pytest.approx(96 * MIB, rel=0.1)
-    assert abs(used_again(lambda: work(60 * MIB)) - interpreter) < 16 * MIB
+    return used_again(lambda: numbers.add_(1)) - interpreter, used_again(lambda: work(60 * MIB)) - interpreter
 
 
-@pytest.mark.parametrize("shared", [False, True])
-def test_an_arena_from_before_belongs_to_the_peak(shared):
-    """Anonymous memory, private or shared: the call takes 80 MiB of it and 40 of its own.
+def test_what_a_call_uses_of_older_memory_is_counted_once():
+    arena, none = alone(used_beside_the_interpreter)
+    assert arena == pytest.approx(96 * MIB, rel=0.1)
+    assert abs(none) < 16 * MIB
 
-    These are more than the 32 MiB up to which the C library may take them from what other tests have freed.
-    """
-    place = ARENA if shared else torch.ones(96 * MIB, dtype=torch.uint8)
-    arena = torch.frombuffer(place, dtype=torch.uint8) if shared else place
+
+def taken_from_an_arena(shared):
+    arena = an_arena(shared)
 
     def call(size):
         arena[:size].add_(1)
         return work(size // 2)
 
-    peak, older = measured(lambda: call(80 * MIB), lambda: call(MIB))
+    return measured(lambda: call(80 * MIB), lambda: call(MIB))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_an_arena_from_before_belongs_to_the_peak(shared):
+    """The call takes 80 MiB of it and 40 of its own."""
+    peak, older = alone(taken_from_an_arena, shared)
     assert older == pytest.approx(79 * MIB, rel=0.1)
     assert peak == pytest.approx(120 * MIB, rel=0.15)
 
 
-def test_an_honest_call_has_the_peak_that_it_had():
+def taken_honestly():
     weights = torch.ones(64 * MIB, dtype=torch.uint8).view(torch.float32)
 
     def call(rows):
         return work(rows * MIB) + weights[:rows * (1 << 18)].sum()
 
-    peak, older = measured(lambda: call(60), lambda: call(1), [weights])
+    return measured(lambda: call(60), lambda: call(1), [weights])
+
+
+def test_an_honest_call_has_the_peak_that_it_had():
+    peak, older = alone(taken_honestly)
     assert older == 0
     assert peak == pytest.approx(60 * MIB, rel=0.15)
 

@@ -85,3 +85,14 @@ def test_messages_are_cut_apart_and_a_part_of_one_keeps_nobody_waiting():
     theirs.close()
     with pytest.raises(EOFError):
         Inbox(ours.fileno()).take()
+
+
+def test_what_announces_too_much_is_told_though_it_came_with_the_message_before():
+    """All of it is here: nothing more will come through the pipe to have the parent look again."""
+    ours, theirs = Pipe()
+    inbox, content = Inbox(ours.fileno()), packed("progress", "half way")
+    os.write(theirs.fileno(), LENGTH.pack(len(content)) + content + b"\xff" * 80)
+    assert unpacked(inbox.take(), None) == ("progress", "half way")
+    assert inbox.full
+    with pytest.raises(Malformed, match="announces more"):
+        inbox.take()

@@ -64,7 +64,8 @@ class Inbox:
     @property
     def full(self) -> bool:
         """Whether a whole message, or what is none, is here already."""
-        return len(self.data) >= LENGTH.size and len(self.data) - LENGTH.size >= self._length()
+        return len(self.data) >= LENGTH.size and (
+            self._length() > MOST or len(self.data) - LENGTH.size >= self._length())
 
     def take(self) -> bytes | None:
         """The next message, None where it is not whole yet. Looks into the pipe once, which blocks where nothing is
