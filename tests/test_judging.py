@@ -56,6 +56,14 @@ def test_a_planted_difference_of_scores_is_found(effect, verdict):
     assert "paired by document" in finding.how
 
 
+def test_a_model_that_no_width_brings_near_the_size_says_so():
+    measured = scores(0.9)
+    assert "parameters" not in found(measured, rule())[0].how
+    for result in measured.results:
+        result.rows[0].params = 600_000 if result.cell["plugin"] == "ssm" else 299_000
+    assert found(measured, rule())[0].how.endswith("; ssm has 600k parameters, and no width is nearer to 300k")
+
+
 def test_what_differs_is_not_the_same():
     finding, = found(scores(1.1), rule("equality", confirms="equals", threshold=1.0, margin=0.02))
     assert finding.verdict == "refuted"

@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from ...quantities import format_count
 from ...reading import Run
 from ...store import Row
 from ...suite import ByDocument, ByRound, ByValue, Compared, Counted, Suite
 from ..comparison.effect import ALPHA, Incomparable, effect
-from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of
+from ..comparison.pairs import MetricKey, Reading, ReadingPair, kind_of, missed_size
 from ..statistics import intervals as stats
 from ..statistics.contrast import ratio_of
 from ..statistics.intervals import Estimate
@@ -51,9 +52,17 @@ def measure(rule: Rule, run: Run, other: Run, suites: dict[str, Suite]) -> Measu
         return _alone(readings, exact=rule.kind == "count")
     cells = tuple(dict.fromkeys(r.result.id for r in [*readings, *others]))
     try:
-        return replace(_compared(rule, readings, others, run, other), cells=cells)
+        compared = _compared(rule, readings, others, run, other)
     except Incomparable as reason:
         raise NoMeasurement(str(reason)) from None
+    return replace(compared, cells=cells, how="; ".join([compared.how, *_missed(readings, others)]))
+
+
+def _missed(*sides: Sequence[Reading]) -> list[str]:
+    """What to tell of models that no width brings near the size of the protocol."""
+    missed = {side[0].result.label: (missed_size(side[0]), side[0].result.cell["params"]) for side in sides}
+    return [f"{label} has {format_count(reached)} parameters, and no width is nearer to {format_count(asked)}"
+            for label, (reached, asked) in missed.items() if reached]
 
 
 # Rows

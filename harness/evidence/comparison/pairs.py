@@ -216,7 +216,7 @@ def conditions(reading: Reading) -> Conditions:
     row, result = reading.row, reading.result
     found = _of_cell(reading)
     del found["role"]
-    if reached := _far_off(reading):
+    if reached := missed_size(reading):
         found["size"] = f"{format_count(reached)} parameters"
     if result.cell.get("checkpoint"):
         found["training text"] = row.bytes_seen
@@ -225,7 +225,7 @@ def conditions(reading: Reading) -> Conditions:
     return found
 
 
-def _far_off(reading: Reading) -> int:
+def missed_size(reading: Reading) -> int:
     """The parameters of a model that no width brings near those asked for, 0 of any other.
 
     Where options fix the width, what comes of it was asked for too.
