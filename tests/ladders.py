@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from synthetic import finished, row
 
+from harness import Cell
 from harness.evidence.laws.point import Point
+from harness.rungs import rung_name
+from harness.store import CellResult
 
 SIZES, BUDGETS = (30_000, 100_000, 300_000, 1_000_000), (1_000_000, 3_000_000, 10_000_000)
 E, A, ALPHA, B, BETA = 1.0, 20.0, 0.3, 500.0, 0.4
 FACTORS = {"base": (1.0, 1.0), "new": (1.3, 1.5)}           # what a parameter, and a byte, of a plugin is worth
 POWER, DEARER = 0.9, 1.2                                    # FLOPs are 6 N^0.9 D, of the newcomer 1.2 times as many
+NAMES = {"base": "baseline", "new": "ssm"}                  # of plugins that there are
 WEIGHT = {"text": 1.0, "code": 0.7}                         # of a corpus: all of its loss is that much less
 
 
@@ -42,3 +47,17 @@ def ladder(generator: np.random.Generator | None = None, seeds=(3, 3, 2, 1), cor
                         points.append(Point(plugin, corpus, seed, params, data, bits, flops, 1e-9 * flops,
                                             4096 if plugin == "new" else data // 1000))
     return points
+
+
+def cell_of(point: Point, suite: str = "ladder") -> CellResult:
+    """A rung as the suite leaves it."""
+    rung = rung_name(point.params, point.bytes)
+    cell = Cell(suite, NAMES.get(point.plugin, point.plugin), corpus=point.corpus, tokenizer="bytes", seq_len=256,
+                batch_size=4, params=point.params, seed=point.seed, code=point.plugin, protocol=(
+                    ("budget_bytes", point.bytes), ("role", "rung"), ("rung", rung)))
+    shared = {"rung": rung, "params": point.params, "bytes_seen": point.bytes, "phase": "train"}
+    rows = [row(cell, "bits_per_byte", point.bits, unit="bits/byte", **shared | {"phase": "score"}),
+            row(cell, "train_flops", point.flops, unit="FLOP", **shared),
+            row(cell, "train_seconds", point.seconds, unit="s", **shared),
+            row(cell, "state_bytes_per_sequence", point.state_bytes, unit="B", **shared | {"phase": "decode"})]
+    return finished(cell, rows, document_bits=[point.bits * 900, point.bits * 1100], document_bytes=[900, 1100])

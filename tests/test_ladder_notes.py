@@ -16,35 +16,18 @@ from harness.evidence.report.compose import build
 from harness.evidence.report.markdown import render_alone
 from harness.reading import protocol_of
 from harness.registry import load
-from harness.rungs import rung_name
-
-NAMES = {"base": "baseline", "new": "ssm"}
-
-
-def cell_of(point, suite="ladder"):
-    """A rung as the suite leaves it."""
-    rung = rung_name(point.params, point.bytes)
-    cell = Cell(suite, NAMES.get(point.plugin, point.plugin), corpus=point.corpus, tokenizer="bytes", seq_len=256,
-                batch_size=4, params=point.params, seed=point.seed, code=point.plugin, protocol=(
-                    ("budget_bytes", point.bytes), ("role", "rung"), ("rung", rung)))
-    shared = {"rung": rung, "params": point.params, "bytes_seen": point.bytes, "phase": "train"}
-    rows = [row(cell, "bits_per_byte", point.bits, unit="bits/byte", **shared | {"phase": "score"}),
-            row(cell, "train_flops", point.flops, unit="FLOP", **shared),
-            row(cell, "train_seconds", point.seconds, unit="s", **shared),
-            row(cell, "state_bytes_per_sequence", point.state_bytes, unit="B", **shared | {"phase": "decode"})]
-    return finished(cell, rows, document_bits=[point.bits * 900, point.bits * 1100], document_bytes=[900, 1100])
 
 
 @pytest.fixture(scope="module")
 def results():
-    return [cell_of(point) for point in ladders.ladder(np.random.default_rng(3))]
+    return [ladders.cell_of(point) for point in ladders.ladder(np.random.default_rng(3))]
 
 
 def test_a_point_is_what_its_cell_says(results):
     points = ladders.ladder(np.random.default_rng(3))
     for one, point in zip(rung_points(results), points, strict=True):
         assert (one.plugin, one.params, one.bytes, one.bits) == (
-            NAMES[point.plugin], point.params, point.bytes, point.bits)
+            ladders.NAMES[point.plugin], point.params, point.bytes, point.bits)
         assert (one.flops, one.seconds, one.state_bytes, one.energy_j) == (
             point.flops, point.seconds, point.state_bytes, None)
         assert math.fsum(one.document_bits) == pytest.approx(point.bits * 2000)

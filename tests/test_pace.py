@@ -6,7 +6,6 @@ import ladders
 import numpy as np
 import pytest
 from synthetic import finished, row
-from test_ladder_notes import cell_of
 
 from harness import Cell
 from harness.evidence.laws.pace import paced
@@ -24,7 +23,7 @@ def timing(plugin, params, environment="here", **fields):
 
 @pytest.fixture(scope="module")
 def rungs():
-    return [cell_of(replace(point, seconds=(point.seconds or 1) * (3 if point.seed else 1)))
+    return [ladders.cell_of(replace(point, seconds=(point.seconds or 1) * (3 if point.seed else 1)))
             for point in ladders.ladder(np.random.default_rng(0))]
 
 

@@ -32,6 +32,7 @@ from harness.reading import Run, read_run
 from harness.registry import Registry, load
 from harness.store import Row
 
+from .ladders import ladder_part
 from .markdown import fenced, heading, line
 from .peers import peers_part
 from .tasks import abilities_part
@@ -207,6 +208,7 @@ PAGES: dict[Path, dict[str, Part]] = {
     Path("docs/corpora.md"): {"corpora": corpora_part, "tokenizers": tokenizers_part},
     Path("docs/abilities.md"): {"abilities": abilities_part},
     Path("docs/peers.md"): {"peers": peers_part},
+    Path("docs/phasefield.md"): {"ladder": ladder_part},
     Path("docs/transformers.md"): {"transformers": transformers_part},
     CLAIMS / "README.md": {"verdicts": verdicts_part},
 }
