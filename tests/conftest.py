@@ -24,6 +24,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")   # of this process; tests run in 
 for size in ("COLUMNS", "LINES"):               # of whoever runs the tests, in several processes say
     os.environ.pop(size, None)
 
+PATIENCE_S = 900.0                              # until a process counts as hung: a machine may be slow, and busy
 ROOT = Path(harness.__file__).parents[1]
 TOY = Path(__file__).with_name("toy.py")
 PRETENDED = """
@@ -82,10 +83,10 @@ def command(tmp_path_factory):
     """Run `harness ARGUMENTS…` to its end, in an empty folder unless told otherwise."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def run(*arguments, cwd=elsewhere, timeout=120, **variables):
+    def run(*arguments, cwd=elsewhere, **variables):
         process = start(*arguments, cwd=cwd, **variables)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
             process.wait()

@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from conftest import start
+from conftest import PATIENCE_S, start
 
 from harness import registry
 from harness.errors import HarnessError
@@ -249,7 +249,7 @@ def test_an_unexpected_interrupt_is_code_130(invoke, monkeypatch):
 def test_a_reader_that_goes_away_is_no_error(command):
     process = start("plugins")
     process.stdout.close()
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in err
 
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import start, write
+from conftest import PATIENCE_S, start, write
 
 HOOK = """
 from pathlib import Path
@@ -214,12 +214,12 @@ def test_a_dry_run_shows_the_cells_and_leaves_nothing(command, files, tmp_path):
 
 def test_ctrl_c_keeps_what_is_finished_and_judges_it(files, tmp_path):
     process = start("reproduce", "--source", "controls", "--jobs", 1, "--json", "--out", tmp_path / "out", *files)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not list((tmp_path / "out").glob("cells/*.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     try:
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     verdicts = [json.loads(line)["verdict"] for line in out.splitlines()]

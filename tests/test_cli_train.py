@@ -13,7 +13,7 @@ import types
 
 import pandas
 import pytest
-from conftest import start
+from conftest import PATIENCE_S, start
 
 from harness import __main__ as command_line
 from harness.bench import training_run
@@ -270,7 +270,7 @@ def test_ctrl_c_saves_and_resume_goes_on(folder, command):
         for _ in itertools.takewhile(lambda _: len(log.events()) < 2, range(1200)):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert process.returncode == 130, err

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from conftest import environment
+from conftest import PATIENCE_S, environment
 from safetensors.torch import load_file
 
 from harness.bench.distributed import Ranks, device_of
@@ -64,7 +64,7 @@ def processes(arguments, folder, world=2):
         for rank in range(world)
     ]
     try:
-        return [(*process.communicate(timeout=120), process.returncode) for process in started]
+        return [(*process.communicate(timeout=PATIENCE_S), process.returncode) for process in started]
     finally:
         for process in started:
             process.kill()

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from conftest import environment
+from conftest import PATIENCE_S, environment
 
 from harness.executor import Events, Interrupted, Stop
 from harness.registry import load
@@ -19,8 +19,6 @@ from harness.run.choices import choose
 from harness.run.executors import CONTROL, LocalExecutor
 from harness.run.plan import make_plan
 from harness.run.worker import Setup
-
-LIMIT_S = 60.0
 
 ENDINGS = {                                 # fault -> (status, words of the reason)
     "none": ("ok", ""),
@@ -35,7 +33,7 @@ ENDINGS = {                                 # fault -> (status, words of the rea
 }
 
 
-def perform(toy, folder, suite, selectors, jobs=2, stop=None, timeout=LIMIT_S, memory=0, **fields):
+def perform(toy, folder, suite, selectors, jobs=2, stop=None, timeout=PATIENCE_S, memory=0, **fields):
     """Results by the options of their plugin (or its name), and what the events told of progress."""
     registry = load([toy])
     request = Request(choose(registry, selectors), **fields)
@@ -61,7 +59,7 @@ def test_a_worker_has_its_threads_and_the_environment_of_now(toy, tmp_path, monk
     registry = load([toy])
     request = Request(choose(registry, ["toy:fault=tell"]))
     results = []
-    LocalExecutor(Setup((str(toy),), threads, 0, str(tmp_path / "log")), 1, LIMIT_S).run(
+    LocalExecutor(Setup((str(toy),), threads, 0, str(tmp_path / "log")), 1, PATIENCE_S).run(
         make_plan(registry, ["poke"], request, None, False).cells, registry.models, {},
         Events(finished=results.append), Stop())
     assert results[0].raw["place"] == [threads, f"mark {threads}", str(tmp_path)]
@@ -91,7 +89,7 @@ def test_a_cell_that_hangs_is_ended(toy, tmp_path, fault):
     started = time.monotonic()
     results, _ = perform(toy, tmp_path, "poke", [f"toy:fault={fault}"], timeout=2.0)
     assert [(row.status, row.reason) for row in results[fault].rows] == [("timeout", "took longer than 2 s")]
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < PATIENCE_S
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what processes hold together is told by Linux")
@@ -124,7 +122,7 @@ def test_a_lane_whose_process_was_changed_tells_it_and_is_given_no_other_cell(to
     monkeypatch.setattr(executors, "Worker", Counted)
     registry = load([toy])
     request = Request(choose(registry, ["toy", "toy:fault=state"]), seeds=(0, 1), rounds=5)
-    LocalExecutor(Setup((str(toy),), 1, 0, str(tmp_path / "log")), 1, LIMIT_S).run(
+    LocalExecutor(Setup((str(toy),), 1, 0, str(tmp_path / "log")), 1, PATIENCE_S).run(
         make_plan(registry, ["rounds"], request, None, False).cells, registry.models, {},
         Events(finished=results.append), Stop())
     told = sorted((row.options, row.status, row.reason) for result in results for row in result.rows)
@@ -267,9 +265,9 @@ def test_workers_die_with_a_parent_that_is_killed(toy, tmp_path, where):
     finally:
         if not where:
             parent.kill()
-        parent.wait(60)
+        parent.wait(PATIENCE_S)
         parent.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(map(alive, pids))
@@ -292,7 +290,7 @@ def test_a_worker_whose_server_has_died_is_no_stray(toy, tmp_path):
     assert not LIVING
 """)
     done = subprocess.run([sys.executable, tmp_path / "parent.py", toy], capture_output=True, text=True,
-                          env=environment(), timeout=120, check=False)
+                          env=environment(), timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr
 
 

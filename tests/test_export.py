@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from conftest import PRETENDED, environment
+from conftest import PATIENCE_S, PRETENDED, environment
 from typer.testing import CliRunner
 
 from harness import __main__ as entry
@@ -187,7 +187,7 @@ def test_the_real_package_leaves_everything_inside_and_is_read_back(name, tmp_pa
     variables = {**kept, "HOME": str(home), "TMPDIR": str(scratch)}
     directory = tmp_path / "my run"
     done = subprocess.run([sys.executable, "-c", INSIDE, name, str(directory), str(Path(__file__).parent)], cwd=here,
-                          env=variables, capture_output=True, text=True, check=False, timeout=120)
+                          env=variables, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     assert "LOOKED UP" not in done.stdout
     assert [path for folder in (home, here) for path in folder.rglob("*")] == []
@@ -199,7 +199,7 @@ def test_the_real_package_leaves_everything_inside_and_is_read_back(name, tmp_pa
     asked = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_TRACKING_URI": place} if name == "mlflow" else {}
     given = {"mlflow": [], "tensorboard": [place], "wandb": sorted(map(str, Path(place).glob("offline-run-*")))}[name]
     read = subprocess.run([*command, *given], env={**variables, **asked, "COLUMNS": "200"}, capture_output=True,
-                          text=True, check=False, timeout=120)
+                          text=True, check=False, timeout=PATIENCE_S)
     assert words in read.stdout + read.stderr
 
 

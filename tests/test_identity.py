@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import environment
+from conftest import PATIENCE_S, environment
 
 from harness import CorpusSpec, ModelSpec, TokenizerSpec
 from harness.run import digest, identity
@@ -66,7 +66,7 @@ def run(folder, *arguments):
     path = environment() | {"PYTHONPATH": f"{environment()['PYTHONPATH']}:{folder}"}
     done = subprocess.run([sys.executable, "-m", "harness", "run", "--suite", "mine", "--plugins", "baseline", "--out",
                            "out", "--json", *arguments], cwd=folder, env=path, capture_output=True, text=True,
-                          check=False, timeout=120)
+                          check=False, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from conftest import start
+from conftest import PATIENCE_S, start
 from harness.suites.ladder import COOLING
 
 from harness import load_results
@@ -47,7 +47,7 @@ def test_rungs_of_one_seed_share_a_trunk_and_climb_it_in_order(toy):
 def run(command, toy, tmp_path_factory):
     out = tmp_path_factory.mktemp("ladder") / "run"
     done = command("run", "-p", toy, "--suite", "ladder", *SMALL, "--params", "2k,8k", "--budget", "4k,9k",
-                   "--out", out, timeout=300)
+                   "--out", out)
     assert done.returncode == 0, done.stderr
     return out, done.stdout, load_results(out)
 
@@ -77,7 +77,7 @@ def test_every_rung_is_scored_in_longer_windows_too(run):
 def test_a_branch_takes_what_a_run_of_its_budget_takes(run, command, toy, tmp_path):
     _, _, table = run
     alone = command("run", "-p", toy, "--suite", "ladder", *SMALL, "--params", "2k", "--budget", "9k",
-                    "--out", tmp_path / "alone", timeout=200)
+                    "--out", tmp_path / "alone")
     assert alone.returncode == 0, alone.stderr
     there = load_results(tmp_path / "alone")
     for metric in ("bits_per_byte", "train_flops", "params"):
@@ -100,12 +100,12 @@ def test_a_killed_ladder_goes_on(toy, command, tmp_path):
     out = tmp_path / "killed"
     arguments = ("run", "-p", toy, "--suite", "ladder", *SMALL, "--params", "2k", "--budget", "4k,60k", "--out", out)
     process = start(*arguments)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not list(out.glob("trunks/*/at-*")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    done = command(*arguments, timeout=200)
+    done = command(*arguments)
     assert done.returncode == 0, done.stderr
     assert {row.rung for result in Store(out).results() for row in result.rows} == {"N=2k D=4kB", "N=2k D=60kB"}
 
@@ -123,7 +123,7 @@ def test_several_sizes_are_refused_where_a_suite_measures_one(toy, invoke, tmp_p
 
 def test_scores_come_again_from_the_weights_that_were_kept(toy, run, command):
     out, _, _ = run
-    done = command("rescore", out, "-p", toy, timeout=200)
+    done = command("rescore", out, "-p", toy)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "comes again: 4 of 4 scores" in done.stdout
     assert all(f"{rung} " in done.stdout for rung in ("N=2k D=4kB", "N=8k D=9kB"))

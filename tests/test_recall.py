@@ -103,7 +103,7 @@ def test_heads_are_untied_unless_the_user_decides():
 
 def test_a_leak_costs_every_accuracy(command, toy, tmp_path):
     done = command("run", "-p", toy, "--suite", "recall", "--plugins", "toy:fault=leak", "--params", "2k", "--budget",
-                   "20k", "--seq-len", "24", "--lr", "3e-3", "--out", tmp_path / "run", timeout=300)
+                   "20k", "--seq-len", "24", "--lr", "3e-3", "--out", tmp_path / "run")
     assert done.returncode == 1, done.stderr
     table = load_results(tmp_path / "run")
     assert not table["metric"].str.contains("accuracy", na=False).any()

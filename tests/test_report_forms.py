@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, environment
+from conftest import PATIENCE_S, ROOT, environment
 from synthetic import documents, failed, scored, store, weighed
 
 from harness.evidence.claims.verdict import RuleFinding, Verdict
@@ -47,7 +47,7 @@ def run(tmp_path_factory, results):
 def stdout_of(*arguments, **variables):
     """What the command prints, as bytes."""
     done = subprocess.run([sys.executable, "-m", "harness", "report", *map(str, arguments)], check=False,
-                          env={**environment(), **variables}, capture_output=True, timeout=120)
+                          env={**environment(), **variables}, capture_output=True, timeout=PATIENCE_S)
     told = b"" if vega.available() or "--json" in arguments or str(arguments[-1]).endswith(".json") else (
         f"{vega.MISSING}\n".encode())
     assert (done.returncode, done.stderr) == (0, told)
@@ -115,7 +115,7 @@ def test_every_table_of_the_page_is_in_the_json(registry):
 ])
 def test_forms_that_disagree_are_one_line(run, arguments, words):
     done = subprocess.run([sys.executable, "-m", "harness", "report", str(run), *arguments], env=environment(),
-                          capture_output=True, text=True, check=False, timeout=60)
+                          capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"harness: {words}")
     assert done.stderr.count("\n") == 1

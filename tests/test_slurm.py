@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import environment
+from conftest import PATIENCE_S, environment
 
 from harness.cli import app
 from harness.errors import PluginError, UsageError
@@ -110,7 +110,7 @@ def test_a_task_that_is_told_to_end_asks_to_be_queued_again(toy, tmp_path):
     try:
         within(60, lambda: cells.is_dir() and list(cells.glob("*.json")))
         task.send_signal(signal.SIGTERM)
-        _, err = task.communicate(timeout=30)
+        _, err = task.communicate(timeout=PATIENCE_S)
     finally:
         with contextlib.suppress(ProcessLookupError):       # the run too, which the shell has started
             os.killpg(task.pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ def run(command, toy, tmp_path_factory):
     out = tmp_path_factory.mktemp("suites") / "a run"
 
     def go(*arguments):
-        return command("run", "-p", toy, "--out", out, *TINY, *arguments, timeout=600)
+        return command("run", "-p", toy, "--out", out, *TINY, *arguments)
 
     return [
         go("--suite", "perplexity,ladder,memory,kernels,audit,counts,anatomy,transfer", "--plugins", "toy",

@@ -65,8 +65,7 @@ def test_one_width_is_no_transfer():
 
 
 def test_the_command_measures_every_size_and_gives_a_verdict(command, toy):
-    done = command("lr", "toy", "-p", toy, "--params", "500,1k", "--budget", "1k", "--corpus", "markov", "--json",
-                   timeout=300)
+    done = command("lr", "toy", "-p", toy, "--params", "500,1k", "--budget", "1k", "--corpus", "markov", "--json")
     assert done.returncode == 0, done.stderr
     (found,) = map(json.loads, done.stdout.splitlines())
     assert (found["kind"], found["plugin"]) == ("transfer", "toy")

@@ -65,7 +65,7 @@ def out(command, tmp_path_factory):
     (folder / "bigram.py").write_text(PLUGIN)
     done = command("run", "-p", folder / "bigram.py", "--suite", "perplexity", "--plugins", "bigram,bigram:blind=true",
                    "--params", "2k", "--budget", "20k", "--seq-len", "32", "--batch-size", "16", "--corpus", "markov",
-                   "--out", folder / "out", timeout=300)
+                   "--out", folder / "out")
     assert done.returncode == 0, done.stderr + done.stdout
     return folder / "out"
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE_S
 
 from harness.bench.processor import below
 from harness.run import watch
@@ -64,7 +65,7 @@ def test_pages_of_a_file_are_not_held(tmp_path):
 def test_all_that_a_process_started_ends_in_whatever_session(holder):
     assert len(below(holder)) == 2
     watch.end_below(holder)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while [pid for pid in below(holder) if alive(pid)]:
         assert time.monotonic() < end
         time.sleep(0.02)
