@@ -79,6 +79,14 @@ def test_beyond_ten_times_the_largest_rung_nothing_is_told(exact):
         multiplier(exact, "new", "text", "flops", 30)
 
 
+def test_a_cheapest_way_far_from_all_rungs_is_not_told():
+    """Seconds that hardly grow with the size are least with a model of which no rung says anything."""
+    points = [replace(point, seconds=point.bytes * point.params**0.02) for point in ladder()]
+    laws = fit_laws(points, "base", ["new"], resamples=0)
+    with pytest.raises(NoLaw, match=r"seconds of base are least at \S+ parameters, more than 10 times from all"):
+        multiplier(laws, "new", "text", "seconds")
+
+
 def test_what_was_not_measured_is_named(exact):
     with pytest.raises(NoLaw, match="energy_j of base was not measured at every rung"):
         multiplier(exact, "new", "text", "energy_j")

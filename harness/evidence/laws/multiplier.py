@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...quantities import format_count
 from ..statistics.student import Estimate
 from .law import Law
 from .point import NoLaw, Point
@@ -68,7 +69,8 @@ class Multiplier:
 
 def multiplier(laws: Laws, plugin: str, corpus: str, resource: str = "flops", times: float = 1.0) -> Multiplier:
     """At the loss that both reach with what their largest rungs took, or at that which the baseline reaches with
-    `times` as much. Raises ValueError beyond FURTHEST, NoLaw where the resource was not measured."""
+    `times` as much. Raises ValueError beyond FURTHEST, NoLaw where the resource was not measured, or where the cheapest
+    way to what both reach lies more than FURTHEST times from the sizes or the bytes that were."""
     import numpy as np
 
     if not 0 < times <= FURTHEST:
@@ -86,10 +88,22 @@ def multiplier(laws: Laws, plugin: str, corpus: str, resource: str = "flops", ti
     log_cost = float(curves[0].log_cost(reached)[0]) + np.log(times)
     losses = curves[0].loss(log_cost)
     ways = [cheapest_way(laws, side, corpus, resource, size, losses[0]) for side in sides]
+    if resource != "bytes":
+        for side, points in zip(sides, own, strict=True):
+            _within_reach(cheapest_way(laws, side, corpus, resource, size, reached), points, resource)
     with np.errstate(over="ignore"):
         ratio = np.exp(curves[1].log_cost(losses) - log_cost)
     return Multiplier(plugin, baseline, corpus, resource, times, float(losses[0]), float(np.exp(log_cost)),
                       laws.interval(ratio), *zip(*ways, strict=True))
+
+
+def _within_reach(way: tuple[float, float], points: Sequence[Point], resource: str) -> None:
+    """Raises NoLaw where the cheapest way of a plugin lies further from its rungs than may be extrapolated."""
+    for amount, measured, unit in zip(way, ([point.params for point in points], [point.bytes for point in points]),
+                                      (" parameters", "B of text"), strict=True):
+        if not min(measured) / FURTHEST <= amount <= FURTHEST * max(measured):
+            raise NoLaw(f"{resource} of {points[0].plugin} are least at {format_count(round(amount))}{unit}, more than "
+                        f"{FURTHEST:g} times from all that was measured")
 
 
 def cost_curve(laws: Laws, plugin: str, corpus: str, resource: str, size: float) -> CostCurve:
