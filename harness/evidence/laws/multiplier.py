@@ -102,7 +102,7 @@ def _within_reach(way: tuple[float, float], points: Sequence[Point], resource: s
     for amount, measured, unit in zip(way, ([point.params for point in points], [point.bytes for point in points]),
                                       (" parameters", "B of text"), strict=True):
         if not min(measured) / FURTHEST <= amount <= FURTHEST * max(measured):
-            raise NoLaw(f"{resource} of {points[0].plugin} are least at {format_count(round(amount))}{unit}, more than "
+            raise NoLaw(f"{resource} of {points[0].plugin} are least at {format_count(amount)}{unit}, more than "
                         f"{FURTHEST:g} times from all that was measured")
 
 
