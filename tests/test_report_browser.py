@@ -64,7 +64,7 @@ def plots(driver, few):
     """A page with every plot drawn, also those that are far below: as for paper."""
     driver.get(few)
     driver.execute_script("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('afterprint'))")
-    WebDriverWait(driver, 60).until(lambda page: page.execute_script(
+    until(driver, lambda page: page.execute_script(
         "return document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length"))
     return driver
 
@@ -82,6 +82,17 @@ def column(page, table, number):
     return page.execute_script(
         "return [...document.querySelectorAll(arguments[0] + ' tbody tr')].filter(r => !r.hidden)"
         ".map(r => r.cells[arguments[1]].textContent)", f"#{table}", number)
+
+
+def until(page, condition):
+    """Wait for what a page does in its own time: it answers a command before it has drawn what that led to."""
+    return WebDriverWait(page, 60).until(condition)
+
+
+def bring_near(page, element):
+    """Scroll to it, and wait for the event that tells of it, which hides a tip: a busy page sends it late."""
+    page.execute_async_script("arguments[0].scrollIntoView({block: 'center'});"
+                              "requestAnimationFrame(() => requestAnimationFrame(arguments[1]))", element)
 
 
 def unfold(page):
@@ -107,7 +118,7 @@ def test_plots_that_are_far_below_are_drawn_when_they_come_near(page):
     near = "return [...document.querySelectorAll('.plot')].map(one => Boolean(one.querySelector('svg')))"
     assert not any(page.execute_script(near)[-5:])
     page.execute_script("[...document.querySelectorAll('.plot')].at(-1).scrollIntoView()")
-    WebDriverWait(page, 20).until(lambda page: page.execute_script(near)[-1])
+    until(page, lambda page: page.execute_script(near)[-1])
 
 
 def test_every_plot_is_drawn(plots):
@@ -182,7 +193,7 @@ def test_a_link_shows_its_row_even_where_a_fold_or_a_filter_hides_it(page, words
     target = link.get_attribute("href").partition("#")[2]
     page.execute_script("arguments[0].click()", link)               # wherever it is scrolled to, below the bar as well
     row = page.find_element(By.ID, target)
-    assert row.is_displayed()
+    until(page, lambda _: row.is_displayed())
     assert page.execute_script("return document.querySelector(':target').id") == target
     assert page.execute_script("const b = arguments[0].getBoundingClientRect();"              # nor below a heading
                                " return arguments[0].contains(document.elementFromPoint(b.left + 60, b.top + 4))", row)
@@ -277,11 +288,12 @@ def test_a_fold_hides_its_rows_until_it_is_opened(page):
 
 
 def test_hovering_over_a_mark_tells_its_number_and_a_click_leads_to_its_row(plots):
-    mark = WebDriverWait(plots, 20).until(lambda plots: plots.find_element(
+    mark = until(plots, lambda plots: plots.find_element(
         By.CSS_SELECTOR, "[id$=figure-0] .mark-symbol.role-mark path[fill='#0072b2']"))
-    plots.execute_script("arguments[0].scrollIntoView({block: 'center'})", mark)
+    bring_near(plots, mark)
     ActionChains(plots).move_to_element(mark).perform()
     tip = plots.find_element(By.CSS_SELECTOR, ".tip")
+    until(plots, lambda _: tip.text)
     assert re.search(r"^phasefield\nT=\d+: [\d.]+ \[[\d., ]+\] s\n.*\nrow \d+ · cell \w+$", tip.text)
     mark.click()
     assert plots.execute_script("return document.querySelector(':target').tagName") == "TR"
@@ -290,11 +302,12 @@ def test_hovering_over_a_mark_tells_its_number_and_a_click_leads_to_its_row(plot
 def test_a_click_on_the_legend_sets_a_series_apart(plots):
     lines = ("return [...document.querySelectorAll('[id$=figure-1] .mark-line path')]"
              ".map(one => Number(getComputedStyle(one).opacity))")
-    label = WebDriverWait(plots, 20).until(lambda plots: plots.find_element(
+    label = until(plots, lambda plots: plots.find_element(
         By.CSS_SELECTOR, "[id$=figure-1] .role-legend-label text"))
     assert set(plots.execute_script(lines)) == {1}
-    plots.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
+    bring_near(plots, label)
     ActionChains(plots).move_to_element(label).click().perform()
+    until(plots, lambda plots: set(plots.execute_script(lines)) != {1})
     assert sorted(plots.execute_script(lines))[-2:] != [1, 1]
     assert sorted(plots.execute_script(lines))[-1] == 1
 
@@ -325,13 +338,12 @@ def test_of_many_series_a_reader_chooses_which_are_shown(driver, tmp_path):
     driver.get(path.as_uri())
     shown = ("return [...new Set([...document.querySelectorAll('.plot .mark-symbol.role-mark path')].map(one =>"
              " Number(one.getAttribute('aria-label').match(/series: p(\\d+)/)[1])))]")
-    WebDriverWait(driver, 20).until(lambda page: page.find_elements(By.CSS_SELECTOR, ".plot .role-mark path"))
-    assert sorted(driver.execute_script(shown)) == [0, 1, 10, 11, 12, 13]           # the cells by name
+    until(driver, lambda page: sorted(page.execute_script(shown)) == [0, 1, 10, 11, 12, 13])    # the cells by name
     boxes = driver.find_elements(By.CSS_SELECTOR, "fieldset input")
     assert len(boxes) == 41
     for number in (0, 1, 40):
         driver.execute_script("arguments[0].click()", boxes[number])
-    assert sorted(driver.execute_script(shown)) == [9, 10, 11, 12, 13]
+    until(driver, lambda page: sorted(page.execute_script(shown)) == [9, 10, 11, 12, 13])
     names = [text.text for text in driver.find_elements(By.CSS_SELECTOR, "fieldset label")]
     assert sorted(names) == sorted(f"p{n}" for n in range(41))
     assert not driver.find_elements(By.CSS_SELECTOR, ".role-legend")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from synthetic import scored, store
-from test_report_browser import DRIVER, driver, webdriver  # noqa: F401
+from test_report_browser import DRIVER, driver, until, webdriver  # noqa: F401
 
 from harness.evidence.drawing import vega
 from harness.evidence.site.pages import write_site
@@ -13,7 +13,7 @@ from harness.evidence.site.site import read_site
 from harness.registry import load
 
 from selenium.webdriver.common.by import By  # isort: skip
-from selenium.webdriver.support.ui import Select, WebDriverWait  # isort: skip
+from selenium.webdriver.support.ui import Select  # isort: skip
 
 pytestmark = [pytest.mark.skipif(not DRIVER, reason="no chromium with its chromedriver on this machine"),
               pytest.mark.skipif(not vega.available(), reason=vega.MISSING)]
@@ -36,7 +36,7 @@ def shown(page):
 
 def test_a_page_of_rankings(driver, folder):  # noqa: F811
     driver.get((folder / "suite-perplexity.html").as_uri())
-    WebDriverWait(driver, 60).until(lambda page: len(page.find_elements(By.CSS_SELECTOR, ".plot svg")) == 2)
+    until(driver, lambda page: len(page.find_elements(By.CSS_SELECTOR, ".plot svg")) == 2)
     assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
     sent = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     urls = [one["params"]["request"]["url"] for one in sent if one["method"] == "Network.requestWillBeSent"
@@ -48,7 +48,7 @@ def test_a_page_of_rankings(driver, folder):  # noqa: F811
     Select(driver.find_element(By.NAME, "size")).select_by_index(2)
     assert len(shown(driver)) == 1
     driver.execute_script("location.hash = arguments[0]", target)           # the filter hides it, the link shows it
-    WebDriverWait(driver, 10).until(lambda page: page.find_element(By.ID, target).is_displayed())
+    until(driver, lambda page: page.find_element(By.ID, target).is_displayed())
     assert len(shown(driver)) == 2
     driver.find_element(By.NAME, "system").send_keys("WAVE")
     lines = [line.text for line in driver.find_elements(By.CSS_SELECTOR, ".board tbody tr") if line.is_displayed()]
