@@ -39,23 +39,25 @@ def ladder(generator: np.random.Generator | None = None, seeds=(3, 3, 2, 1), cor
             for params, many in zip(sizes, seeds, strict=False):
                 for seed in range(many):
                     run = generator.normal(0, run_sd) if generator else 0.0
-                    for data in BUDGETS:
+                    for budget in BUDGETS:
+                        data = budget + 3 * seed                # a seed reads to the end of its own last window
                         noise = run + (generator.normal(0, rung_sd) if generator else 0.0)
                         exponent = alpha if plugin == "new" else ALPHA
                         bits = loss(plugin, corpus, params, data, exponent, factors) * math.exp(noise)
                         flops = 6 * params**POWER * data * (DEARER if plugin == "new" else 1)
                         points.append(Point(plugin, corpus, seed, params, data, bits, flops, 1e-9 * flops,
-                                            4096 if plugin == "new" else data // 1000))
+                                            4096 if plugin == "new" else data // 1000,
+                                            rung=rung_name(params, budget)))
     return points
 
 
 def cell_of(point: Point, suite: str = "ladder") -> CellResult:
     """A rung as the suite leaves it."""
-    rung = rung_name(point.params, point.bytes)
+    budget = max(budget for budget in BUDGETS if budget <= point.bytes)
     cell = Cell(suite, NAMES.get(point.plugin, point.plugin), corpus=point.corpus, tokenizer="bytes", seq_len=256,
                 batch_size=4, params=point.params, seed=point.seed, code=point.plugin, protocol=(
-                    ("budget_bytes", point.bytes), ("role", "rung"), ("rung", rung)))
-    shared = {"rung": rung, "params": point.params, "bytes_seen": point.bytes, "phase": "train"}
+                    ("budget_bytes", budget), ("role", "rung"), ("rung", point.rung)))
+    shared = {"rung": point.rung, "params": point.params, "bytes_seen": point.bytes, "phase": "train"}
     rows = [row(cell, "bits_per_byte", point.bits, unit="bits/byte", **shared | {"phase": "score"}),
             row(cell, "train_flops", point.flops, unit="FLOP", **shared),
             row(cell, "train_seconds", point.seconds, unit="s", **shared),

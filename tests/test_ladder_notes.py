@@ -13,6 +13,7 @@ from harness.evidence.comparison.ladders import ladder_notes
 from harness.evidence.laws.rungs import rung_points
 from harness.evidence.laws.summary import amount_text
 from harness.evidence.report.compose import build
+from harness.evidence.report.document import Figure
 from harness.evidence.report.markdown import render_alone
 from harness.reading import protocol_of
 from harness.registry import load
@@ -92,4 +93,18 @@ def test_a_report_has_equal_amounts_and_laws(directory):
     for words in ("## Ladders", "bits/byte at equal compute on text", "bits/byte at equal time on text",
                   "times the compute of baseline", "held out: ssm"):
         assert words in text
+
+
+def test_a_report_draws_the_frontier_of_each_resource(directory):
+    """Lines join what one plugin reached with ever more, never the budgets of several sizes."""
+    document = build([directory], load())
+    section = next(section for section in document.sections if section.name == "ladders")
+    figures = [block for block in section.blocks if isinstance(block, Figure)]
+    assert [figure.name for figure in figures] == [
+        f"frontier of {what} on text" for what in ("compute", "data", "time", "parameters", "state")]
+    assert "energy" not in " ".join(figure.name for figure in figures)
+
+
+def test_the_text_of_a_report_names_its_largest_rung(directory):
+    text = render_alone(build([directory], load()))
     assert "N=1M D=10MB" in text

@@ -55,6 +55,14 @@ def test_the_best_size_at_equal_compute_is_that_of_the_law():
         assert row["new"].bits.value < row["base"].bits.value
 
 
+def test_all_seeds_of_a_size_count_where_each_reads_a_few_bytes_more():
+    """The least amount of a table is one that the last of the seeds has reached."""
+    points = ladder(np.random.default_rng(1), seeds=(3, 3, 3, 3))
+    for row in equal_amounts(points, ["base", "new"], "bytes"):
+        assert {one.bits.n for one in row.values()} == {3}
+    assert {one.bits.n for one in frontier([one for one in points if one.plugin == "new"], "bytes")} == {3}
+
+
 def test_ranges_that_do_not_meet_have_no_table():
     points = [point(10, 100, 3.0), point(10, 200, 2.0), point(10, 300, 3.0, plugin="new"),
               point(10, 400, 2.5, plugin="new")]

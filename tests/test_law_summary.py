@@ -56,6 +56,12 @@ def test_what_decides_no_law_is_one_line():
     assert ladder_lines(ladder(), "base", "wave") == ["no law: base and wave have no rung on one and the same corpus"]
 
 
+def test_the_answer_is_that_of_the_points_in_any_order():
+    points = ladder(np.random.default_rng(5), corpora=("text", "code"), run_sd=0.02)
+    shuffled = [points[place] for place in np.random.default_rng(0).permutation(len(points))]
+    assert compare_ladders(points, "base", "new", 50) == compare_ladders(shuffled, "base", "new", 50)
+
+
 def test_corpora_that_only_one_was_measured_on_take_no_part():
     points = [point for point in ladder(corpora=("text", "code")) if (point.plugin, point.corpus) != ("new", "code")]
     assert list(compare_ladders(points, "base", "new", resamples=20).estimates) == ["text"]

@@ -34,10 +34,10 @@ def frontier(points: Sequence[Point], resource: str) -> list[Reached]:
 
     A resource is one of `point.RESOURCES`, `params` or `state_bytes`; rungs without it take no part.
     """
-    rungs: dict[tuple[int, int], list[Point]] = {}
+    rungs: dict[tuple[int, str | int], list[Point]] = {}
     for point in points:
         if point.amount(resource) is not None:
-            rungs.setdefault((point.params, point.bytes), []).append(point)
+            rungs.setdefault(point.step, []).append(point)
     reached = [Reached(some[0].plugin, some[0].corpus, params, fmean(point.amount(resource) or 0.0 for point in some),
                        _geometric([point.bits for point in some])) for (params, _), some in rungs.items()]
     found: list[Reached] = []
@@ -48,18 +48,25 @@ def frontier(points: Sequence[Point], resource: str) -> list[Reached]:
 
 
 def reached_with(points: Sequence[Point], resource: str, amount: float) -> Reached | None:
-    """The best size of one plugin on one corpus with no more than that amount; None where all took more."""
+    """The best size of one plugin on one corpus with no more than that amount; None where all took more. A size counts
+    from where all of its seeds have a rung."""
+    found = []
+    for params, seeds in _curves(points, resource).items():
+        logs = [_between(curve, math.log(amount)) for curve in seeds]
+        values = [math.exp(value) for value in logs if value is not None]
+        if len(values) == len(seeds):
+            found.append(Reached(points[0].plugin, points[0].corpus, params, amount, _geometric(values)))
+    return min(found, key=lambda one: one.bits.value, default=None)
+
+
+def _curves(points: Sequence[Point], resource: str) -> dict[int, list[list[tuple[float, float]]]]:
+    """By size, of every seed: logs of the amount and of the loss, the least amount first."""
     runs: dict[int, dict[tuple[str, str, int, int], list[tuple[float, float]]]] = {}
     for point in points:
         if (own := point.amount(resource)) is not None:
             run = runs.setdefault(point.params, {}).setdefault(point.run, [])
             run.append((math.log(own), math.log(point.bits)))
-    found = []
-    for params, seeds in runs.items():
-        logs = [_between(sorted(curve), math.log(amount)) for curve in seeds.values()]
-        if values := [math.exp(value) for value in logs if value is not None]:
-            found.append(Reached(points[0].plugin, points[0].corpus, params, amount, _geometric(values)))
-    return min(found, key=lambda one: one.bits.value, default=None)
+    return {params: [sorted(curve) for curve in seeds.values()] for params, seeds in runs.items()}
 
 
 def equal_amounts(points: Sequence[Point], plugins: Sequence[str], resource: str,
@@ -67,11 +74,12 @@ def equal_amounts(points: Sequence[Point], plugins: Sequence[str], resource: str
     """Of the points of one corpus, what every plugin reaches with the same amounts, evenly spaced on the log scale over
     the range in which all were measured; none where their ranges do not meet."""
     own = {plugin: [point for point in points if point.plugin == plugin] for plugin in plugins}
-    ranges = [[found for point in some if (found := point.amount(resource)) is not None] for some in own.values()]
-    if not all(ranges):
+    curves = [_curves(some, resource).values() for some in own.values()]
+    if not all(curves):
         return []
-    low, high = max(map(min, ranges)), min(map(max, ranges))
-    if low > high:
+    low = math.exp(max(min(max(curve[0][0] for curve in seeds) for seeds in sizes) for sizes in curves))
+    high = math.exp(min(max(curve[-1][0] for seeds in sizes for curve in seeds) for sizes in curves))
+    if low > high * (1 + 1e-9):
         return []
     evenly = [min(low * (high / low) ** (step / (amounts - 1)), high) for step in range(amounts)]
     return [{plugin: reached for plugin, some in own.items() if (reached := reached_with(some, resource, at))}

@@ -38,7 +38,8 @@ def hold_out(points: Sequence[Point], baseline: str, others: Sequence[str] = (),
              resamples: int = RESAMPLES, seed: int = 0) -> list[HeldOut]:
     """Of every architecture on every corpus; the largest rungs of all are left out of one fit. Raises NoLaw."""
     points = of_plugins(points, [baseline, *others])
-    names = dict.fromkeys((point.plugin, point.corpus) for point in points)
+    names = sorted({(point.plugin, point.corpus) for point in points},
+                   key=lambda name: (name[1], [baseline, *others].index(name[0])))
     rungs = {name: largest_rung([p for p in points if (p.plugin, p.corpus) == name]) for name in names}
     left_out = {id(point) for rung in rungs.values() for point in rung}
     laws = fit_laws([point for point in points if id(point) not in left_out], baseline, others, False, resamples, seed)

@@ -33,12 +33,18 @@ class Point:
     document_bits: tuple[float, ...] = ()
     document_bytes: tuple[int, ...] = ()
     cell: str = ""
+    rung: str = ""                          # the size and the budget that were asked for: seeds read a few bytes more
     paced: bool = False                     # seconds are of steps that were timed side by side
 
     @property
     def run(self) -> tuple[str, str, int, int]:
         """All budgets that branch off one trunk are of one run: they vary together."""
         return self.plugin, self.corpus, self.params, self.seed
+
+    @property
+    def step(self) -> tuple[int, str | int]:
+        """The rung, the same for all seeds."""
+        return self.params, self.rung or self.bytes
 
     def amount(self, resource: str) -> float | None:
         """Of a resource of RESOURCES, or of `params` or `state_bytes`; None where it was not measured."""
@@ -47,10 +53,12 @@ class Point:
 
 
 def of_plugins(points: Sequence[Point], plugins: Sequence[str]) -> list[Point]:
-    return [point for point in points if point.plugin in plugins]
+    """In one order, however they came: what is drawn by chance for a run depends on its place."""
+    return sorted((point for point in points if point.plugin in plugins),
+                  key=lambda point: (point.corpus, point.plugin, point.params, point.seed, point.bytes))
 
 
 def largest_rung(points: Sequence[Point]) -> list[Point]:
     """All seeds of the rung of the most parameters times bytes, of the points of one plugin on one corpus."""
     top = max(points, key=lambda point: (point.params * point.bytes, point.params))
-    return [point for point in points if (point.params, point.bytes) == (top.params, top.bytes)]
+    return [point for point in points if point.step == top.step]

@@ -30,5 +30,5 @@ def _point(result: CellResult, score: Row, values: Mapping[str, float]) -> Point
     return Point(
         result.label, score.corpus, result.cell["seed"], score.params or 0, score.bytes_seen or 0, score.value or 0.0,
         flops=took["flops"], seconds=took["seconds"], energy_j=took["energy_j"],
-        state_bytes=None if state is None else round(state), cell=result.id,
+        state_bytes=None if state is None else round(state), cell=result.id, rung=score.rung,
         document_bits=tuple(bits), document_bytes=tuple(map(round, sizes)))

@@ -12,7 +12,7 @@ from .heldout import HeldOut
 from .multiplier import FURTHEST
 from .point import RESOURCES, NoLaw, Point
 
-UNITS = {"flops": "FLOP", "bytes": "B", "seconds": "s", "energy_j": "J"}
+UNITS = {"flops": "FLOP", "bytes": "B", "seconds": "s", "energy_j": "J", "state_bytes": "B", "params": ""}
 
 
 def ladder_lines(points: Sequence[Point], baseline: str, other: str) -> list[str]:
@@ -66,7 +66,7 @@ def held_out_line(rung: HeldOut) -> str:
 
 
 def amount_text(amount: float, resource: str) -> str:
-    """ "1.5 TFLOP", "3 MB", "410 s": three digits of a resource of RESOURCES."""
+    """ "1.5 TFLOP", "3 MB", "410 s": three digits of a resource, parameters or state."""
     unit, amount = UNITS[resource], float(f"{amount:.3g}")
     text = f"{amount:g} " if unit == "s" else format_value(amount, "B").removesuffix("B")
     return text + unit

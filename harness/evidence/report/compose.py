@@ -65,7 +65,7 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
     sections = [summary(rows, suites, verdicts, named, labels.notes),
                 *([verdict_section(rows, verdicts)] if verdicts else []),
                 *([comparison_section(named)] if named else []),
-                *([ladders] if (ladders := ladder_section(runs, pairs)) else [])]
+                *([ladders] if (ladders := ladder_section(runs, pairs, styles, labels.of)) else [])]
     for number, suite in enumerate(suites):
         sections.append(suite_section(number, suite, [row for row in rows if row.suite == suite], registry, styles))
     sections += [audits(rows), row_section(rows, shown),

@@ -1,31 +1,40 @@
-"""The ladders of a report: what equal amounts reach, then every plugin's law beside the baseline's. (no torch)"""
+"""The ladders of a report: frontiers, equal amounts, then every plugin's law beside the baseline's. (no torch)"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from ...reading import Run
 from ..comparison.ladders import reached_text
-from ..laws.frontier import Reached, equal_amounts
+from ..drawing.lines import chart
+from ..drawing.points import Label
+from ..drawing.points import Point as Mark
+from ..laws.frontier import Reached, equal_amounts, frontier
 from ..laws.pace import paced
 from ..laws.point import RESOURCES, Point
 from ..laws.rungs import rung_points
-from ..laws.summary import amount_text, ladder_lines
-from .document import Block, Paragraph, Section, Table, TableCell, TextSpan, plain
+from ..laws.summary import UNITS, amount_text, ladder_lines
+from .document import Block, Figure, Paragraph, Section, Table, TableCell, TextSpan, plain
+from .figures import Styles
 from .tables import LAST
 from .versus import Versus
 
-INTRO = ("Rungs of several sizes and budgets together. Equal amounts lie inside what all were measured with; a law is "
-         "told with intervals over runs, holds its largest rung out, and says nothing beyond ten times it.")
+FRONTIERS = RESOURCES | {"params": "parameters", "state_bytes": "state"}
+INTRO = ("Rungs of several sizes and budgets together. A frontier leaves out what less of the same reaches; equal "
+         "amounts lie inside what all were measured with; a law is told with intervals over runs, holds its largest "
+         "rung out, and says nothing beyond ten times it.")
 
 
-def ladder_section(runs: Sequence[Run], pairs: Sequence[Versus]) -> Section | None:
-    """None where no run has rungs."""
+def ladder_section(runs: Sequence[Run], pairs: Sequence[Versus], styles: Styles,
+                   short: Callable[[str], str] = str) -> Section | None:
+    """None where no run has rungs. `short` gives the label that a plugin has in figures."""
     section = Section("ladders", "Ladders", INTRO)
     for run in runs:
         before = f"{run.name}, " * (len(runs) > 1)
         points = paced(rung_points(run.results), run.results)
+        section.blocks += _frontiers([replace(point, plugin=short(point.plugin)) for point in points], before, styles)
         section.blocks += _equal_tables(points, before)
         for base, found in groupby((pair for pair in pairs if pair.run == run.name), lambda pair: pair.base):
             for other in (pair.plugin for pair in found):
@@ -33,6 +42,25 @@ def ladder_section(runs: Sequence[Run], pairs: Sequence[Versus]) -> Section | No
                     section.blocks.append(Paragraph((TextSpan(f"{before}{other} beside {base}"), *(
                         TextSpan(line, line=True) for line in ladder_lines(points, base, other)))))
     return section if section.blocks else None
+
+
+def _frontiers(points: Sequence[Point], before: str, styles: Styles) -> Iterator[Block]:
+    """A plot for each resource on each corpus, a line per plugin with more than one rung on it or a dot."""
+    for corpus in dict.fromkeys(point.corpus for point in points):
+        own = [point for point in points if point.corpus == corpus]
+        for resource, what in FRONTIERS.items():
+            series = []
+            for plugin in dict.fromkeys(point.plugin for point in own):
+                marks = [Mark(one.amount, one.bits.value, one.bits.low, one.bits.high,
+                              title=f"{plugin}, {amount_text(one.amount, resource)}: {reached_text(one)}")
+                         for one in frontier([point for point in own if point.plugin == plugin], resource)]
+                if marks:
+                    series.append(styles.series(plugin, marks, len(marks) > 1))
+            if any(len(one.points) > 1 for one in series):
+                name = f"{before}frontier of {what} on {corpus}"
+                yield Figure(name, chart(series, title=f"bits per byte against {what}, {corpus}",
+                                         x=Label(what, UNITS.get(resource, "")), y=Label("bits/byte", log=False)),
+                             "The rungs that no rung of the same plugin beats with as little; a band is over seeds.")
 
 
 def _equal_tables(points: Sequence[Point], before: str) -> Iterator[Block]:

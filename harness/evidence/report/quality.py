@@ -1,4 +1,7 @@
-"""What quality costs: bits per byte against parameters, bytes seen, floating-point operations and time. (no torch)"""
+"""What quality costs: bits per byte against parameters, bytes seen, floating-point operations and time. (no torch)
+
+Rungs of a ladder are points here: the lines through the best of them are frontiers, in the section of the ladders.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import log2
 from statistics import fmean
 
+from ...rungs import rung_extent
 from ..drawing.grids import dots
 from ..drawing.lines import chart
 from ..drawing.points import Label, Point
@@ -13,9 +17,9 @@ from ..format import format_value
 from ..tables.pivot import Pivot
 from .citation import CitedRow, cited_pivot
 from .document import Figure
-from .figures import Styles, axis_words, cite, name_of, named_places, point_of
+from .figures import Styles, axis_words, cite, name_of, named_places, point_of, swept_figures
 
-SCORE, CURVE = "bits_per_byte", "learning_curve"
+SCORE, CURVE, IN_WINDOW = "bits_per_byte", "learning_curve", "bits_per_byte_in_window"
 SPREAD = 1.25                               # costs that differ by less are one cost: there is nothing to plot against
 
 Cost = Callable[[CitedRow], float | None]
@@ -59,10 +63,21 @@ class Costs:
 
 
 def quality_figures(rows: Sequence[CitedRow], styles: Styles) -> Iterator[Figure]:
-    """The score beside every cost that differs, and the curves that led to it."""
+    """The score beside every cost that differs, in windows of other lengths, and the curves that led to it."""
     costs = Costs(rows)
     yield from score_figures([row for row in rows if row.metric == SCORE], costs, styles)
+    yield from swept_figures(cited_pivot(largest_rungs(rows, IN_WINDOW), (IN_WINDOW,)), styles)
     yield from curve_figures(rows, costs, styles)
+
+
+def largest_rungs(rows: Sequence[CitedRow], metric: str) -> list[CitedRow]:
+    """The rows of a metric; of each plugin's ladder on a corpus only those of the largest rung."""
+    own = [row for row in rows if row.metric == metric]
+    largest: dict[tuple[str, str, str], int] = {}
+    for row in own:
+        place = (row.run, row.label, row.corpus)
+        largest[place] = max(rung_extent(row.rung), largest.get(place, 0))
+    return [row for row in own if rung_extent(row.rung) == largest[row.run, row.label, row.corpus]]
 
 
 def entropy(rows: Sequence[CitedRow]) -> list[tuple[float, str]]:
@@ -73,7 +88,7 @@ def entropy(rows: Sequence[CitedRow]) -> list[tuple[float, str]]:
 
 def score_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Iterator[Figure]:
     """Scores against costs; where all models cost the same, the scores alone side by side."""
-    pivot = cited_pivot(rows, (SCORE,))
+    pivot, lines = cited_pivot(rows, (SCORE,)), not any(row.rung for row in rows)
     places = {(key, length): place for (key, length, column), place in pivot.places.items() if column[0] == SCORE}
     lone = [(name, styles.of(name), point_of(place, 0.0)) for column in pivot.columns if column[0] == SCORE
             for name, place in named_places(pivot, column)]
@@ -91,7 +106,7 @@ def score_figures(rows: Sequence[CitedRow], costs: Costs, styles: Styles) -> Ite
         at = [point.x for points in series.values() for point in points]
         if len(at) > 1 and max(at) > SPREAD * min(at):
             yield Figure(f"scores-{name}", chart(
-                [styles.series(label, points, len(points) > 1) for label, points in series.items()],
+                [styles.series(label, points, lines and len(points) > 1) for label, points in series.items()],
                 title=f"bits per byte against {name}", x=across,
                 y=Label(axis_words("bits/byte", rows), log=False), levels=entropy(rows)))
 
