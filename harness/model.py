@@ -48,15 +48,12 @@ class LanguageModel(nn.Module):
     def hidden_states(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """(B, T) int64 -> what the output head reads (B, T, D), real, and the state after the last token.
 
-        By default what the one module called `head` is given; of complex numbers real and imaginary parts side by side.
-        Raises Unsupported for a model without one: it may say here what its hidden states are.
+        By default what its output map is given, the one module called `head`, say; of complex numbers real and
+        imaginary parts side by side. Raises Unsupported for a model without one: it may say here what its hidden
+        states are.
         """
-        heads = [module for name, module in self.named_modules() if name.rpartition(".")[2] == "head"]
         seen: list[Tensor] = []
-        if len(heads) != 1:
-            raise Unsupported(f"{type(self).__name__} has {len(heads) or 'no'} modules called head, and no "
-                              "hidden_states of its own")
-        hook = heads[0].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+        hook = _output_map(self).register_forward_pre_hook(lambda module, given: seen.append(given[0]))
         try:
             _, after = self(tokens, state)
         finally:
@@ -89,6 +86,21 @@ class LanguageModel(nn.Module):
         if constant is None:
             return (p for p in self.parameters() if self.vocab_size in p.shape)
         return (p for name, p in self.named_parameters() if name not in constant)
+
+
+def _output_map(model: LanguageModel) -> nn.Module:
+    """The module that makes logits: the one called `head`, or what a model of transformers within names as such, or
+    the one whose name ends in `lm_head`. Raises Unsupported where none of these is exactly one."""
+    named = dict(model.named_modules())
+    heads = [module for name, module in named.items() if name.rpartition(".")[2] == "head"]
+    told = [module.get_output_embeddings() for module in named.values() if hasattr(module, "get_output_embeddings")]
+    ways = (heads, {module for module in told if isinstance(module, nn.Module)},
+            [module for name, module in named.items() if name.endswith("lm_head")])
+    for found in ways:
+        if len(found) == 1:
+            return next(iter(found))
+    raise Unsupported(f"{type(model).__name__} has {len(heads) or 'no'} modules called head, names no other output "
+                      "map, and has no hidden_states of its own")
 
 
 class TokenHistory(LanguageModel):

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from harness.build import build
-from harness.errors import AuditFailed, UsageError
+from harness.errors import AuditFailed, Unsupported, UsageError
 from harness.model import LanguageModel, TokenHistory, copied_state, count_parameters, state_bytes
 from harness.options import make_config
 from harness.sizing import match_parameters
@@ -169,6 +169,50 @@ def test_a_history_of_tokens_is_a_state():
         first, past = model(tokens[:, :cut])
         second, _ = model(tokens[:, cut:], past)
         assert torch.equal(torch.cat([first, second], dim=1), whole)
+
+
+class Inner(nn.Module):
+    """A model of another library: it names its output map, or only calls it `lm_head`."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name, self.embed = name, nn.Embedding(VOCAB, 6)
+        setattr(self, name, nn.Linear(6, VOCAB))
+
+    def forward(self, tokens):
+        return getattr(self, self.name)(self.embed(tokens))
+
+
+class Told(Inner):
+    def get_output_embeddings(self):
+        return getattr(self, self.name)
+
+
+class Around(LanguageModel):
+    def __init__(self, *inner):
+        super().__init__(None, VOCAB)
+        self.inner = nn.ModuleList(inner)
+
+    def forward(self, tokens, state=None):
+        return self.inner[0](tokens), None
+
+
+@pytest.mark.parametrize("inner", [Inner("head"), Inner("lm_head"), Inner("decoder_lm_head"), Told("embed_out")])
+def test_hidden_states_are_what_the_one_output_map_reads(inner):
+    tokens = torch.randint(VOCAB, (2, 5))
+    hidden, _ = Around(inner).hidden_states(tokens)
+    assert torch.equal(hidden, inner.embed(tokens)) and not getattr(inner, inner.name)._forward_pre_hooks
+
+
+@pytest.mark.parametrize(("inner", "words"), [
+    ([Inner("out")], "Around has no modules called head, names no other output map"),
+    ([Inner("lm_head"), Inner("lm_head")], "Around has no modules called head"),
+    ([Inner("head"), Inner("head")], "Around has 2 modules called head"),
+    ([Told("out"), Told("out")], "Around has no modules called head"),
+])
+def test_which_output_map_is_meant_is_not_guessed(inner, words):
+    with pytest.raises(Unsupported, match=words):
+        Around(*inner).hidden_states(torch.zeros(1, 3, dtype=torch.int64))
 
 
 class Pair(NamedTuple):

@@ -124,6 +124,27 @@ def test_sizes_are_solved_for_with_finer_knobs(arch, knob):
     assert built.count == count_parameters(built.model)
 
 
+@pytest.mark.parametrize("target", [30_000, 300_000])
+def test_a_recurrence_keeps_a_state_at_every_size(target):
+    """The nearest width overshoots at both: with a state of 1 it had the parameters and was no Mamba-2 any more."""
+    pytest.importorskip("transformers")
+    built = build(MODELS["transformers"], {"arch": "mamba2"}, VOCAB, params=target)
+    assert 16 <= built.config.state <= 64 and abs(built.count.non_embedding / target - 1) < 0.015
+    assert not built.note
+
+
+@pytest.mark.parametrize("arch", ["llama", "mamba2", "gpt_neox"])
+@torch.no_grad()
+def test_hidden_states_are_what_the_output_map_reads(arch):
+    model = make(arch)
+    hidden, state = model.hidden_states(tokens()[:, :9])
+    logits, _ = model(tokens()[:, :9])
+    assert hidden.shape == (2, 9, 32)
+    assert torch.allclose(model.inner.get_output_embeddings()(hidden), logits, atol=1e-5)
+    rest, _ = model.hidden_states(tokens()[:, 9:], state)
+    assert torch.allclose(rest, model.hidden_states(tokens())[0][:, 9:], atol=1e-4)
+
+
 def test_the_table_names_fields_that_its_configs_have():
     """A field that a newer release renamed would be dropped without a word."""
     kinds = pytest.importorskip("transformers").CONFIG_MAPPING

@@ -29,8 +29,7 @@ IN_WINDOW = "bits_per_byte_in_window"
 
 
 def ladder_part(registry: Registry, root: Path) -> str:
-    """The rungs of every plugin, the baseline first; longer windows; the largest amounts that all spent; SUBJECT's laws.
-    """
+    """The rungs of every plugin, the baseline first; longer windows; the largest amounts that all spent; the laws."""
     run = read_run(root / REFERENCE, registry)
     points = paced(rung_points(run.results), run.results)
     plugins = sorted({point.plugin for point in points}, key=lambda name: (name != BASELINE, name == SUBJECT, name))
