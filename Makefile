@@ -5,13 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore $(BIN)/python -m pip install -q -c constraints.txt
 
-.PHONY: demo test fuzz endurance lint readme docs gpu clean
+# What other people's packages take part in, which `make test` skips where they are absent.
+WITH_EXTRAS := peers packages plugins convert hf lm_eval onnx quantum quantum_libraries quantum_model gguf tokenizers cluster
+
+.PHONY: demo test extras fuzz endurance lint readme docs gpu clean
 
 demo: $(VENV)/.run
 	$(BIN)/harness run --suite scaling --plugins phasefield,baseline --out results/demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+extras: $(VENV)/.extras
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(WITH_EXTRAS:%=tests/test_%.py)
 
 # What is read back, spoiled in many ways: minutes instead of the seconds that `make test` gives it.
 fuzz: $(VENV)/.dev
@@ -48,6 +54,10 @@ $(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -e '.[fast,gpt2,ppmd,dev]'
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.extras: $(VENV)/.dev
+	$(PIP) -e '.[all,xlstm,titans,dev]'
+	@touch $@
 
 # The pages are built from their text alone: what the extra `docs` names, and neither torch nor the harness.
 $(VENV)/.docs: $(BIN)/python pyproject.toml

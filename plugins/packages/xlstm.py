@@ -14,7 +14,7 @@ from .config import XLSTMConfig
 
 
 class XLSTM(LanguageModel):
-    """The state is what each block keeps, by name, as nested dicts of tuples."""
+    """The state is what each block keeps, by name, as nested dicts of tuples, batch first."""
 
     def __init__(self, config: XLSTMConfig, vocab_size: int):
         super().__init__(config, vocab_size)
@@ -41,8 +41,14 @@ class XLSTM(LanguageModel):
 
     def advance(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """A step writes into its state."""
-        found = []
+        found, state = [], turned(state)
         for token in tokens.split(1, dim=1):
             logits, state = self.inner.step(token, state)
             found.append(logits)
-        return torch.cat(found, dim=1), state
+        return torch.cat(found, dim=1), turned(state)
+
+
+def turned(state: Any) -> Any:
+    """The gates of the sLSTM, which the package keeps before the batch, behind it, and back."""
+    return {block: {name: kept.transpose(0, 1) if name == "slstm_state" else kept for name, kept in parts.items()}
+            for block, parts in state.items()}
