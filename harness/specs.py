@@ -212,14 +212,14 @@ def resolve(target: str) -> Any:
 
 def missing(spec: Spec) -> str:
     """Why `spec` is unavailable here, or ""."""
-    absent = [name for name in spec.requires if not _importable(name)]
+    absent = [name for name in spec.requires if not importable(name)]
     if not absent:
         return ""
     mend = f"pip install 'qllm-harness[{spec.extra}]'" if spec.extra else "pip install " + " ".join(absent)
     return f"{spec.name} needs {', '.join(absent)}: {mend}"
 
 
-def _importable(name: str) -> bool:
+def importable(name: str) -> bool:
     """Whether there is such a module. Nothing is imported on the way to it: its package is no business of a list."""
     top, *below = name.split(".")
     found = find_spec(top)

@@ -1,6 +1,7 @@
 """The environment: what is recorded, what makes its identity, and foreign load from /proc/stat."""
 
 import copy
+import hashlib
 import json
 import platform
 import subprocess
@@ -10,8 +11,9 @@ from importlib.metadata import version
 
 import pytest
 
+from harness.run import digest
 from harness.run import environment as module
-from harness.run.environment import environment, environment_id, foreign_load
+from harness.run.environment import PACKAGES, environment, environment_id, foreign_load, installed_versions, together
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -112,3 +114,39 @@ def test_a_missing_failing_or_hanging_command_is_no_output():
 
 def test_fields_keep_the_first_of_each_key():
     assert module._fields("a : 1\nb: 2: 3\n\na : 9") == {"a": "1", "b": "2: 3"}
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package that is called otherwise than its distribution, and that no one may import."""
+    package, facts = tmp_path / "site-packages" / "odd_name", tmp_path / "site-packages" / "even_name-1.5.dist-info"
+    for folder in (package, facts):
+        folder.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError")
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: even-name\nVersion: 1.5\n")
+    (facts / "RECORD").write_text("odd_name/__init__.py,,\n")
+    monkeypatch.syspath_prepend(package.parent)
+    digest._distributions.cache_clear()
+    yield
+    digest._distributions.cache_clear()
+
+
+def test_what_is_needed_has_the_version_of_what_brings_it_and_nothing_is_imported(installed):
+    found = installed_versions(["odd_name", "pytest", "no_such_package", "", "odd_name.below"])
+    assert {"even-name": "1.5", "pytest": version("pytest")}.items() <= found.items()
+    assert not {"odd_name", "no_such_package", ""} & found.keys()
+    assert "odd_name" not in sys.modules
+
+
+def test_the_id_is_that_of_records_that_are_kept():
+    """Ids of old runs are those of this list of packages; another would have all their times measured elsewhere."""
+    assert hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:8] == "4e8d9b85"
+
+
+def test_of_an_exchanged_package_both_versions_are_told():
+    before, after = ({"packages": {"torch": "2", "xlstm": new}, "git": new} for new in ("1.0", "1.1"))
+    both = together(before, after)
+    assert both == {"packages": {"torch": "2", "xlstm": "1.0, 1.1"}, "git": "1.1"}
+    assert together(both, after) == both and together({}, after) == after
+    assert together(before, {"packages": {"torch": "2"}})["packages"] == before["packages"]
+    assert together({}, {"python": "3"})["python"] == "3"                               # an older record has fewer

@@ -265,3 +265,36 @@ def test_a_busy_machine_is_told_of_where_times_are_taken(registry, tmp_path, mon
     notes = []
     perform(registry, Store(tmp_path), [suite], request(registry), Pretend(), notes=notes)
     assert any("other processes take 90% of this machine" in note for note in notes) is told
+
+
+NEEDY = """
+from harness import ModelSpec, TokenizerSpec, hookimpl
+
+@hookimpl
+def harness_models():
+    return [ModelSpec("needy", "strange:M", "strange:C", "classical", "", "", requires=("pluggy", "nowhere_to_be_had"))]
+
+@hookimpl
+def harness_tokenizers():
+    return [TokenizerSpec("shy", "strange:T", "", requires=("typer",))]
+"""
+
+
+def test_a_manifest_has_the_versions_of_what_any_plugin_needs_and_the_machine_stays_the_same(plugin, toy, tmp_path):
+    places = []
+    for name, files in (("with", [toy, plugin("needy.py", NEEDY)]), ("without", [toy])):
+        registry = load(files)
+        perform(registry, Store(tmp_path / name), ["poke"], request(registry), Pretend())
+        (place, facts), = json.loads((tmp_path / name / "manifest.json").read_text())["environments"].items()
+        assert {"pluggy", "typer"} & facts["packages"].keys() == ({"pluggy", "typer"} if name == "with" else set())
+        places.append(place)
+    assert places[0] == places[1] == plan.environment_id(plan.environment())
+
+
+def test_a_timed_cell_keeps_the_load_it_was_measured_beside(registry, tmp_path, monkeypatch):
+    facts = plan.environment()
+    for share in (0.9, 0.1):
+        monkeypatch.setattr(plan, "environment", lambda share=share: facts | {"now": {"foreign_load": share}})
+        perform(registry, Store(tmp_path), ["throughput", "poke"], request(registry), Pretend())
+    loads = {result.cell["suite"]: result.raw.get("foreign_load") for result in Store(tmp_path).results()}
+    assert loads == {"throughput": 0.9, "poke": None}

@@ -108,7 +108,7 @@ def test_cases_and_options_get_rows_of_their_own():
     assert ["a", "500", "ms", "–"] in words
     assert ["loop"] in words
     assert ["fused"] in words
-    assert ["k=1"] in words
+    assert ["a:k=1", "–", "1×"] in words
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 200])
@@ -142,3 +142,49 @@ def test_a_table_of_pandas_prints_the_same():
     rows = [row("a", "loss", 1.0, ci_low=0.9, ci_high=1.1, params=10_000),
             row("b", "loss", None, status="oom", reason="r")]
     assert printed(to_frame(rows), ("loss",)) == printed(rows, ("loss",))
+
+
+ARCHITECTURES = ("llama", "mamba2")
+
+
+def of_transformers(metrics, options="arch={}", **fields):
+    return [row("transformers", name, 1.0 + at, options=options.format(arch), **fields)
+            for at, arch in enumerate(ARCHITECTURES) for name in metrics]
+
+
+def test_a_label_is_whole_beside_its_numbers_where_there_is_room():
+    text = printed(of_transformers(["loss"]), ("loss",), 80)
+    assert [line(text, f"transformers:arch={arch}").split()[1:] for arch in ARCHITECTURES] == [["1"], ["2"]]
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_what_tells_variants_apart_is_never_cut_off_from_their_numbers(count, width):
+    """As wide as a table becomes, until only records are left: the line of the numbers, or the last before them."""
+    metrics = [f"metric_number_{number}" for number in range(count)]
+    text = printed(of_transformers(metrics), metrics, width)
+    for arch, number in zip(ARCHITECTURES, ("1", "2"), strict=True):
+        lines = [found.strip() for found in text.splitlines()]
+        at = next(i for i, found in enumerate(lines) if f"arch={arch}" in found)
+        beside = lines[at].split()[1:] or lines[at + 1].split()[-1:]
+        across = "plugin" not in text and ":" not in lines[at + 1]         # plugins as headings of the columns
+        assert across or set(beside) == {number}
+    assert max(map(len, text.splitlines())) <= width
+
+
+def test_in_a_narrow_table_variants_are_first_called_by_what_they_do_not_share():
+    rows = of_transformers(["first_metric", "other_metric"], "arch={}:tied=false")
+    rows += [row("gru", name, 3.0) for name in ("first_metric", "other_metric")]
+    text = printed(rows, ("first_metric", "other_metric"), 60)
+    lines = [found.split() for found in text.splitlines()]
+    for arch, number in zip(ARCHITECTURES, ("1", "2"), strict=True):
+        at = lines.index([f"arch={arch}", number, number])
+        assert lines[at + 1:at + 3] == [["of", "transformers"], ["tied=false"]]
+    assert ["gru", "3", "3"] in lines
+
+
+def test_over_lengths_variants_are_told_apart_beside_their_numbers():
+    rows = [one for length in (64, 128, 256, 512) for one in of_transformers(["time_s"], seq_len=length, unit="s")]
+    for width in (80, 50):
+        text = printed(rows, ("time_s",), width)
+        assert all(len(found.split()) > 3 for found in text.splitlines() if "arch=" in found)

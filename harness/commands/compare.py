@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..evidence.comparison.gate import GateOutcome, GateRule
     from ..evidence.comparison.table import Page
     from ..registry import Registry
+    from ..suite import Suite
 
 
 def compare(
@@ -124,13 +125,30 @@ def show_comparison(left: Run, other: Other, suites: Any, rows: Sequence[Compari
     growth = relative_growth(left, right, suites, chosen) if chosen else []
     budgets = paired_budgets(left, right, suites, chosen)
     ladders = ladder_notes(left, right, chosen) if chosen and any(row.rung for row in rows) else []
+    busy = busy_notes(left, other, suites)
     if form == "json":
-        print_records(rows, growth, budgets, outcomes, right.name, ladders)
+        print_records(rows, growth, budgets, outcomes, right.name, ladders, busy)
         return
     if number:
         print()
     found = page(rows, growth, budgets, outcomes, chosen)
-    print_page(heading(left, right, chosen), replace(found, notes=[*found.notes, *ladders]), form == "md")
+    print_page(heading(left, right, chosen), replace(found, notes=[*found.notes, *ladders, *busy]), form == "md")
+
+
+def busy_notes(left: Run, other: Other, suites: Sequence[Suite]) -> list[str]:
+    """Where what is compared was timed on a busy machine, a line for each run; what is not compared does not count."""
+    from ..foreign_load import busy_line
+
+    right, chosen = other
+    names = chosen or ("", "")
+    sides = [("", left, names)] if left is right else [("A: ", left, names[:1]), ("B: ", right, names[1:])]
+    lines = []
+    for side, run, asked in sides:
+        compared = {(suite.name, label) for suite in suites for label in (
+            [run.label_of(name, suite.name) for name in asked] if chosen else run.labels(suite.name))}
+        own = [result for result in run.results if (result.cell["suite"], result.label) in compared]
+        lines += [side + line] if (line := busy_line(own, run.environments)) else []
+    return lines
 
 
 def heading(left: Run, right: Run, chosen: tuple[str, str] | None) -> str:
@@ -191,8 +209,9 @@ def read_measured(directory: Path, registry: Registry) -> Run:
     return run
 
 
-def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str, ladders: Sequence[str]) -> None:
-    """A JSON object a line; `kind` is comparison, growth, tuning, rungs or rule. `run` names B."""
+def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str, ladders: Sequence[str],
+                  busy: Sequence[str] = ()) -> None:
+    """A JSON object a line; `kind` is comparison, growth, tuning, rungs, load or rule. `run` names B."""
     from dataclasses import asdict
 
     from ..evidence.comparison.tuning import unequal
@@ -204,6 +223,7 @@ def print_records(rows: Any, growth: Any, budgets: Any, outcomes: Any, run: str,
     records += [{"kind": "tuning", "equal": not unequal(pair), "a": asdict(pair[0]), "b": asdict(pair[1])}
                 for pair in budgets]
     records += [{"kind": "rungs", "text": line} for line in ladders]
+    records += [{"kind": "load", "text": line} for line in busy]
     records += [{"kind": "rule", "rule": outcome.rule.text, "holds": bool(outcome.held),
                  "undecided": len(outcome.undecided)} for outcome in outcomes]
     for record in records:

@@ -68,8 +68,11 @@ def run(
         print_json(rows)
     else:
         from ..evidence.tables.console import print_report
+        from ..foreign_load import busy_line
 
-        print_report(rows, planned.suites, store.directory)
+        results = [result for cell in planned.cells if (cell.group or cell.alone) and (result := store.read(cell.id))]
+        busy = busy_line(results, store.manifest()["environments"])
+        print_report(rows, planned.suites, store.directory, busy)
     if reporter.stop.requested:
         left = len([c for c in planned.cells if store.read(c.id) is None])
         reporter.note(f"every finished cell is kept, {left} left; the same command resumes")

@@ -36,5 +36,6 @@ def show(
         print_json(rows)
         return
     from ..evidence.tables.console import print_report
+    from ..foreign_load import busy_line
 
-    print_report(rows, suites, run)
+    print_report(rows, suites, run, busy_line(results, found.environments))

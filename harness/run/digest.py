@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import PathFinder
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions, requires, version
 from pathlib import Path
 
 from ..housing import housed, without_house
@@ -191,13 +191,25 @@ def _words(text: bytes) -> list[str]:
 
 def _version(package: str) -> str:
     """ "name==version" of the distribution that brings an importable name; "name" where there is none."""
-    top = package.partition(".")[0]
-    with suppress(PackageNotFoundError):
-        return f"{package}=={version(top)}"
-    for distribution in _distributions().get(top, ()):      # it is called otherwise: scikit-learn brings sklearn
+    for name in _may_bring(package):
         with suppress(PackageNotFoundError):
-            return f"{package}=={version(distribution)}"
+            return f"{package}=={version(name)}"
     return package
+
+
+def distribution_of(package: str) -> str:
+    """The distribution that brings an importable name, as it calls itself; "" where there is none."""
+    for name in _may_bring(package):
+        with suppress(PackageNotFoundError):
+            return distribution(name).metadata["Name"]
+    return ""
+
+
+def _may_bring(package: str) -> Iterator[str]:
+    """Names that the distribution of a package may have, the likeliest first."""
+    top = package.partition(".")[0]
+    yield top
+    yield from _distributions().get(top, ())                # it is called otherwise: scikit-learn brings sklearn
 
 
 @cache

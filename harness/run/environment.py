@@ -12,13 +12,18 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..specs import importable
+from .digest import distribution_of
+
 PACKAGES = ("torch", "triton", "numpy", "numba", "pandas", "pyarrow", "tiktoken", "datasets", "qiskit", "qiskit-aer",
-            "pennylane", "ray", "transformers")
+            "pennylane", "ray", "transformers")      # of these the id is made
+BESIDE = ("safetensors", "tokenizers")      # read others' weights and texts
 CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16",
              "asimd", "sve", "sve2", "bf16", "svebf16", "i8mm")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -78,6 +83,29 @@ def _cpu_times() -> tuple[int, int]:
     """(busy, total) ticks of all CPUs: user, nice, system, idle, iowait, irq, softirq, steal of proc_stat(5)."""
     ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+def installed_versions(names: Iterable[str]) -> dict[str, str]:
+    """The versions of the distributions that bring these importable names, and of BESIDE, where they are installed.
+
+    They take no part in the id of an environment, for the cells of a plugin have them in their own (identity.py): a
+    machine does not become another because a plugin that nobody measures there needs a package. Nothing is imported.
+    """
+    found = {}
+    for name in sorted({*names, *BESIDE}):
+        with suppress(ImportError, ValueError):             # a name that no module can have, say
+            if importable(name) and (distribution := distribution_of(name)):
+                found[distribution] = version(distribution)
+    return found
+
+
+def together(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """What two runs tell of one environment. The later counts; of a package that was exchanged between them, which the
+    id does not tell, both versions stand there."""
+    packages = dict(earlier.get("packages") or {})
+    for name, now in (later.get("packages") or {}).items():
+        packages[name] = ", ".join(dict.fromkeys([*filter(None, packages.get(name, "").split(", ")), *now.split(", ")]))
+    return {**later, "packages": packages}
 
 
 def _packages() -> dict[str, str]:

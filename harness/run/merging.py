@@ -18,6 +18,7 @@ from ..store import SCHEMA, Store, now, parse_cell
 from ..untrusted import Malformed, read_bounded
 from ..version import __version__
 from ..writing import write_atomically, write_folder
+from .environment import together
 from .plan import conclude_all
 
 
@@ -70,7 +71,10 @@ def _together(
     that `kept` is of, or a new one; rows keep the id of the run that measured them, and `merged` has those."""
     commands = {str(command): command for one in manifests for command in one["commands"]}
     limits: dict[str, Any] = {}
+    environments: dict[str, Any] = {}
     for one in manifests:
+        for place, facts in one["environments"].items():
+            environments[place] = together(environments.get(place, {}), facts)
         for place, devices in one["limits"].items():
             limits.setdefault(place, {}).update(devices)
     return {
@@ -78,7 +82,7 @@ def _together(
         "created": kept.get("created") or now(),
         "commands": [*sorted(commands.values(), key=lambda command: command.get("at", "")),
                      {"at": now(), "argv": list(argv)}],
-        "environments": {place: facts for one in manifests for place, facts in one["environments"].items()},
+        "environments": environments,
         "limits": limits,
         "merged": list(dict.fromkeys(name for one in manifests for name in (*one.get("merged", ()), one["run_id"]))),
         "planned": list(dict.fromkeys(name for one in manifests for name in one.get("planned", ()))),

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import HarnessError, PluginError, UsageError, one_line
 from ..executor import Events, Executor, Stop
+from ..foreign_load import BUSY, KEY, keep_load
 from ..locking import at_work, locked
 from ..reading import conclude
 from ..registry import Registry
@@ -17,10 +18,9 @@ from ..store import SCHEMA, CellResult, Row, Store, now
 from ..suite import LIMITS, Suite
 from ..version import __version__
 from .cells import Cell, Choice, Request, unique
-from .environment import environment, environment_id
+from .environment import environment, environment_id, installed_versions, together
 from .identity import suite_digest
 
-BUSY = 0.25                             # share of the processors' time that others take, of which a run warns
 WRITING = ".writing"                        # in a results directory: held for manifest and tables, by one at a time
 
 
@@ -142,11 +142,12 @@ def execute(
     asked = {"argv": list(command), **({"config": dict(config)} if config else {}),
              **({"notes": registry.notes} if registry.notes else {})}
     with at_work(store.directory, plan.shard):
-        run_id, place = _begin(plan, registry, store, executor, asked, note)
+        run_id, place, load = _begin(plan, registry, store, executor, asked, note)
         done = dict(plan.finished)
 
         def finished(result: CellResult) -> None:
             result.environment = result.environment or place
+            keep_load(result, load)
             for row in result.rows:
                 row.run_id = run_id
                 row.started_at = row.started_at or now()
@@ -160,7 +161,7 @@ def execute(
         def joined(environments: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
             with locked(store.directory / WRITING, wait=True):
                 manifest = store.manifest()
-                manifest["environments"].update(environments)
+                _enter(manifest, environments)
                 for name, devices in limits.items():
                     manifest["limits"].setdefault(name, {}).update(devices)
                 store.write_manifest(manifest)
@@ -177,14 +178,14 @@ def execute(
 def _begin(
     plan: Plan, registry: Registry, store: Store, executor: Executor, asked: Mapping[str, Any],
     note: Callable[[str], None],
-) -> tuple[str, str]:
+) -> tuple[str, str, float | None]:
     """Tell the manifest what was asked for and where, with the limits of the machine. The ids of the run and of the
-    environment."""
+    environment, and the load that others put on the machine."""
     where = environment()
-    place, device = environment_id(where), plan.request.device
-    busy = where["now"]["foreign_load"] or 0.0
-    if busy > BUSY and any(cell.group or cell.alone for cell in plan.cells):
-        note(f"other processes take {busy:.0%} of this machine's processors: times, exponents and crossovers measured "
+    place, device, load = environment_id(where), plan.request.device, where["now"][KEY]
+    where["packages"] = where["packages"] | installed_versions(_requirements(registry))
+    if (load or 0.0) > BUSY and any(cell.group or cell.alone for cell in plan.cells):
+        note(f"other processes take {load:.0%} of this machine's processors: times, exponents and crossovers measured "
              "beside them are not those of the models")
     for facts in _guarded(registry.manager.hook.harness_environment, note) or ():
         where.update(facts)
@@ -196,12 +197,24 @@ def _begin(
         limits = executor.measure_limits(device)
     with locked(store.directory / WRITING, wait=True):
         manifest = _open_manifest(store, asked)
-        manifest["environments"][place] = where
+        _enter(manifest, {place: where})
         manifest["limits"].setdefault(place, {}).update({device: limits} if limits else {})
         manifest["planned"] = list(dict.fromkeys([*(cell.id for cell in plan.cells), *manifest.get("planned", ())]))
         store.write_manifest(manifest)
     executor.limits = limits
-    return manifest["run_id"], place
+    return manifest["run_id"], place, load
+
+
+def _enter(manifest: dict[str, Any], environments: Mapping[str, Any]) -> None:
+    known = manifest["environments"]
+    known.update({place: together(known.get(place, {}), facts) for place, facts in environments.items()})
+
+
+def _requirements(registry: Registry) -> set[str]:
+    """The importable names that plugins say they need, whichever of them run: another run into the same directory, on
+    the same machine, may have others."""
+    tables: tuple[Mapping[str, Any], ...] = registry.models, registry.corpora, registry.tokenizers, registry.encodings
+    return {name for table in tables for spec in table.values() for name in spec.requires}
 
 
 def _guarded(hook: Callable[[], Any], note: Callable[[str], None]) -> Any:

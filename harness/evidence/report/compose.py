@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...foreign_load import busy_line
 from ...quantities import format_number
 from ...reading import Run
 from ...registry import Registry
@@ -62,7 +63,9 @@ def build(directories: Sequence[Path], registry: Registry, verdicts: Sequence[Ve
         styles.of(row.label)
     pairs = [pair for run in runs for pair in beside_baseline(run, registry)]
     named = [replace(pair, base=labels.of(pair.base), plugin=labels.of(pair.plugin)) for pair in pairs]
-    sections = [summary(rows, suites, verdicts, named, labels.notes),
+    busy = [f"{run.name}: " * (len(runs) > 1) + line for run in runs
+            if (line := busy_line(run.results, run.environments))]
+    sections = [summary(rows, suites, verdicts, named, [*busy, *labels.notes]),
                 *([verdict_section(rows, verdicts)] if verdicts else []),
                 *([comparison_section(named)] if named else []),
                 *([ladders] if (ladders := ladder_section(runs, pairs, styles, labels.of)) else [])]
@@ -109,7 +112,7 @@ def _coloured_cell(cell: TableCell, styles: Styles) -> TableCell:
 
 def summary(rows: Sequence[CitedRow], suites: Sequence[str], verdicts: Sequence[Verdict], pairs: Sequence[Versus],
             notes: Sequence[str] = ()) -> Section:
-    """What is to be known first; `notes` are of the labels."""
+    """What is to be known first; `notes` are of the machine and of the labels."""
     section = Section("summary", "Summary", blocks=list(takeaway_blocks(pairs)))
     if verdicts:
         section.blocks.append(verdict_counts(verdicts))

@@ -28,8 +28,8 @@ def wide_console() -> Console:
     return make_console(width=None if known else WIDTH_WITHOUT_TERMINAL)
 
 
-def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) -> None:
-    """Print every suite that has rows."""
+def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path, note: str = "") -> None:
+    """Print every suite that has rows; `note` is to be known of them all."""
     console = wide_console()
     for suite in suites:
         own = [row for row in rows if row.suite == suite.name]
@@ -40,6 +40,8 @@ def print_report(rows: Sequence[Row], suites: Sequence[Suite], directory: Path) 
             print_plot(own, metric, phase, min(console.width, 100))
     counts = {status: sum(row.status == status for row in rows) for status in dict.fromkeys(row.status for row in rows)}
     print(", ".join(f"{format_number(count, 'row')} {status}" for status, count in counts.items()))
+    if note:
+        print(note)
     weights = ", weights/" if (directory / "weights").is_dir() else ""
     print(f"{directory}/table.csv, table.parquet, manifest.json, cells/{weights}")
 

@@ -8,6 +8,7 @@ noise is never ranked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -19,12 +20,15 @@ from ...store import Row
 from ..format import ASCII, format_value, supports_unicode
 from .fitting import Fitting
 from .formatter import Formatter
-from .pivot import Column, Pivot, Place, RowKey
+from .names import stacked, telling_first, whole
+from .pivot import Column, Pivot, Place
 
 if TYPE_CHECKING:
     import pandas
 
 STYLES = {"value": "", "best": "bold green", "failed": "red", "empty": "dim", "note": "dim", "limit": "dim"}
+
+
 def summary_table(rows: Iterable[Row] | pandas.DataFrame, primary: Sequence[str], title: str = "",
                   unicode: bool | None = None) -> Group:
     """The `primary` metrics of one suite's rows, in this order, and every failure, as something `rich` prints.
@@ -39,6 +43,7 @@ class _Writer:
 
     def __init__(self, pivot: Pivot, unicode: bool):
         self.pivot, self.unicode, self.formatter = pivot, unicode, Formatter(pivot)
+        self.names = [layout(pivot.keys) for layout in (whole, telling_first, stacked)]     # the best first
 
     def show(self, text: str) -> str:
         return text if self.unicode else text.translate(ASCII)
@@ -57,11 +62,6 @@ class _Writer:
     def heading(self, column: Column) -> str:
         return self.show(self.formatter.heading(column))
 
-    def name(self, key: RowKey, indent: str = "") -> str:
-        """A plugin, its options and what else tells its row from others, on lines of their own."""
-        parts = [part for text in key for part in text.split(":") if part]
-        return "\n".join([indent + parts[0], *(f"{indent}  {part}" for part in parts[1:])])
-
     def table(self, first: str, headings: Iterable[str]) -> Table:
         table = Table(box=box.SIMPLE_HEAD if self.unicode else box.ASCII2, collapse_padding=self.unicode)
         table.add_column(first, no_wrap=True)
@@ -79,15 +79,17 @@ class _Writer:
                  for key, row in places.items()}
         sizes = {key: format_value(pivot.params[key]) if key in pivot.params else "" for key in texts}
         headings = [self.heading(column) or "result" for column in columns]
-        across = self.table("plugin", ["params", *headings])
-        for key, row in texts.items():
-            across.add_row(self.name(key), sizes[key], *row)
-        down = self.table("", map(self.name, texts))
+        tables = []
+        for names in self.names:
+            tables.append(self.table("plugin", ["params", *headings]))
+            for key, row in texts.items():
+                tables[-1].add_row(names[key], sizes[key], *row)
+        down = self.table("", map(stacked(pivot.keys).__getitem__, texts))
         down.add_row("params", *sizes.values())
         for i, words in enumerate(headings):
             down.add_row(words, *(row[i] for row in texts.values()))
-        return Fitting([across, down], self.records([], [
-            (self.name(key), [("params", Text(sizes[key])), *(
+        return Fitting([*tables, down], self.records([], [
+            (whole(pivot.keys)[key], [("params", Text(sizes[key])), *(
                 (words, self.text(places[key][i], key in best[i], " ", " ")) for i, words in enumerate(headings))])
             for key in texts]))
 
@@ -102,21 +104,21 @@ class _Writer:
     def by_length(self, columns: Sequence[Column]) -> Fitting:
         """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
         pivot = self.pivot
-        layouts = [(" ", " "), (" ", "\n"), ("\n", "\n")]
+        layouts = [(names, *joints) for joints in ((" ", " "), (" ", "\n"), ("\n", "\n")) for names in self.names]
         tables = [self.table("", map(str, pivot.lengths)) for _ in layouts]
         narrow: list[Group] = []
         for column in columns:
             best = {length: pivot.best(length, column) for length in pivot.lengths}
-            for table, joints in zip(tables, layouts, strict=True):
+            for table, (names, *joints) in zip(tables, layouts, strict=True):
                 table.add_row(Text(self.heading(column), "bold"))
                 for key in pivot.keys:
                     places = {length: pivot.at(key, length, column) for length in pivot.lengths}
                     if any(place.rows for place in places.values()):
-                        table.add_row(self.name(key, "  "), *(
+                        table.add_row(indent(names[key], "  "), *(
                             self.text(place, key in best[length], *joints) for length, place in places.items()))
                 table.add_section()
             narrow.append(self.records([Text(self.heading(column), "bold")], [
-                (self.name(key, "  "), [(f"{pivot.across}={length}", self.text(
+                (indent(whole(pivot.keys)[key], "  "), [(f"{pivot.across}={length}", self.text(
                     pivot.at(key, length, column), key in best[length], " ", " ")) for length in pivot.lengths])
                 for key in pivot.keys if any(pivot.at(key, length, column).rows for length in pivot.lengths)]))
         return Fitting(tables, Group(*narrow))
