@@ -8,8 +8,10 @@ that were asked for and is another model. Where a knob would fall that far, the 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -178,6 +180,9 @@ def count_on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> ParameterCou
 
 
 def _on_meta(spec: ModelSpec, config: Any, vocab_size: int) -> LanguageModel:
+    for package in spec.requires:                           # some compute numbers as they are imported
+        with suppress(ImportError):                         # the model says what it misses
+            importlib.import_module(package)
     with without_storage():
         model: LanguageModel = resolve(spec.target)(config, vocab_size)
         return model

@@ -1,5 +1,6 @@
 """Sizes that are solved for keep a model's proportions: no width is paid for with what is left of another knob."""
 
+import importlib
 from dataclasses import dataclass
 
 import pytest
@@ -87,3 +88,20 @@ def test_a_field_that_is_nothing_by_default_has_no_proportion():
         hidden: int | None = None
 
     assert sizing.Field("bare", Config(), "hidden", lambda config: 10 + 4 * (config.hidden or 0)).knob(50) == ()
+
+
+class Late(Stateful):
+    """Imports its package when it is built, as one does that costs seconds."""
+
+    def __init__(self, config, vocab_size):
+        super().__init__(config, vocab_size)
+        importlib.import_module("computes_as_it_is_imported")
+
+
+def test_a_package_that_computes_as_it_is_imported_is_no_trouble(tmp_path, monkeypatch):
+    """Parameters are counted without storage, where a tensor has no value to be asked for."""
+    (tmp_path / "computes_as_it_is_imported.py").write_text("import torch\nBIAS = torch.ones(1).expm1().item()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = ModelSpec("late", f"{__name__}:Late", f"{__name__}:StatefulConfig", "classical", "", "",
+                     requires=("computes_as_it_is_imported",))
+    assert match_parameters(spec, StatefulConfig(), set(), VOCAB, size_of(40, 16)).config.dim == 40

@@ -176,7 +176,8 @@ def tokenizers_part(registry: Registry, root: Path) -> str:
 def transformers_part(registry: Registry, root: Path) -> str:
     """Which architectures pass the audit when a chunk is fed whole, and a row for what was found in each other one."""
     run = read_run(root / TRANSFORMERS, registry)
-    versions = ", ".join(sorted({record["packages"]["transformers"] for record in run.environments.values()}))
+    versions = [", ".join(sorted({record["packages"][name] for record in run.environments.values()}))
+                for name in ("transformers", "torch")]
     found: dict[tuple[str, bool], dict[str, list[Row]]] = {}        # by architecture, and whether it is the default
     for result in run.results:
         options = dict(result.cell["options"])
@@ -194,7 +195,8 @@ def transformers_part(registry: Registry, root: Path) -> str:
             lines.append(line(
                 f"`{arch}`", check, *(sizes.get(length, "–") for length in AUDITED), rows[-1].reason, default))
     return (
-        f"transformers {versions}: of {len(whole)} architectures {len(passed)} pass every check when fed whole: "
+        f"transformers {versions[0]} on torch {versions[1]}: of {len(whole)} architectures {len(passed)} pass every "
+        "check when fed whole: "
         + ", ".join(f"`{arch}`" for arch in passed) + ".\n\n" + "\n".join(lines)
         + f"\n\nSizes in standard deviations of the logits. From `{TRANSFORMERS}`; `make readme` makes this table.")
 

@@ -166,9 +166,19 @@ def _open(name: str, rooms: Iterable[str]) -> bool:
         name.startswith(f"{room}.") for room in rooms)
 
 
-def _imported(path: Path, package: str) -> Iterator[tuple[str, bool]]:
+def _imported(path: Path, package: str) -> Iterable[tuple[str, bool]]:
     """Names of the modules that a file may import, each with whether the whole of it is meant: of a package that only
     lies on the way to another module, only its own file is."""
+    return _imported_by_ours(path, package) if package.partition(".")[0] == "harness" else _read(path, package)
+
+
+@cache
+def _imported_by_ours(path: Path, package: str) -> tuple[tuple[str, bool], ...]:
+    """The harness's own files do not change while it runs, and most plugins import the same of them."""
+    return tuple(_read(path, package))
+
+
+def _read(path: Path, package: str) -> Iterator[tuple[str, bool]]:
     for found in IMPORT.finditer(path.read_bytes()):
         if text := found["string"] or found["modules"]:
             names = [housed(words[0], package) for part in text.split(b",") if (words := _words(part))]

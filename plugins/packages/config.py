@@ -58,9 +58,14 @@ class TitansConfig(StackConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.heads, self.segment) < 1 or self.dim % self.width_step:
-            raise ValueError(f"dim={self.dim} must be a multiple of 2 * heads, heads={self.heads}; segment at least 1")
+        if min(self.heads, self.segment) < 1 or self.dim % self.width_step or self.dim < self.width_least:
+            raise ValueError(f"dim={self.dim} must be a multiple of 2 * heads, heads={self.heads}, from 4 * heads on; "
+                             "segment at least 1")
 
     @property
     def width_step(self) -> int:
         return 2 * self.heads       # a rotary embedding turns pairs of a head's channels
+
+    @property
+    def width_least(self) -> int:
+        return 4 * self.heads       # half of a head's channels are turned
