@@ -16,6 +16,7 @@ from harness.evidence.laws.pace import paced
 from harness.evidence.laws.point import RESOURCES, Point
 from harness.evidence.laws.rungs import SCORE, rung_points
 from harness.evidence.laws.summary import amount_text, ladder_lines
+from harness.evidence.report.quality import IN_WINDOW
 from harness.reading import Run, read_run
 from harness.registry import Registry
 from harness.rungs import rung_extent
@@ -25,7 +26,6 @@ from .values import BASELINE
 
 REFERENCE = Path("results/reference/ladder")
 SUBJECT = "phasefield"
-IN_WINDOW = "bits_per_byte_in_window"
 
 
 def ladder_part(registry: Registry, root: Path) -> str:

@@ -72,7 +72,7 @@ def plan(
             _bytes("memory up to", memory[kind]), _bytes("disk", room[kind])]))
         entries.append(Entry((kind, f"{counts[kind]} of {format_number(known[kind], 'cell')}", told)))
     print_listing(entries)
-    alone = {kind_of_cell(cell.record()) for cell in planned.missing if cell.group or cell.alone}
+    alone = {kind_of_cell(cell.record()) for cell in planned.missing if cell.timed}
     total = sum(price.value / (1 if kind in alone else jobs) for kind, price in found.items() if price)
     unknown = sum(counts[kind] for kind, price in found.items() if price is None)
     print(f"{format_number(len(planned.cells), 'cell')}, {len(cells)} to measure: about {span(total)} here, with "

@@ -70,7 +70,7 @@ def run(
         from ..evidence.tables.console import print_report
         from ..foreign_load import busy_line
 
-        results = [result for cell in planned.cells if (cell.group or cell.alone) and (result := store.read(cell.id))]
+        results = [result for cell in planned.cells if cell.timed and (result := store.read(cell.id))]
         busy = busy_line(results, store.manifest()["environments"])
         print_report(rows, planned.suites, store.directory, busy)
     if reporter.stop.requested:

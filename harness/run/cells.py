@@ -73,6 +73,11 @@ class Cell:
         """How the plugin is written on the command line: `phasefield:episodic=false`."""
         return str(Selector(self.plugin, options=self.options, checkpoint=self.checkpoint))
 
+    @property
+    def timed(self) -> bool:
+        """Whether it is measured with nothing else of its run beside it."""
+        return bool(self.group or self.alone)
+
     def get(self, key: str, default: Any = None) -> Any:
         """A value of the protocol."""
         return dict(self.protocol).get(key, default)

@@ -46,7 +46,7 @@ class Unit:
 
     @property
     def timed(self) -> bool:
-        return any(cell.group or cell.alone for cell in self.cells)
+        return any(cell.timed for cell in self.cells)
 
 
 @dataclass

@@ -184,7 +184,7 @@ def _begin(
     where = environment()
     place, device, load = environment_id(where), plan.request.device, where["now"][KEY]
     where["packages"] = where["packages"] | installed_versions(_requirements(registry))
-    if (load or 0.0) > BUSY and any(cell.group or cell.alone for cell in plan.cells):
+    if (load or 0.0) > BUSY and any(cell.timed for cell in plan.cells):
         note(f"other processes take {load:.0%} of this machine's processors: times, exponents and crossovers measured "
              "beside them are not those of the models")
     for facts in _guarded(registry.manager.hook.harness_environment, note) or ():

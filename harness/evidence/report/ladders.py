@@ -45,7 +45,7 @@ def ladder_section(runs: Sequence[Run], pairs: Sequence[Versus], styles: Styles,
 
 
 def _frontiers(points: Sequence[Point], before: str, styles: Styles) -> Iterator[Block]:
-    """A plot for each resource on each corpus, a line per plugin with more than one rung on it or a dot."""
+    """A plot for each resource on each corpus, a line per plugin, or a dot where it has one rung."""
     for corpus in dict.fromkeys(point.corpus for point in points):
         own = [point for point in points if point.corpus == corpus]
         for resource, what in FRONTIERS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from .pivot import RowKey
@@ -16,15 +17,15 @@ def whole(keys: Sequence[RowKey]) -> Names:
 
 def telling_first(keys: Sequence[RowKey]) -> Names:
     """Of variants of one plugin first what they do not share: `arch=llama`, below it `of transformers`."""
-    variants: dict[str, list[list[str]]] = {}
+    variants, having = Counter[str](), Counter[tuple[str, str]]()       # of a plugin, and of these with an option
     for label in dict.fromkeys(key[0] for key in keys):
         name, *options = label.split(":")
-        variants.setdefault(name, []).append(options)
+        variants[name] += 1
+        having.update((name, text) for text in set(options))
 
     def lines(key: RowKey) -> str:
         name, *options = key[0].split(":")
-        others = variants[name]
-        own = [text for text in options if not all(text in other for other in others)]
+        own = [text for text in options if having[name, text] < variants[name]]
         shared = [text for text in options if text not in own]
         first = [":".join(own), f"of {name}"] if own else [name]
         return _lines(*first, *shared, *key[1:])

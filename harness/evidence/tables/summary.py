@@ -43,7 +43,8 @@ class _Writer:
 
     def __init__(self, pivot: Pivot, unicode: bool):
         self.pivot, self.unicode, self.formatter = pivot, unicode, Formatter(pivot)
-        self.names = [layout(pivot.keys) for layout in (whole, telling_first, stacked)]     # the best first
+        self.whole, self.stacked = whole(pivot.keys), stacked(pivot.keys)
+        self.names = [self.whole, telling_first(pivot.keys), self.stacked]                  # the best first
 
     def show(self, text: str) -> str:
         return text if self.unicode else text.translate(ASCII)
@@ -84,12 +85,12 @@ class _Writer:
             tables.append(self.table("plugin", ["params", *headings]))
             for key, row in texts.items():
                 tables[-1].add_row(names[key], sizes[key], *row)
-        down = self.table("", map(stacked(pivot.keys).__getitem__, texts))
+        down = self.table("", map(self.stacked.__getitem__, texts))
         down.add_row("params", *sizes.values())
         for i, words in enumerate(headings):
             down.add_row(words, *(row[i] for row in texts.values()))
         return Fitting([*tables, down], self.records([], [
-            (whole(pivot.keys)[key], [("params", Text(sizes[key])), *(
+            (self.whole[key], [("params", Text(sizes[key])), *(
                 (words, self.text(places[key][i], key in best[i], " ", " ")) for i, words in enumerate(headings))])
             for key in texts]))
 
@@ -104,23 +105,26 @@ class _Writer:
     def by_length(self, columns: Sequence[Column]) -> Fitting:
         """Plugins down, lengths across, a section for each metric; interval and limit beside the value or below it."""
         pivot = self.pivot
-        layouts = [(names, *joints) for joints in ((" ", " "), (" ", "\n"), ("\n", "\n")) for names in self.names]
+        joints = [(" ", " "), (" ", "\n"), ("\n", "\n")]
+        layouts = [(names, pair) for pair in joints for names in self.names]
         tables = [self.table("", map(str, pivot.lengths)) for _ in layouts]
         narrow: list[Group] = []
         for column in columns:
             best = {length: pivot.best(length, column) for length in pivot.lengths}
-            for table, (names, *joints) in zip(tables, layouts, strict=True):
+            places = {key: [pivot.at(key, length, column) for length in pivot.lengths] for key in pivot.keys}
+            places = {key: row for key, row in places.items() if any(place.rows for place in row)}
+            texts = {pair: {key: [self.text(place, key in best[length], *pair)
+                                  for length, place in zip(pivot.lengths, row, strict=True)]
+                            for key, row in places.items()} for pair in joints}
+            for table, (names, pair) in zip(tables, layouts, strict=True):
                 table.add_row(Text(self.heading(column), "bold"))
-                for key in pivot.keys:
-                    places = {length: pivot.at(key, length, column) for length in pivot.lengths}
-                    if any(place.rows for place in places.values()):
-                        table.add_row(indent(names[key], "  "), *(
-                            self.text(place, key in best[length], *joints) for length, place in places.items()))
+                for key, row in texts[pair].items():
+                    table.add_row(indent(names[key], "  "), *row)
                 table.add_section()
+            lengths = [f"{pivot.across}={length}" for length in pivot.lengths]
             narrow.append(self.records([Text(self.heading(column), "bold")], [
-                (indent(whole(pivot.keys)[key], "  "), [(f"{pivot.across}={length}", self.text(
-                    pivot.at(key, length, column), key in best[length], " ", " ")) for length in pivot.lengths])
-                for key in pivot.keys if any(pivot.at(key, length, column).rows for length in pivot.lengths)]))
+                (indent(self.whole[key], "  "), zip(lengths, row, strict=True))
+                for key, row in texts[joints[0]].items()]))
         return Fitting(tables, Group(*narrow))
 
     def text(self, place: Place, best: bool, joint: str, limit_joint: str) -> Text:
